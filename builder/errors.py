@@ -1,0 +1,132 @@
+"""What can go wrong, and what each kind of wrong means to a shell.
+
+    BuilderError                 exit 1
+     ├─ ContentError             exit 1   content or configuration has problems
+     ├─ UsageError               exit 2   the command line makes no sense
+     ├─ LocalError               exit 3   disk, permission
+     ├─ RemoteError              exit 4   network, authorisation
+     └─ LockedError              exit 5   another run holds the lock
+
+Nothing in this file knows about registries, pages or terminals; every other
+module may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters and lone surrogates spelled out.
+
+    File names and labels come from strangers: a raw newline in one would let
+    it forge a log line or a CI workflow command.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong, where it is, and what to do about it.
+
+    `str()` gives `path:line: message`, then the hint on a line of its own:
+
+        collections/vanessa/greeting/README.md:3: 'layout' is not a page layout
+          hint: use one of collection, namespace, tag
+    """
+
+    path: str
+    line: int = 0  # counted from 1; 0 where a line makes no sense
+    message: str = ""
+    hint: str = ""
+    warning: bool = False
+
+    @property
+    def where(self) -> str:
+        """`path` or `path:line`."""
+        path = printable(self.path)
+        return f"{path}:{self.line}" if self.line else path
+
+    def __str__(self) -> str:
+        label = "warning: " if self.warning else ""
+        text = f"{self.where}: {label}{printable(self.message)}"
+        return f"{text}\n  hint: {printable(self.hint)}" if self.hint else text
+
+    def to_json(self) -> dict[str, object]:
+        """Return the shape that `--json` prints."""
+        return {
+            "path": self.path,
+            "line": self.line or None,
+            "message": self.message,
+            "hint": self.hint or None,
+            "level": "warning" if self.warning else "error",
+        }
+
+
+class BuilderError(Exception):
+    """Anything this project reports to a user instead of crashing."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = printable(self.message)
+        return f"{text}\n  hint: {printable(self.hint)}" if self.hint else text
+
+
+class ContentError(BuilderError):
+    """Content or configuration is wrong; carries every problem of the run."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__(f"{len(self.problems)} problem(s)")
+
+    @classmethod
+    def at(cls, path: str, message: str, hint: str = "", *, line: int = 0) -> ContentError:
+        """Return an error that carries a single problem."""
+        return cls([Problem(path, line, message, hint)])
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class UsageError(BuilderError):
+    """The command line itself is wrong."""
+
+    exit_code = 2
+
+
+class LocalError(BuilderError):
+    """This machine refuses: no space, no permission, no such device."""
+
+    exit_code = 3
+
+
+class RemoteError(BuilderError):
+    """Another machine refuses or cannot be reached."""
+
+    exit_code = 4
+
+
+class LockedError(BuilderError):
+    """Another run is at work on the same registry or destination."""
+
+    exit_code = 5
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'title'?` for a near miss, else the empty string."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.8)
+    return f"did you mean {close[0]!r}?" if close else ""

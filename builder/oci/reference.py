@@ -1,0 +1,107 @@
+"""Names, tags and references, by the specification's own grammar.
+
+Source: distribution-spec, "Pulling manifests" (`<name>`, `<reference>`), plus
+what a tree of plain files needs: no reserved folder names, no device names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from builder.errors import UsageError
+from builder.oci.digest import Digest, looks_like_digest
+
+_PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_REFERRERS_TAG = re.compile(r"sha256-[a-f0-9]{64}|sha512-[a-f0-9]{64}")
+
+RESERVED_FIRST = frozenset({"v2", "api", "assets", "search", "browse"})
+RESERVED = frozenset({"manifests", "blobs", "tags", "referrers", "uploads", "page"})
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{stem}{n}" for stem in ("com", "lpt") for n in range(1, 10))}
+)
+_FOLDER_ANSWERS = frozenset({"index.html", "index.json"})
+
+
+def name_fault(name: str) -> str:
+    """Return why `name` cannot be a repository's name, or the empty string."""
+    if len(name) > 255:
+        return f"the name is {len(name)} characters long; clients stop at 255"
+    parts = name.split("/")
+    if parts[0] in RESERVED_FIRST:
+        return f"{parts[0]!r} is a reserved name: the site publishes its own files there"
+    for part in parts:
+        if fault := _part_fault(part):
+            return fault
+    return ""
+
+
+def _part_fault(part: str) -> str:
+    if _PART.fullmatch(part) is None:
+        return (
+            f"{part!r} is not a valid part of a name: lower-case letters and digits, "
+            "joined by one of . _ __ or dashes"
+        )
+    if part in RESERVED:
+        return f"{part!r} is a reserved name: it is an endpoint of the registry API"
+    if part.partition(".")[0] in _DEVICES:
+        return f"{part!r} is a device name on Windows, where nobody could check it out"
+    return ""
+
+
+def tag_fault(tag: str) -> str:
+    """Return why `tag` cannot be a tag, or the empty string."""
+    if len(tag) > 128:
+        return f"the tag is {len(tag)} characters long; the limit is 128"
+    if _TAG.fullmatch(tag) is None:
+        return (
+            f"{tag!r} is not a valid tag: letters, digits, '_', '.', '-', "
+            "not starting with '.' or '-'"
+        )
+    if _REFERRERS_TAG.fullmatch(tag):
+        return f"{tag!r} is reserved for the list of an image's referrers"
+    if tag.lower() in _FOLDER_ANSWERS:
+        return f"{tag!r} cannot be a tag: many hosts serve index.html for its folder"
+    if tag.partition(".")[0].lower() in _DEVICES:
+        return f"{tag!r} is a device name on Windows, where nobody could check it out"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`vanessa/greeting:latest`, `vanessa/greeting@sha256:...` or a bare name."""
+
+    name: str
+    tag: str = ""
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, tag: str = "") -> Self:
+        """Return the reference that a user typed; `tag` is used when none is given.
+
+        Raises UsageError naming the part that is wrong.
+        """
+        name, at, digest = text.partition("@")
+        name, colon, given = name.partition(":")
+        if fault := name_fault(name):
+            raise UsageError(f"{text}: {fault}")
+        if at:
+            return cls(name, "", _digest(text, digest))
+        if colon and not given:
+            raise UsageError(f"{text}: the tag after ':' is empty", "write NAME:TAG")
+        if given and (fault := tag_fault(given)):
+            raise UsageError(f"{text}: {fault}")
+        return cls(name, given or tag)
+
+    def __str__(self) -> str:
+        if self.digest:
+            return f"{self.name}@{self.digest}"
+        return f"{self.name}:{self.tag}" if self.tag else self.name
+
+
+def _digest(text: str, digest: str) -> Digest:
+    if not looks_like_digest(digest):
+        raise UsageError(f"{text}: {digest!r} is not a digest")
+    return Digest(digest)

@@ -1,0 +1,1 @@
+"""The local server behind `builder serve`."""

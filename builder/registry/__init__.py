@@ -1,0 +1,1 @@
+"""What the registry holds: collections, tags, and their endpoints."""

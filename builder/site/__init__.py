@@ -1,0 +1,1 @@
+"""Pages: discover, parse, plan, render."""

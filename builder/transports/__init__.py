@@ -1,0 +1,1 @@
+"""Ways to bring images in and to copy them out."""
