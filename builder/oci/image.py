@@ -107,4 +107,4 @@ def _trim_fraction(text: str) -> str:
     if not dot:
         return text
     digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
-    return f"{head}.{digits[:6]}{tail[len(digits):]}"
+    return f"{head}.{digits[:6]}{tail[len(digits) :]}"

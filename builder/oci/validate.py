@@ -1,0 +1,270 @@
+"""Reading manifests and configs from outside, and refusing what is not clear.
+
+Source: image-spec `manifest.md`, `image-index.md`, `descriptor.md`,
+`config.md`, with CVE-2021-41190 in mind: a document that could be taken for
+both a manifest and an index is neither. Faults are told as JSON pointers.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from builder.errors import BuilderError
+from builder.oci import mediatype
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest, DigestError
+from builder.oci.manifest import Manifest
+from builder.oci.strictjson import StrictJSONError, loads
+
+MAX_ENTRIES = 10_000  # children of an index, layers of an image
+_MAX_SIZE = 2**63 - 1
+_DIFF_ID = re.compile(r"[a-z0-9]+:[a-fA-F0-9]{32,}")
+
+
+class Fault(NamedTuple):
+    """What is wrong at a JSON pointer of a document."""
+
+    pointer: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.message}" if self.pointer else self.message
+
+
+class ManifestError(BuilderError):
+    """A manifest, index or config that is refused; carries every fault found."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(str(fault) for fault in faults[:20]))
+
+
+def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = False) -> Manifest:
+    """Return the manifest or index in `raw`, checked against the specification.
+
+    `media_type` is what the descriptor or the Content-Type said; empty where
+    nobody did. `allow_foreign` accepts layers that carry `urls`. Raises
+    ManifestError with every fault.
+    """
+    try:
+        document = loads(raw, what="the manifest")
+    except StrictJSONError as error:
+        raise ManifestError([Fault("", error.message)]) from None
+    if not isinstance(document, dict):
+        raise ManifestError([Fault("", "the manifest is not a JSON object")])
+    kind, faults = _kind(document, media_type)
+    if not faults:
+        check = _index_faults if kind in mediatype.INDEXES else _image_faults
+        faults = [*_common_faults(document), *check(document, allow_foreign=allow_foreign)]
+    if faults:
+        raise ManifestError(faults)
+    return _manifest(raw, kind, document)
+
+
+def _kind(document: Mapping[str, Any], said: str) -> tuple[str, list[Fault]]:
+    """Decide what a document is from everything that says so, which must agree."""
+    version = document.get("schemaVersion")
+    if version != 2 or isinstance(version, bool):
+        text = "Docker schema 1 is not supported" if version == 1 else f"must be 2, not {version!r}"
+        return "", [Fault("/schemaVersion", f"schema version: {text}")]
+    if "fsLayers" in document:
+        return "", [Fault("/fsLayers", "belongs to Docker schema 1, which is not supported")]
+    image, index = {"config", "layers"} & document.keys(), "manifests" in document
+    if image and index:
+        text = f"ambiguous: has both manifests and {' and '.join(sorted(image))}"
+        return "", [Fault("/manifests", text)]
+    inside = document.get("mediaType", "")
+    if not isinstance(inside, str) or (inside and not mediatype.is_valid(inside)):
+        return "", [Fault("/mediaType", "is not a media type that may be published")]
+    if inside and said and inside != said:
+        text = f"mediaType is {inside}, but the descriptor that points here says {said}"
+        return "", [Fault("/mediaType", text)]
+    kind = inside or said or (mediatype.OCI_INDEX if index else mediatype.OCI_MANIFEST)
+    if kind not in mediatype.MANIFESTS - {mediatype.SINGULARITY_MANIFEST}:
+        return "", [Fault("/mediaType", f"{kind} is not a manifest type that is known here")]
+    if index != (kind in mediatype.INDEXES):
+        if index or not image:
+            text = f"mediaType says {kind}, the content is {'an index' if index else 'not'}"
+            pointer = "/mediaType" if index else "/manifests"
+            return "", [Fault(pointer, text if index else f"is missing from an {kind}")]
+        return "", [Fault("/mediaType", f"mediaType says {kind}, the content is an image manifest")]
+    return kind, []
+
+
+def _common_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _annotation_faults("", document.get("annotations"))
+    artifact_type = document.get("artifactType")
+    if artifact_type is not None and not _is_media_type(artifact_type):
+        yield Fault("/artifactType", "is not a media type")
+    if document.get("subject") is not None:
+        yield from _descriptor_faults("/subject", document["subject"], allow_foreign=True)
+
+
+def _image_faults(document: Mapping[str, Any], *, allow_foreign: bool) -> Iterator[Fault]:
+    if "config" not in document:
+        yield Fault("/config", "is missing; an image manifest must have one")
+    else:
+        yield from _descriptor_faults("/config", document["config"], allow_foreign=allow_foreign)
+        yield from _artifact_faults(document)
+    yield from _list_faults("/layers", document.get("layers"), allow_foreign=allow_foreign)
+
+
+def _artifact_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    config = document["config"]
+    is_empty = isinstance(config, dict) and config.get("mediaType") == mediatype.OCI_EMPTY
+    if is_empty and not document.get("artifactType"):
+        yield Fault("/artifactType", "must be set where the config is the empty one")
+
+
+def _index_faults(document: Mapping[str, Any], *, allow_foreign: bool) -> Iterator[Fault]:
+    entries = document.get("manifests")
+    yield from _list_faults("/manifests", entries, allow_foreign=allow_foreign)
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict) and entry.get("platform") is not None:
+            yield from _platform_faults(f"/manifests/{number}/platform", entry["platform"])
+
+
+def _list_faults(pointer: str, value: object, *, allow_foreign: bool) -> Iterator[Fault]:
+    if not isinstance(value, list):
+        yield Fault(pointer, "must be a list")
+        return
+    if len(value) > MAX_ENTRIES:
+        yield Fault(pointer, f"has {len(value)} entries; the limit is {MAX_ENTRIES}")
+        return
+    for number, item in enumerate(value):
+        yield from _descriptor_faults(f"{pointer}/{number}", item, allow_foreign=allow_foreign)
+
+
+def _descriptor_faults(pointer: str, value: object, *, allow_foreign: bool) -> Iterator[Fault]:
+    if not isinstance(value, dict):
+        yield Fault(pointer, "must be a descriptor")
+        return
+    if not _is_media_type(value.get("mediaType")):
+        yield Fault(f"{pointer}/mediaType", "is not a media type that may be published")
+    yield from _digest_faults(f"{pointer}/digest", value.get("digest"))
+    size = value.get("size")
+    if type(size) is not int or not 0 <= size <= _MAX_SIZE:
+        yield Fault(f"{pointer}/size", f"must be a number of bytes, not {str(size)[:40]!r}")
+    if value.get("urls"):
+        yield from _url_faults(f"{pointer}/urls", value["urls"], allow_foreign=allow_foreign)
+    if value.get("data") is not None:
+        yield from _data_faults(f"{pointer}/data", value)
+    yield from _annotation_faults(pointer, value.get("annotations"))
+    if value.get("artifactType") is not None and not _is_media_type(value["artifactType"]):
+        yield Fault(f"{pointer}/artifactType", "is not a media type")
+
+
+def _digest_faults(pointer: str, value: object) -> Iterator[Fault]:
+    try:
+        Digest(value if isinstance(value, str) else "")
+    except DigestError:
+        yield Fault(pointer, f"{str(value)[:140]!r} is not a sha256 or sha512 digest")
+
+
+def _url_faults(pointer: str, value: object, *, allow_foreign: bool) -> Iterator[Fault]:
+    if not isinstance(value, list) or not all(isinstance(url, str) for url in value):
+        yield Fault(pointer, "must be a list of URLs")
+    elif not all(re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", url) for url in value):
+        yield Fault(pointer, "holds something else than an http or https URL")
+    elif not allow_foreign:
+        text = "sends clients to other servers for this content, which is refused"
+        yield Fault(pointer, f"{text} (--allow-foreign accepts it)")
+
+
+def _data_faults(pointer: str, descriptor: Mapping[str, Any]) -> Iterator[Fault]:
+    try:
+        data = base64.b64decode(descriptor["data"], validate=True)
+        same = Digest(descriptor["digest"]).matches(data) and len(data) == descriptor["size"]
+    except (binascii.Error, TypeError, ValueError, DigestError, KeyError):
+        same = False
+    if not same:
+        yield Fault(pointer, "is not the content that the digest names")
+
+
+def _annotation_faults(pointer: str, value: object) -> Iterator[Fault]:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        yield Fault(f"{pointer}/annotations", "must be an object of texts")
+        return
+    for key, text in value.items():
+        if not isinstance(text, str):
+            yield Fault(f"{pointer}/annotations/{_escape(key)}", "must be a text")
+
+
+def _platform_faults(pointer: str, value: object) -> Iterator[Fault]:
+    if not isinstance(value, dict):
+        yield Fault(pointer, "must be an object")
+        return
+    for key in ("os", "architecture"):
+        text = value.get(key)
+        if not isinstance(text, str) or re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text) is None:
+            yield Fault(f"{pointer}/{key}", "must be the name of one")
+    for key in ("variant", "os.version"):
+        if not isinstance(value.get(key, ""), str):
+            yield Fault(f"{pointer}/{_escape(key)}", "must be a text")
+
+
+def _is_media_type(value: object) -> bool:
+    return isinstance(value, str) and mediatype.is_valid(value)
+
+
+def _escape(key: str) -> str:
+    """Escape a key for a JSON pointer (RFC 6901, section 3)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _manifest(raw: bytes, kind: str, document: Mapping[str, Any]) -> Manifest:
+    subject = document.get("subject")
+    is_index = kind in mediatype.INDEXES
+    return Manifest(
+        raw,
+        kind,
+        Digest.of(raw),
+        None if is_index else Descriptor.from_json(document["config"]),
+        () if is_index else tuple(map(Descriptor.from_json, document["layers"])),
+        tuple(map(Descriptor.from_json, document["manifests"])) if is_index else (),
+        Descriptor.from_json(subject) if subject else None,
+        document.get("artifactType") or "",
+        document.get("annotations") or {},
+    )
+
+
+def parse_config(raw: bytes, manifest: Manifest) -> dict[str, Any]:
+    """Return the image config of `manifest` as JSON, checked against it.
+
+    Raises ManifestError: not a JSON object, or another number of diff IDs
+    than the manifest has layers.
+    """
+    try:
+        document = loads(raw, what="the image config")
+    except StrictJSONError as error:
+        raise ManifestError([Fault("/config", error.message)]) from None
+    if not isinstance(document, dict):
+        raise ManifestError([Fault("/config", "the image config is not a JSON object")])
+    rootfs = document.get("rootfs")
+    ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(ids, list) or not all(
+        isinstance(item, str) and _DIFF_ID.fullmatch(item) for item in ids
+    ):
+        raise ManifestError([Fault("/rootfs/diff_ids", "diff_ids must be a list of digests")])
+    if len(ids) != len(manifest.layers):
+        text = f"diff_ids names {len(ids)} layers, the manifest has {len(manifest.layers)}"
+        raise ManifestError([Fault("/rootfs/diff_ids", text)])
+    return document
+
+
+def warnings(manifest: Manifest) -> Iterator[str]:
+    """Yield what is allowed in a manifest but will surprise its users."""
+    seen: set[str] = set()
+    for child in manifest.manifests:
+        platform = str(child.platform) if child.platform and child.platform.is_known else ""
+        if platform and platform in seen:
+            yield f"the index has two entries for {platform}; clients take the first"
+        seen.add(platform)
+    if any(item.digest.algorithm == "sha512" for item in manifest.children()):
+        yield "sha512 digests are served, but older clients cannot store them"

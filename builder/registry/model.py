@@ -1,0 +1,235 @@
+"""The registry's nouns: collections, their tags, and where each blob is.
+
+A `Collection` is what `registry.load` reads from one folder below
+`collections/`, checked and complete; a `Row` is the little that lists,
+search and other collections' pages need of it. Every value is frozen and
+picklable. Nothing here touches a disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.oci.descriptor import Platform
+from builder.oci.digest import Digest
+from builder.oci.image import ImageConfig
+from builder.oci.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryOptions:
+    """What of the configuration concerns content.
+
+    `source` is the registry's folder; `allow_missing` lets a tag whose blobs
+    are nowhere stay out of `/v2/` instead of being a problem.
+    """
+
+    source: Path
+    collections: str = "collections"
+    store: str = "_blobs"
+    blobs: str = "site"
+    commit_below: int = 8 << 20
+    immutable: tuple[str, ...] = ()
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPlace:
+    """Where a blob of this collection is: a verified file, or a URL clients are sent to."""
+
+    digest: str
+    size: int
+    media_type: str
+    file: Path | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyLayer:
+    """A layer of the original static registry: any digest, and where it can be fetched."""
+
+    digest: str
+    size: int
+    media_type: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyManifest:
+    """A manifest written in a tag's front matter, as the original static registry had it.
+
+    `raw` are the JSON bytes that are published.
+    """
+
+    raw: bytes
+    media_type: str
+    layers: tuple[LegacyLayer, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a tag is made: the recipe's file, and its state.
+
+    `state` is `pending`, `stale` or `current`; `text` is the recipe itself.
+    """
+
+    path: str
+    state: str
+    text: str = ""
+
+    @property
+    def name(self) -> str:
+        """The recipe's file name."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One tag folder, or one named entry of an image layout.
+
+    `manifest` is what the tag points to; it is None for a tag that is only
+    pending, and for one that exists at the friendly endpoints only, which
+    then has `legacy`. `available` is false where blobs are missing and the
+    run allows that.
+    """
+
+    name: str
+    origin: str
+    manifest: Manifest | None = None
+    legacy: LegacyManifest | None = None
+    recipe: Recipe | None = None
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""  # Markdown
+    notes_line: int = 1
+    created: str = ""  # ISO 8601, or empty when nobody knows
+    yanked: str = ""
+    available: bool = True
+
+    @property
+    def in_v2(self) -> bool:
+        """Whether OCI clients can pull it."""
+        return self.manifest is not None and self.available
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether it stands in the friendly list of tags."""
+        return self.in_v2 or self.legacy is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One repository.
+
+    `manifests` holds every manifest that is served by digest: what tags point
+    to, the children of indexes, referrers. `blobs` holds configs and layers
+    under their digest text. `configs` holds the image config of each image
+    manifest by the manifest's digest. `referrers` maps a subject's digest to
+    the digests that refer to it.
+    """
+
+    name: str
+    origin: str
+    keys: Mapping[str, Any]
+    readme: str  # Markdown, without front matter
+    readme_line: int
+    readme_path: str
+    tags: tuple[Tag, ...] = ()
+    manifests: Mapping[Digest, Manifest] = field(default_factory=dict)
+    configs: Mapping[Digest, ImageConfig] = field(default_factory=dict)
+    blobs: Mapping[str, BlobPlace] = field(default_factory=dict)
+    referrers: Mapping[Digest, tuple[Digest, ...]] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)  # images its README shows
+
+    @property
+    def namespace(self) -> str:
+        """The name without its last part; empty at the top."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def title(self) -> str:
+        """The front matter's title, else the name."""
+        return str(self.keys.get("title") or self.name)
+
+    def tag(self, name: str) -> Tag | None:
+        """Return the tag of that name, if any."""
+        return next((tag for tag in self.tags if tag.name == name), None)
+
+    def platforms(self, manifest: Manifest) -> tuple[Platform, ...]:
+        """Return what an image or an index runs on, in its own order."""
+        if not manifest.is_index:
+            config = self.configs.get(manifest.digest)
+            return (config.platform,) if config and config.platform.os else ()
+        found = (item.platform for item in manifest.manifests)
+        return tuple(platform for platform in found if platform and platform.is_known)
+
+    def image_size(self, manifest: Manifest) -> int:
+        """Return the compressed bytes a client could fetch for a manifest, each blob once."""
+        sizes = {manifest.digest: manifest.size}
+        stack = [manifest]
+        while stack:
+            for child in stack.pop().children():
+                sizes[child.digest] = child.size
+                if child.digest in self.manifests:
+                    stack.append(self.manifests[child.digest])
+        return sum(sizes.values()) - manifest.size
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of every list: what other pages know of a collection.
+
+    JSON-shaped on purpose (texts, integers, lists), because the last build's
+    record keeps it: `Row(**row.to_json()) == row`. Sizes are bytes, dates
+    ISO 8601 days.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+    license: str = ""
+    maintainers: tuple[str, ...] = ()
+    kind: str = "image"  # image, artifact, chart, sif, app, recipe, empty
+    platforms: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # newest first, version-aware
+    tag_dates: tuple[str, ...] = ()  # beside `tags`; empty text where unknown
+    newest: str = ""
+    updated: str = ""
+    size: int = 0  # of the newest tag
+    digest: str = ""  # of the newest tag
+    deprecated: str = ""
+    hidden: bool = False
+    listed: bool = True  # in /v2/_catalog: at least one tag is in /v2/
+    blobs: tuple[tuple[str, int], ...] = ()  # unique within the collection
+    redirect_from: tuple[str, ...] = ()
+    origin: str = ""
+
+    @property
+    def url(self) -> str:
+        """The page's URL below the site's base."""
+        return f"/{self.name}/"
+
+    @property
+    def namespace(self) -> str:
+        """The name without its last part; empty at the top."""
+        return self.name.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A folder above collections, with the text of its README if it has one."""
+
+    name: str
+    origin: str
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    readme: str = ""
+    readme_line: int = 1
+
+    @property
+    def title(self) -> str:
+        """The front matter's title, else the name."""
+        return str(self.keys.get("title") or self.name)
