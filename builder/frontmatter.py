@@ -99,13 +99,10 @@ def parse(raw: bytes, path: str) -> FrontMatter:
         )
     head = parts[1]
     if len(head) > MAX_FRONT_MATTER:
-        raise ContentError.at(
-            path,
-            f"the front matter is too large: {len(head)} characters, the limit is {MAX_FRONT_MATTER}",
-            "move text below the front matter",
-            line=1,
-        )
+        message = f"the front matter is too large: the limit is {MAX_FRONT_MATTER} characters"
+        raise ContentError.at(path, message, "move text below the front matter", line=1)
     first_line = text.count("\n", 0, text.index(head, 3)) + 1
+    metadata: Any
     metadata, body = frontmatter.parse(text, handler=_StrictHandler(path, first_line))
     document: Yaml = metadata[""]
     value = {} if document.value is None else document.value
@@ -120,7 +117,7 @@ def parse(raw: bytes, path: str) -> FrontMatter:
 
 
 def decode(raw: bytes, path: str) -> str:
-    """Return `raw` as text: UTF-8, without a byte order mark, `\\n` line ends.
+    """Return `raw` as text: UTF-8, without a byte order mark, LF line ends.
 
     Raises ContentError for another encoding or a NUL character.
     """
@@ -179,46 +176,47 @@ class _Builder:
         self._first_line = first_line
         self._lines: dict[KeyPath, int] = {}
 
-    def build(self, events: Iterator[yaml.Event]) -> Yaml:
+    def build(self, events: Iterator[Any]) -> Yaml:
         value: Any = None
         documents = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._refuse(event, "holds more than one YAML document")
+                    raise self._refusal(event, "holds more than one YAML document")
             elif isinstance(event, yaml.NodeEvent):
                 value = self._node(event, events, ())
         return Yaml(value, self._lines)
 
-    def _node(self, event: yaml.NodeEvent, events: Iterator[yaml.Event], at: KeyPath) -> Any:
+    def _node(self, event: Any, events: Iterator[Any], at: KeyPath) -> Any:
         self._check(event, at)
         if isinstance(event, yaml.ScalarEvent):
             if _CONTROL.search(event.value):
-                self._refuse(event, f"{_named(at)} holds a control character")
+                raise self._refusal(event, f"{_named(at)} holds a control character")
             return _scalar(event)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(events, at)
         return self._sequence(events, at)
 
-    def _mapping(self, events: Iterator[yaml.Event], at: KeyPath) -> dict[str, Any]:
+    def _mapping(self, events: Iterator[Any], at: KeyPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        event: Any
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            if not isinstance(event, yaml.ScalarEvent):
-                self._refuse(event, "a key must be plain text")
+            if type(event) is not yaml.ScalarEvent:
+                raise self._refusal(event, "a key must be plain text")
             self._check(event, at)
             key = event.value
             if key == "<<":
-                self._refuse(event, "merge keys ('<<') are not allowed here")
+                raise self._refusal(event, "merge keys ('<<') are not allowed here")
             if key in result:
-                self._refuse(event, f"the key {key!r} stands here twice")
+                raise self._refusal(event, f"the key {key!r} stands here twice")
             self._lines[(*at, key)] = event.start_mark.line + self._first_line
             result[key] = self._node(next(events), events, (*at, key))
         return result
 
-    def _sequence(self, events: Iterator[yaml.Event], at: KeyPath) -> list[Any]:
+    def _sequence(self, events: Iterator[Any], at: KeyPath) -> list[Any]:
         result: list[Any] = []
         for event in events:
             if isinstance(event, yaml.SequenceEndEvent):
@@ -230,19 +228,19 @@ class _Builder:
 
     def _check(self, event: Any, at: KeyPath) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, f"aliases ('*{event.anchor}') are not allowed here")
+            raise self._refusal(event, f"aliases ('*{event.anchor}') are not allowed here")
         if event.anchor is not None:
-            self._refuse(event, f"anchors ('&{event.anchor}') are not allowed here")
+            raise self._refusal(event, f"anchors ('&{event.anchor}') are not allowed here")
         if event.tag is not None and event.tag != "!":
-            self._refuse(
+            raise self._refusal(
                 event, f"{_named(at)} has the tag {event.tag!r}; tags are not allowed here"
             )
         if len(at) > MAX_DEPTH:
-            self._refuse(event, f"is nested deeper than {MAX_DEPTH} levels")
+            raise self._refusal(event, f"is nested deeper than {MAX_DEPTH} levels")
 
-    def _refuse(self, event: yaml.Event, message: str) -> None:
-        line = event.start_mark.line + self._first_line
-        raise ContentError.at(self._path, message, "write plain keys and values", line=line)
+    def _refusal(self, event: Any, message: str) -> ContentError:
+        line = int(event.start_mark.line) + self._first_line
+        return ContentError.at(self._path, message, "write plain keys and values", line=line)
 
 
 def _named(at: KeyPath) -> str:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -82,7 +83,7 @@ def blob_path(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/", 1)
 
 
-def open_regular(path: Path, label: str) -> BinaryIO:
+def open_regular(path: Path, label: str) -> BufferedReader:
     """Open a regular file for reading, never following a link nor waiting on a pipe.
 
     Raises FileNotFoundError when it is not there, ContentError naming `label`

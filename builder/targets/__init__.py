@@ -1,1 +1,37 @@
-"""Kinds of hosts, one file each."""
+"""Targets: the kinds of host a site is published to, found by the name a user wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from builder.errors import UsageError, did_you_mean
+from builder.targets import full, github_pages, nginx, plain
+from builder.targets.base import Address, SideFile, Target
+
+__all__ = ["TARGETS", "Address", "SideFile", "Target", "open_target", "target_names"]
+
+_KNOWN: tuple[Target, ...] = (
+    github_pages.TARGET,
+    nginx.TARGET,
+    plain.TARGET,
+    full.TARGET,
+)
+
+TARGETS: Mapping[str, Target] = {target.capabilities.name: target for target in _KNOWN}
+
+
+def target_names() -> tuple[str, ...]:
+    """Return the names of the hosts a site can be built for, in byte order."""
+    return tuple(sorted(name for name in TARGETS if name != full.TARGET.capabilities.name))
+
+
+def open_target(name: str) -> Target:
+    """Return the target of that name.
+
+    Raises UsageError, with all names and the nearest one, when there is none.
+    """
+    if name in TARGETS:
+        return TARGETS[name]
+    near = did_you_mean(name.lower().replace("_", "-"), target_names())
+    known = f"the targets are {', '.join(target_names())}"
+    raise UsageError(f"{name!r} is not a target", f"{near} {known}" if near else known)

@@ -1,0 +1,193 @@
+"""Finding and checking the content of one collection.
+
+A blob is looked for in the collection's own `blobs/`, then in the content
+store, then at the configured remote place, then at the descriptor's `urls`.
+Every file that will be served is hashed once; a cache remembers that it was,
+by path, size, time and inode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from builder.errors import ContentError, Problem
+from builder.oci import mediatype
+from builder.oci.content import read_verified
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.oci.image import ImageConfig
+from builder.oci.manifest import Manifest
+from builder.oci.strictjson import MAX_BYTES
+from builder.oci.validate import ManifestError, parse_config, parse_manifest
+from builder.registry.model import BlobPlace, RegistryOptions
+from builder.storage import LocalStorage
+from builder.storage.cache import Cache
+from builder.storage.local import blob_path, open_regular
+
+_MAX_DEPTH = 8  # indexes within indexes
+
+
+class Missing(Exception):  # noqa: N818 - a fact about a tag, reported by who knows the tag
+    """Content that is found nowhere."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        super().__init__(str(descriptor.digest))
+        self.descriptor = descriptor
+
+
+class Shelf:
+    """All content of one collection, gathered while its tags are read.
+
+    `manifests`, `configs` and `blobs` fill as `complete` is called; faults of
+    content go to `problem`.
+    """
+
+    def __init__(
+        self,
+        options: RegistryOptions,
+        name: str,
+        cache: Cache,
+        problem: Callable[[Problem], None],
+    ) -> None:
+        self.manifests: dict[Digest, Manifest] = {}
+        self.configs: dict[Digest, ImageConfig] = {}
+        self.blobs: dict[str, BlobPlace] = {}
+        self._origin = f"{options.collections}/{name}"
+        self._remote = options.blobs.rstrip("/") if options.blobs.startswith("https:") else ""
+        self._cache = cache
+        self._problem = problem
+        self._stores = [
+            (LocalStorage(options.source / self._origin, self._origin), self._origin),
+            (LocalStorage(options.source / options.store, options.store), options.store),
+        ]
+        self._checked: dict[str, bool] = {}
+
+    def add_layout(self, folder: Path, origin: str) -> None:
+        """Also look for content in an image layout's `blobs/`."""
+        self._stores.insert(1, (LocalStorage(folder, origin), origin))
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """Return small content, verified; raises Missing, ContentError."""
+        for storage, origin in self._stores:
+            if storage.size(descriptor.digest) is not None:
+                label = f"{origin}/{blob_path(descriptor.digest)}"
+                return read_verified(_Reader(storage), descriptor, label)
+        raise Missing(descriptor)
+
+    def complete(self, manifest: Manifest, origin: str, depth: int = 0) -> None:
+        """Gather everything `manifest` needs; raises Missing for the first that is nowhere."""
+        if manifest.digest in self.manifests:
+            return
+        if depth > _MAX_DEPTH:
+            raise ContentError.at(origin, f"indexes are nested deeper than {_MAX_DEPTH}")
+        for descriptor in manifest.blobs:
+            self._place(descriptor)
+        if manifest.is_image and manifest.config:
+            self.configs[manifest.digest] = self._config(manifest, manifest.config, origin)
+        for descriptor in manifest.manifests:
+            if descriptor.media_type in mediatype.MANIFESTS:
+                self.complete(self._child(descriptor, origin), origin, depth + 1)
+            else:
+                self._place(descriptor)
+        self.manifests[manifest.digest] = manifest
+
+    def unreached(self) -> Iterator[Manifest]:
+        """Yield the manifests in the collection's own blobs that nothing has named yet."""
+        storage, origin = self._stores[0]
+        for stored in storage.list():
+            digest = stored.digest
+            if digest in self.blobs or digest in self.manifests or stored.size > MAX_BYTES:
+                continue
+            if (found := self._referrer(storage, digest, stored.size, origin)) is not None:
+                yield found
+
+    def _referrer(
+        self, storage: LocalStorage, text: str, size: int, origin: str
+    ) -> Manifest | None:
+        with storage.open(text) as stream:
+            raw = stream.read(size + 1)
+        if not raw.lstrip().startswith(b"{") or b'"subject"' not in raw:
+            return None
+        try:
+            manifest = parse_manifest(raw, allow_foreign=True)
+        except ManifestError:
+            return None
+        if manifest.subject is None:
+            return None
+        if str(manifest.digest) != text:
+            message = "the file's bytes do not have the digest that its name says"
+            self._problem(Problem(f"{origin}/{blob_path(text)}", message=message))
+            return None
+        return manifest
+
+    def _child(self, descriptor: Descriptor, origin: str) -> Manifest:
+        raw = self.read(descriptor)
+        try:
+            return parse_manifest(raw, descriptor.media_type, allow_foreign=True)
+        except ManifestError as error:
+            message = f"{descriptor.digest}: {error.message}"
+            raise ContentError.at(origin, message) from None
+
+    def _config(self, manifest: Manifest, descriptor: Descriptor, origin: str) -> ImageConfig:
+        try:
+            return ImageConfig.from_json(parse_config(self.read(descriptor), manifest))
+        except ManifestError as error:
+            raise ContentError.at(origin, f"{descriptor.digest}: {error.message}") from None
+
+    def _place(self, descriptor: Descriptor) -> None:
+        if descriptor.digest in self.blobs:
+            return
+        self.blobs[descriptor.digest] = self._find(descriptor)
+
+    def _find(self, descriptor: Descriptor) -> BlobPlace:
+        digest, size, kind = descriptor.digest, descriptor.size, descriptor.media_type
+        for storage, origin in self._stores:
+            if storage.size(digest) is not None:
+                file = storage.path(digest)
+                self._verify(file, descriptor, f"{origin}/{blob_path(digest)}")
+                return BlobPlace(digest, size, kind, file)
+        if self._remote:
+            return BlobPlace(digest, size, kind, None, f"{self._remote}/{blob_path(digest)}")
+        if descriptor.urls:
+            return BlobPlace(digest, size, kind, None, descriptor.urls[0])
+        raise Missing(descriptor)
+
+    def _verify(self, file: Path, descriptor: Descriptor, label: str) -> None:
+        """Check a blob's size and digest; a file already checked is not read again."""
+        found = os.lstat(file)
+        if stat.S_ISREG(found.st_mode) and found.st_size != descriptor.size:
+            message = f"is {found.st_size} bytes; the manifest says {descriptor.size}"
+            raise ContentError.at(label, message, "add the image again")
+        key = f"hashed {descriptor.digest} {found.st_ino} {found.st_mtime_ns} {file}"
+        if self._cache.get(key) is not None:
+            return
+        with open_regular(file, label) as stream:
+            actual = hashlib.file_digest(stream, descriptor.digest.algorithm).hexdigest()
+        if actual != descriptor.digest.encoded:
+            message = "the file's bytes do not have the digest that its name says"
+            raise ContentError.at(label, message, "add the image again")
+        self._cache.put(key, b"")
+
+
+class _Reader:
+    """A storage read by descriptor."""
+
+    def __init__(self, storage: LocalStorage) -> None:
+        self._storage = storage
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        return self._storage.open(descriptor.digest)
+
+
+def referrers_of(manifests: Sequence[Manifest]) -> dict[Digest, tuple[Digest, ...]]:
+    """Return which of `manifests` refer to which subject, in byte order of their digests."""
+    found: dict[Digest, list[Digest]] = {}
+    for manifest in manifests:
+        if manifest.subject is not None:
+            found.setdefault(manifest.subject.digest, []).append(manifest.digest)
+    return {subject: tuple(sorted(items)) for subject, items in sorted(found.items())}

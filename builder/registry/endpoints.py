@@ -1,0 +1,212 @@
+"""The registry's API as files: `/v2/` for clients, the friendly JSON for people.
+
+Source: distribution-spec, "Endpoints" and "Listing Referrers". Exact bytes
+are served below `v2/`; the friendly copies answer for their folder's URL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from builder.oci import mediatype
+from builder.oci.digest import Digest
+from builder.oci.manifest import Manifest
+from builder.output import (
+    CONTENT,
+    MANIFESTS,
+    NAMES,
+    PAGES,
+    Body,
+    Capabilities,
+    Claim,
+    Data,
+    File,
+    Output,
+    Redirect,
+)
+from builder.registry.model import BlobPlace, Collection, LegacyLayer, Row, Tag
+
+DIGEST_HEADER = "Docker-Content-Digest"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """Where the registry is reached: `url` without a path, `baseurl` of the pages.
+
+    `v2` is the path that `/v2/` is below: empty, or the baseurl on hosts that
+    cannot own their root.
+    """
+
+    url: str
+    baseurl: str
+    capabilities: Capabilities
+
+    @property
+    def v2(self) -> str:
+        """The path from the host's root that `v2/` hangs below."""
+        return "" if self.capabilities.host_root else self.baseurl
+
+
+def as_json(value: Any) -> bytes:
+    """Return `value` as the compact UTF-8 JSON that all endpoints use."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def collection_endpoints(collection: Collection, options: EndpointOptions) -> Iterator[Output]:
+    """Yield every API output of one collection, content before names."""
+    makers = _Endpoints(collection, options)
+    for place in collection.blobs.values():
+        yield from makers.blob(place)
+    for manifest in collection.manifests.values():
+        yield from makers.manifest(manifest)
+    for tag in collection.tags:
+        yield from makers.tag(tag)
+    yield from makers.legacy_blobs()
+    yield from makers.referrers()
+    yield from makers.lists()
+
+
+def collection_claims(name: str, origin: str) -> tuple[Claim, ...]:
+    """Return the paths that the API outputs of a collection own."""
+    folders = (f"{name}/manifests/", f"{name}/blobs/", f"{name}/tags/")
+    mine = (f"v2/{name}/{part}/" for part in ("manifests", "blobs", "tags", "referrers"))
+    return tuple(Claim(path, origin) for path in (*folders, *mine))
+
+
+def registry_endpoints(rows: Sequence[Row]) -> Iterator[Output]:
+    """Yield what `/v2/` holds beside the repositories."""
+    names = [row.name for row in rows if row.listed]
+    yield Output("v2/index.json", mediatype.JSON, Data(b"{}\n"), "v2", "v2", folder_answer=True)
+    body = as_json({"repositories": names})
+    yield Output("v2/_catalog", mediatype.JSON, Data(body), "v2", order=NAMES)
+    errors = {"errors": [{"code": "NAME_UNKNOWN", "message": "not found in this registry"}]}
+    yield Output("v2/404.json", mediatype.JSON, Data(as_json(errors)), "v2", "404")
+
+
+REGISTRY_CLAIMS = tuple(
+    Claim(path, "the registry API")
+    for path in ("v2/index.json", "v2/index.html", "v2/_catalog", "v2/404.json")
+)
+
+
+class _Endpoints:
+    """Makes the outputs of one collection."""
+
+    def __init__(self, collection: Collection, options: EndpointOptions) -> None:
+        self._collection = collection
+        self._options = options
+        self._name = collection.name
+        self._v2 = f"v2/{collection.name}"
+
+    def blob(self, place: BlobPlace) -> Iterator[Output]:
+        """Yield a blob below `/v2/`, and the friendly answer that leads to it."""
+        path = f"{self._v2}/blobs/{place.digest}"
+        url = place.url
+        if place.file is not None:
+            body: Body = File(place.file, place.size, place.digest)
+            yield self._output(path, mediatype.OCTET_STREAM, body, place.digest, order=CONTENT)
+            url = f"{self._options.v2}/{path}"
+        elif self._options.capabilities.redirects:
+            yield self._output(
+                path, mediatype.OCTET_STREAM, Redirect(url, 307), place.digest, order=CONTENT
+            )
+        yield from self._friendly_blob(place.digest, place.digest, place.size, url)
+
+    def _friendly_blob(self, key: str, digest: str, size: int, url: str) -> Iterator[Output]:
+        folder = f"{self._name}/blobs/{key}"
+        absolute = url if "://" in url else f"{self._options.url}{url}"
+        answer = as_json({"digest": digest, "size": size, "url": absolute})
+        yield self._output(f"{folder}/index.html", "text/html", Redirect(url))
+        yield self._output(f"{folder}/index.json", mediatype.JSON, Data(answer))
+
+    def manifest(self, manifest: Manifest) -> Iterator[Output]:
+        """Yield a manifest under its digest, as a manifest and as a blob."""
+        digest, body = manifest.digest, Data(manifest.raw)
+        yield self._output(
+            f"{self._v2}/blobs/{digest}", mediatype.OCTET_STREAM, body, digest, order=CONTENT
+        )
+        yield self._output(
+            f"{self._v2}/manifests/{digest}", manifest.media_type, body, digest, order=MANIFESTS
+        )
+        yield self._friendly_manifest(digest, manifest.raw)
+
+    def tag(self, tag: Tag) -> Iterator[Output]:
+        """Yield what a tag answers, for the faces it exists at."""
+        if tag.manifest is not None and tag.in_v2:
+            path = f"{self._v2}/manifests/{tag.name}"
+            body = Data(tag.manifest.raw)
+            yield self._output(
+                path, tag.manifest.media_type, body, tag.manifest.digest, order=NAMES
+            )
+            yield self._friendly_manifest(tag.name, tag.manifest.raw)
+        elif tag.legacy is not None:
+            yield self._friendly_manifest(tag.name, tag.legacy.raw)
+            yield self._friendly_manifest(Digest.of(tag.legacy.raw), tag.legacy.raw)
+
+    def _friendly_manifest(self, reference: str, raw: bytes) -> Output:
+        path = f"{self._name}/manifests/{reference}/index.json"
+        return self._output(path, mediatype.JSON, Data(raw), folder_answer=True)
+
+    def legacy_blobs(self) -> Iterator[Output]:
+        """Yield where the layers of the original format can be fetched."""
+        layers: dict[str, LegacyLayer] = {}
+        for tag in self._collection.tags:
+            for layer in tag.legacy.layers if tag.legacy and not tag.in_v2 else ():
+                layers.setdefault(layer.digest.removeprefix("md5:"), layer)
+        for key, layer in sorted(layers.items()):
+            yield from self._friendly_blob(key, layer.digest, layer.size, layer.url)
+
+    def referrers(self) -> Iterator[Output]:
+        """Yield lists of referrers: an endpoint for all manifests or for none.
+
+        Half of an endpoint would send clients away from the tag schema, which
+        every host can serve.
+        """
+        found = self._collection.referrers
+        capable = self._options.capabilities
+        if capable.media_types and capable.unknown_referrers:
+            for digest in sorted({*self._collection.manifests, *found}):
+                path = f"{self._v2}/referrers/{digest}"
+                body = Data(self._referrers_index(found.get(digest, ())))
+                yield self._output(path, mediatype.OCI_INDEX, body, order=NAMES)
+        for digest, referrers in found.items():
+            raw = self._referrers_index(referrers)
+            path = f"{self._v2}/manifests/{digest.referrers_tag}"
+            yield self._output(path, mediatype.OCI_INDEX, Data(raw), Digest.of(raw), order=NAMES)
+
+    def _referrers_index(self, digests: Sequence[Digest]) -> bytes:
+        entries = [self._collection.manifests[digest].descriptor.to_json() for digest in digests]
+        document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
+        return as_json(document).rstrip(b"\n")
+
+    def lists(self) -> Iterator[Output]:
+        """Yield the lists of tags, in byte order."""
+        tags = self._collection.tags
+        friendly = sorted(tag.name for tag in tags if tag.has_manifest)
+        body = Data(as_json({"name": self._name, "tags": friendly}))
+        yield self._output(
+            f"{self._name}/tags/index.json", mediatype.JSON, body, folder_answer=True
+        )
+        pullable = sorted(tag.name for tag in tags if tag.in_v2)
+        if pullable or self._collection.manifests:
+            body = Data(as_json({"name": self._name, "tags": pullable}))
+            yield self._output(f"{self._v2}/tags/list", mediatype.JSON, body, order=NAMES)
+
+    def _output(
+        self,
+        path: str,
+        media_type: str,
+        body: Body,
+        digest: str = "",
+        *,
+        order: int = PAGES,
+        folder_answer: bool = False,
+    ) -> Output:
+        headers = ((DIGEST_HEADER, digest),) if digest else ()
+        origin = self._collection.origin
+        return Output(
+            path, media_type, body, origin, "", headers, folder_answer=folder_answer, order=order
+        )

@@ -1,0 +1,331 @@
+"""Reading one collection's folder into a checked `Collection`.
+
+Collects every problem of the folder before giving up, and never follows a
+link. What it returns is complete: each manifest parsed, each blob found and
+hashed, or named in a problem.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from builder import frontmatter
+from builder.errors import ContentError, Problem
+from builder.frontmatter import FrontMatter
+from builder.oci import mediatype
+from builder.oci.manifest import Manifest
+from builder.oci.reference import tag_fault
+from builder.oci.strictjson import MAX_BYTES
+from builder.oci.validate import ManifestError, parse_manifest, warnings
+from builder.registry.content import Missing, Shelf, referrers_of
+from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
+from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
+from builder.registry.recipe import MANIFEST, read_recipe, recipe_file
+from builder.registry.scan import OWN_FOLDERS, README, is_litter
+from builder.registry.schema import (
+    LEGACY_KEYS,
+    TAG_KEYS,
+    check_collection,
+    check_keys,
+    legacy_problems,
+)
+from builder.storage.cache import Cache
+from builder.storage.local import open_regular
+
+_REF_NAME = "org.opencontainers.image.ref.name"
+_IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")
+_MAX_README = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A collection, and what is wrong with it; `collection` is None after an error."""
+
+    collection: Collection | None
+    problems: tuple[Problem, ...]
+
+
+def load_collection(options: RegistryOptions, name: str, cache: Cache) -> Loaded:
+    """Return the collection `name` of the registry, with every problem of its folder."""
+    loader = _Loader(options, name, cache)
+    collection = loader.load()
+    problems = tuple(sorted(set(loader.problems)))
+    failed = any(not problem.warning for problem in problems)
+    return Loaded(None if failed else collection, problems)
+
+
+def load_namespace(options: RegistryOptions, name: str) -> tuple[Namespace, tuple[Problem, ...]]:
+    """Return the namespace `name` with the text of its README."""
+    origin = f"{options.collections}/{name}"
+    try:
+        matter = _read_readme(options.source / origin / README, f"{origin}/{README}")
+    except ContentError as error:
+        return Namespace(name, origin), error.problems
+    problems = tuple(check_collection(matter, name))
+    return Namespace(name, origin, matter.keys, matter.body, matter.body_line), problems
+
+
+def _read_readme(path: Path, label: str) -> FrontMatter:
+    with open_regular(path, label) as stream:
+        raw = stream.read(_MAX_README + 1)
+    if len(raw) > _MAX_README:
+        raise ContentError.at(label, f"is too large: the limit is {_MAX_README} bytes")
+    if not raw.strip():
+        hint = "write a title and a description, or remove the file"
+        raise ContentError.at(label, "is empty", hint)
+    return frontmatter.parse(raw, label)
+
+
+class _Loader:
+    """Reads one collection; `problems` grows while it does."""
+
+    def __init__(self, options: RegistryOptions, name: str, cache: Cache) -> None:
+        self.problems: list[Problem] = []
+        self._options = options
+        self._name = name
+        self._origin = f"{options.collections}/{name}"
+        self._folder = options.source / self._origin
+        self._shelf = Shelf(options, name, cache, self.problems.append)
+
+    def load(self) -> Collection:
+        names = sorted(name for name in os.listdir(self._folder) if not is_litter(name))
+        readme = self._readme(names)
+        tags = [*self._folder_tags(names), *self._layout_tags(names)]
+        self._case_clashes(tags)
+        tags = [self._finish(tag) for tag in sorted(tags, key=lambda tag: tag.name)]
+        self._referrers()
+        return Collection(
+            self._name,
+            self._origin,
+            readme.keys,
+            readme.body,
+            readme.body_line,
+            readme.path,
+            tuple(tags),
+            self._shelf.manifests,
+            self._shelf.configs,
+            self._shelf.blobs,
+            referrers_of(tuple(self._shelf.manifests.values())),
+            self._images(),
+        )
+
+    def _readme(self, names: list[str]) -> FrontMatter:
+        path = f"{self._origin}/{README}"
+        if README not in names:
+            return FrontMatter(path, {}, "")
+        try:
+            matter = _read_readme(self._folder / README, path)
+        except ContentError as error:
+            self.problems.extend(error.problems)
+            return FrontMatter(path, {}, "")
+        self.problems.extend(check_collection(matter, self._name))
+        return matter
+
+    def _folder_tags(self, names: list[str]) -> list[Tag]:
+        if "manifests" not in names:
+            return []
+        tags = []
+        base = self._folder / "manifests"
+        for name in sorted(os.listdir(base)):
+            if is_litter(name) or not (base / name).is_dir():
+                continue
+            try:
+                if (tag := self._tag(name)) is not None:
+                    tags.append(tag)
+            except ContentError as error:
+                self.problems.extend(error.problems)
+        return tags
+
+    def _tag(self, name: str) -> Tag | None:
+        origin = f"{self._origin}/manifests/{name}"
+        if fault := tag_fault(name):
+            raise ContentError.at(origin, fault, "rename the folder")
+        folder = self._folder / "manifests" / name
+        names = sorted(item for item in os.listdir(folder) if not is_litter(item))
+        matter = self._tag_readme(folder, origin, names)
+        manifest = self._tag_manifest(folder, origin, names)
+        legacy = parse_legacy(matter) if manifest is None and has_manifest(matter) else None
+        recipe = None
+        if file := recipe_file(names, origin):
+            built = legacy is not None or (manifest is not None and README in names)
+            recorded = str(matter.keys.get("inputs") or "")
+            recipe = read_recipe(folder, origin, file, built=built, recorded=recorded)
+        if manifest is None and legacy is None and recipe is None:
+            raise ContentError([_no_content(folder, origin, names)])
+        keys = matter.keys
+        return Tag(
+            name,
+            origin,
+            manifest,
+            legacy,
+            recipe,
+            keys,
+            matter.body,
+            matter.body_line,
+            str(keys.get("created") or ""),
+            str(keys.get("yanked") or ""),
+        )
+
+    def _tag_readme(self, folder: Path, origin: str, names: list[str]) -> FrontMatter:
+        path = f"{origin}/{README}"
+        if README not in names:
+            return FrontMatter(path, {}, "")
+        matter = _read_readme(folder / README, path)
+        known = {**TAG_KEYS, **dict.fromkeys(LEGACY_KEYS, _anything)}
+        self.problems.extend(check_keys(matter, known))
+        if "layers" in matter.keys and MANIFEST in names:
+            self.problems.extend(legacy_problems(matter))
+        return matter
+
+    def _tag_manifest(self, folder: Path, origin: str, names: list[str]) -> Manifest | None:
+        if MANIFEST in names:
+            label = f"{origin}/{MANIFEST}"
+            with open_regular(folder / MANIFEST, label) as stream:
+                return self._parse(stream.read(MAX_BYTES + 1), "", label)
+        if "oci-layout" not in names:
+            return None
+        self._shelf.add_layout(folder, origin)
+        entries = self._layout_index(folder, origin).manifests
+        if len(entries) != 1:
+            message = f"an image layout as a tag must have one entry, this has {len(entries)}"
+            raise ContentError.at(f"{origin}/index.json", message)
+        return self._layout_manifest(entries[0], origin)
+
+    def _layout_tags(self, names: list[str]) -> list[Tag]:
+        """Return the tags of a collection folder that is an image layout itself."""
+        if "oci-layout" not in names:
+            return []
+        tags: list[Tag] = []
+        try:
+            for entry in self._layout_index(self._folder, self._origin).manifests:
+                tag = entry.annotations.get(_REF_NAME, "")
+                if fault := tag_fault(tag) if tag else "":
+                    message = f"{_REF_NAME}: {fault}"
+                    self.problems.append(Problem(f"{self._origin}/index.json", message=message))
+                    continue
+                manifest = self._layout_manifest(entry, self._origin)
+                if tag:
+                    tags.append(Tag(tag, f"{self._origin}/index.json", manifest))
+                else:
+                    self._complete(manifest, f"{self._origin}/index.json", entry.digest)
+        except ContentError as error:
+            self.problems.extend(error.problems)
+        return tags
+
+    def _layout_index(self, folder: Path, origin: str) -> Manifest:
+        label = f"{origin}/index.json"
+        try:
+            with open_regular(folder / "index.json", label) as stream:
+                return self._parse(stream.read(MAX_BYTES + 1), mediatype.OCI_INDEX, label)
+        except FileNotFoundError:
+            raise ContentError.at(label, "is missing from the image layout") from None
+
+    def _layout_manifest(self, entry: Any, origin: str) -> Manifest:
+        try:
+            return self._parse(self._shelf.read(entry), entry.media_type, str(entry.digest))
+        except Missing:
+            message = f"{entry.digest} is missing from the image layout"
+            raise ContentError.at(f"{origin}/index.json", message) from None
+
+    def _parse(self, raw: bytes, media_type: str, label: str) -> Manifest:
+        try:
+            manifest = parse_manifest(raw, media_type, allow_foreign=True)
+        except ManifestError as error:
+            raise ContentError(
+                Problem(label, message=str(fault), hint="add the image again")
+                for fault in error.faults
+            ) from None
+        self.problems.extend(
+            Problem(label, message=text, warning=True) for text in warnings(manifest)
+        )
+        return manifest
+
+    def _case_clashes(self, tags: list[Tag]) -> None:
+        seen: dict[str, Tag] = {}
+        for tag in sorted(tags, key=lambda tag: tag.name, reverse=True):
+            other = seen.setdefault(tag.name.lower(), tag)
+            if other is not tag:
+                message = f"the tags {tag.name!r} and {other.name!r} are the same but for case"
+                if tag.name == other.name:
+                    message = f"the tag {tag.name!r} is here twice: {other.origin} has it too"
+                hint = "one file on disks and hosts that ignore case; rename one"
+                self.problems.append(Problem(tag.origin, message=message, hint=hint))
+
+    def _finish(self, tag: Tag) -> Tag:
+        """Gather what a tag needs; tell whether OCI clients can have it."""
+        if tag.legacy is not None:
+            return self._finish_legacy(tag, tag.legacy)
+        if tag.manifest is None:
+            return tag
+        available = self._complete(tag.manifest, tag.origin, tag.name)
+        config = self._shelf.configs.get(tag.manifest.digest)
+        moment = config.created_date if config else None
+        created = tag.created or (moment.isoformat() if moment else "")
+        return replace(tag, available=available, created=created)
+
+    def _finish_legacy(self, tag: Tag, legacy: LegacyManifest) -> Tag:
+        manifest = oci_manifest(legacy)
+        try:
+            if manifest is not None:
+                self._shelf.complete(manifest, tag.origin)
+        except Missing:
+            return tag
+        return replace(tag, manifest=manifest)
+
+    def _complete(self, manifest: Manifest, origin: str, what: str) -> bool:
+        try:
+            self._shelf.complete(manifest, origin)
+        except ContentError as error:
+            self.problems.extend(error.problems)
+        except Missing as missing:
+            gone = missing.descriptor
+            message = f"{what} needs {gone.digest} ({gone.size} bytes), which is found nowhere"
+            hint = "add the image again, set registry.blobs, or build with --allow-missing"
+            allowed = self._options.allow_missing
+            self.problems.append(Problem(origin, message=message, hint=hint, warning=allowed))
+            return False
+        return True
+
+    def _referrers(self) -> None:
+        for manifest in list(self._shelf.unreached()):
+            self._complete(manifest, self._origin, f"the referrer {manifest.digest}")
+
+    def _images(self) -> Mapping[str, Path]:
+        """Return the images that the README may show, by their path in the folder."""
+        found: dict[str, Path] = {}
+        folders = [""]
+        while folders:
+            inner = folders.pop()
+            with os.scandir(self._folder / inner) as entries:
+                for entry in entries:
+                    path = f"{inner}{entry.name}"
+                    if is_litter(entry.name) or path in OWN_FOLDERS:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        if not _is_collection(entry.path):
+                            folders.append(f"{path}/")
+                    elif entry.name.lower().endswith(_IMAGE_FILES):
+                        found[path] = Path(entry.path)
+        return dict(sorted(found.items()))
+
+
+def _is_collection(path: str) -> bool:
+    names = ("README.md", "manifests", "oci-layout")
+    return any(os.path.lexists(f"{path}/{name}") for name in names)
+
+
+def _anything(value: Any) -> str:  # noqa: ARG001 - checked by registry.legacy
+    return ""
+
+
+def _no_content(folder: Path, origin: str, names: list[str]) -> Problem:
+    inner = [name for name in names if (folder / name).is_dir() and name != "blobs"]
+    if inner:
+        message = "a tag cannot hold another tag: its name has no '/'"
+        return Problem(f"{origin}/{inner[0]}", message=message, hint="move the folder up")
+    message = "the tag has no manifest.json, no manifest in its README.md, and no recipe"
+    return Problem(origin, message=message, hint="bring the image in with 'builder add'")

@@ -1,0 +1,85 @@
+"""Recipes: which file of a tag folder says how it is made, and is it built yet.
+
+A recipe tag without a manifest is pending; one whose `README.md` was removed
+is pending again, as in the original static registry; one whose inputs differ
+from those that its `README.md` records is stale.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from builder.errors import ContentError
+from builder.registry.model import Recipe
+from builder.registry.scan import README, is_litter
+from builder.storage.local import open_regular
+
+MANIFEST = "manifest.json"
+BUILD_SCRIPT = "build.sh"
+_PATTERNS = ("Singularity", "Singularity.*", "*.def", "Dockerfile", "Containerfile", "recipe.*")
+_MAX_SHOWN = 64 << 10
+
+
+def recipe_file(names: Sequence[str], origin: str) -> str:
+    """Return the recipe among the file names of a tag folder, or the empty string.
+
+    `build.sh` wins. Raises ContentError when several recipes leave it open.
+    """
+    if BUILD_SCRIPT in names:
+        return BUILD_SCRIPT
+    found = sorted(
+        name for name in names if any(fnmatch.fnmatchcase(name, item) for item in _PATTERNS)
+    )
+    if len(found) > 1:
+        message = f"holds more than one recipe: {', '.join(found)}"
+        raise ContentError.at(origin, message, "keep one, or say how to build in build.sh")
+    return found[0] if found else ""
+
+
+def read_recipe(folder: Path, origin: str, name: str, *, built: bool, recorded: str) -> Recipe:
+    """Return the recipe `name` of a tag folder with its state.
+
+    `built` tells whether the tag has a manifest and its README; `recorded` is
+    the digest of the inputs that the README names, if it names one.
+    """
+    path = f"{origin}/{name}"
+    with open_regular(folder / name, path) as stream:
+        text = stream.read(_MAX_SHOWN).decode("utf-8", "replace")
+    if not built:
+        state = "pending"
+    elif recorded and recorded != inputs_digest(folder):
+        state = "stale"
+    else:
+        state = "current"
+    return Recipe(path, state, text)
+
+
+def inputs_digest(folder: Path) -> str:
+    """Return one digest over all that a recipe's build can read in its tag folder.
+
+    Every file but the results (`manifest.json`, `README.md`, `blobs/`), by
+    relative path, executable bit and content.
+    """
+    total = hashlib.sha256()
+    for path in sorted(_inputs(folder, "")):
+        with open_regular(folder / path, path) as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+            executable = os.fstat(stream.fileno()).st_mode & 0o100
+        total.update(f"{path}\0{'x' if executable else '-'}\0{content}\n".encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+def _inputs(folder: Path, inner: str) -> Iterator[str]:
+    with os.scandir(folder / inner) as entries:
+        for entry in entries:
+            path = f"{inner}/{entry.name}" if inner else entry.name
+            if is_litter(entry.name) or path in (MANIFEST, README, "blobs"):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _inputs(folder, path)
+            else:
+                yield path

@@ -1,0 +1,180 @@
+"""Walking `collections/`: which folders are collections, and have they changed.
+
+The walk reads no file. A collection's signature covers name, size, time and
+inode of every file in it, so that an equal signature means: nothing to load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.errors import Problem
+from builder.oci.reference import name_fault
+
+README = "README.md"
+# The folders of a collection that are never collections themselves.
+OWN_FOLDERS = frozenset({"manifests", "blobs", "tags"})
+_MAX_DEPTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A collection, or a namespace that has a README.
+
+    `newest` is the largest modification time in it, in nanoseconds.
+    """
+
+    name: str
+    is_collection: bool
+    signature: str
+    newest: int
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a walk found: folders by name, and what it could not accept."""
+
+    folders: dict[str, Folder] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def scan(source: Path, collections: str, below: str = "") -> Scan:
+    """Walk the folder `collections` of `source`, or only what is below the name `below`."""
+    result = Scan()
+    start = source / collections / below
+    if start.is_symlink() or not start.is_dir():
+        if start.is_symlink():
+            result.problems.append(_link(f"{collections}/{below}".rstrip("/")))
+        return result
+    _Walker(os.fspath(source), collections, result).visit(below)
+    return result
+
+
+def is_litter(name: str) -> bool:
+    """Tell whether editors and operating systems leave files of this name behind."""
+    return name[0] == "." or name[-1] == "~" or name in ("Thumbs.db", "desktop.ini")
+
+
+class _Walker:
+    """One walk; `root` is the registry's folder, `base` the collections folder's name."""
+
+    def __init__(self, root: str, base: str, result: Scan) -> None:
+        self._root = root
+        self._base = base
+        self._result = result
+
+    def visit(self, name: str, depth: int = 0) -> bool:
+        """Visit the folder `name`; tell whether it is a collection or holds one."""
+        path = f"{self._base}/{name}" if name else self._base
+        facts: list[str] = []
+        newest, has_readme, is_layout = 0, False, False
+        subfolders: list[str] = []
+        for entry in self._entries(path):
+            if entry.is_dir(follow_symlinks=False):
+                subfolders.append(entry.name)
+                continue
+            found = entry.stat(follow_symlinks=False)
+            if not self._is_plain(entry, found, path):
+                continue
+            facts.append(_fact(entry.name, found))
+            newest = max(newest, found.st_mtime_ns)
+            has_readme = has_readme or entry.name == README
+            is_layout = is_layout or entry.name == "oci-layout"
+        below = False
+        if depth < _MAX_DEPTH:
+            for child in sorted(subfolders):
+                if child not in OWN_FOLDERS or not name:
+                    below |= self.visit(f"{name}/{child}" if name else child, depth + 1)
+        elif subfolders:
+            self._result.problems.append(Problem(path, message="folders are nested too deep"))
+        if not name:
+            return below
+        own = OWN_FOLDERS & set(subfolders)
+        has_tags = "manifests" in own and self._has_folders(f"{path}/manifests")
+        is_collection = has_tags or is_layout or (has_readme and not below)
+        if own and not is_collection and not has_readme:
+            self._reserved(path, own)
+            return True
+        if is_collection:
+            for folder in sorted(own):
+                newest = max(newest, self._facts(f"{path}/{folder}", folder, facts))
+        if is_collection or (below and has_readme):
+            self._add(name, path, facts, newest, is_collection=is_collection)
+        return is_collection or below
+
+    def _add(
+        self, name: str, path: str, facts: list[str], newest: int, *, is_collection: bool
+    ) -> None:
+        if fault := name_fault(name):
+            hint = "rename the folder"
+            self._result.problems.append(Problem(path, message=fault, hint=hint))
+            return
+        facts.sort()
+        text = "\n".join(facts).encode("utf-8", "surrogateescape")
+        signature = hashlib.blake2b(text, digest_size=12).hexdigest()
+        self._result.folders[name] = Folder(name, is_collection, signature, newest)
+
+    def _reserved(self, path: str, own: set[str] | frozenset[str]) -> None:
+        for folder in sorted(own):
+            message = (
+                f"{folder!r} is a reserved name, and {path} is no collection that could own it"
+            )
+            hint = "rename the folder, or give the collection a README.md"
+            self._result.problems.append(Problem(f"{path}/{folder}", message=message, hint=hint))
+
+    def _facts(self, path: str, inner: str, facts: list[str]) -> int:
+        """Collect facts on all files below a collection's own folder; return the newest time."""
+        newest = 0
+        for entry in self._entries(path):
+            label = f"{inner}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                facts.append(label)
+                newest = max(newest, self._facts(f"{path}/{entry.name}", label, facts))
+                continue
+            found = entry.stat(follow_symlinks=False)
+            if self._is_plain(entry, found, path):
+                facts.append(_fact(label, found))
+                newest = max(newest, found.st_mtime_ns)
+        return newest
+
+    def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:
+        try:
+            with os.scandir(f"{self._root}/{path}") as entries:
+                yield from (entry for entry in entries if not is_litter(entry.name))
+        except PermissionError:
+            self._result.problems.append(Problem(path, message="permission denied"))
+
+    def _has_folders(self, path: str) -> bool:
+        return any(entry.is_dir(follow_symlinks=False) for entry in self._entries(path))
+
+    def _is_plain(self, entry: os.DirEntry[str], found: os.stat_result, path: str) -> bool:
+        label = f"{path}/{entry.name}"
+        if stat.S_ISLNK(found.st_mode):
+            self._result.problems.append(_link(label))
+            return False
+        if not stat.S_ISREG(found.st_mode):
+            self._result.problems.append(
+                Problem(label, message="is not a regular file", hint="remove it")
+            )
+            return False
+        if not entry.name.isascii() and any("\ud800" <= char <= "\udfff" for char in entry.name):
+            self._result.problems.append(Problem(label, message="the file name is not UTF-8"))
+            return False
+        return True
+
+
+def _fact(label: str, found: os.stat_result) -> str:
+    return f"{label}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}"
+
+
+def _link(path: str) -> Problem:
+    return Problem(
+        path,
+        message="is a symbolic link; nothing in collections/ may be one",
+        hint="put the file itself there; 'builder tag' gives one image a second tag",
+    )

@@ -1,0 +1,115 @@
+"""What a page layout depends on, read from its syntax tree and never by running it.
+
+A page is rendered again when its layout, or anything the layout reaches, has
+changed, and when a part of `site` that it reads has. Both must err on the
+side of too much: an include whose name is computed reaches every template,
+and a `site` that is handed on whole is read whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import nodes
+
+_ASSET = re.compile(r"(?:(['\"])(?P<name>[^'\"]+)\1\s*)?\|\s*asset_url\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A template that another one names: in `extends`, an include or an import.
+
+    `names` are tried in order; it is empty where the name is computed.
+    """
+
+    names: tuple[str, ...]
+    line: int
+    extends: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What one template reads: other templates, `site`, assets.
+
+    `site` is None where `site` is handed on whole; `assets` is None where an
+    asset's name is computed.
+    """
+
+    references: tuple[Reference, ...] = ()
+    site: frozenset[str] | None = field(default=frozenset())
+    assets: frozenset[str] | None = field(default=frozenset())
+
+
+def uses(tree: nodes.Template, text: str) -> Uses:
+    """Return what the template of source `text`, parsed to `tree`, reads."""
+    return Uses(tuple(_references(tree)), _site_attributes(tree), asset_names(text))
+
+
+def _references(tree: nodes.Template) -> Iterator[Reference]:
+    kinds = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+    for node in tree.find_all(kinds):
+        optional = isinstance(node, nodes.Include) and node.ignore_missing
+        extends = isinstance(node, nodes.Extends)
+        yield Reference(_names(node.template), node.lineno, extends, optional)
+
+
+def _names(node: nodes.Expr) -> tuple[str, ...]:
+    if isinstance(node, nodes.Const) and isinstance(node.value, str):
+        return (node.value,)
+    if isinstance(node, (nodes.List, nodes.Tuple)):
+        found = [_names(item) for item in node.items]
+        return tuple(name for names in found for name in names) if all(found) else ()
+    return ()
+
+
+def _site_attributes(tree: nodes.Template) -> frozenset[str] | None:
+    read: set[str] = set()
+    known = 0
+    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        if isinstance(node.node, nodes.Name) and node.node.name == "site":
+            name = _attribute(node)
+            if name is None:
+                return None
+            known += 1
+            read.add(name)
+    mentions = sum(
+        node.name == "site" and node.ctx == "load" for node in tree.find_all(nodes.Name)
+    )
+    return frozenset(read) if mentions == known else None
+
+
+def _attribute(node: nodes.Getattr | nodes.Getitem) -> str | None:
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    value: Any = node.arg.value if isinstance(node.arg, nodes.Const) else None
+    return value if isinstance(value, str) else None
+
+
+def asset_names(text: str) -> frozenset[str] | None:
+    """Return the names in `'NAME' | asset_url`, or None where one is computed."""
+    names = {match["name"] for match in _ASSET.finditer(text)}
+    return None if None in names else frozenset(names)
+
+
+def reach(start: Iterable[str], graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return all that can be reached from `start`, itself included, sorted."""
+    seen: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(graph[name])
+    return sorted(seen)
+
+
+def cycle_from(start: str, parent: Mapping[str, str]) -> list[str]:
+    """Return the names along `parent` from `start` back to `start`, or nothing."""
+    path = [start]
+    while (name := parent.get(path[-1], "")) and name not in path:
+        path.append(name)
+    return [*path, start] if name == start else []

@@ -1,0 +1,46 @@
+"""Coloured code: Pygments behind the fences of pymdownx.superfences.
+
+Classes only, no inline style. One formatter is kept, since making one costs
+more than colouring a short block does.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from markupsafe import escape
+from pygments import highlight
+from pygments.formatters.html import HtmlFormatter
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES
+from pygments.util import ClassNotFound
+
+TOKEN_CLASSES = frozenset(name for name in STANDARD_TYPES.values() if name)
+MAX_COLOURED = 32 << 10  # characters; some lexers are slow on long odd input
+
+_FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
+
+
+def fence(source: str, language: str, *_: Any, **__: Any) -> str:
+    """Return the HTML of a fenced block; the signature is pymdownx.superfences'."""
+    label = f' class="language-{escape(language)}"' if language else ""
+    return f'<div class="highlight"><pre><code{label}>{_body(source, language)}</code></pre></div>'
+
+
+def _body(source: str, language: str) -> str:
+    if len(source) <= MAX_COLOURED and (lexer := _lexer_class(language.lower())):
+        # A lexer of its own for each block: some keep state between texts.
+        return highlight(source, lexer(stripnl=False), _FORMATTER)
+    return str(escape(source))
+
+
+@lru_cache(maxsize=128)
+def _lexer_class(language: str) -> type[Lexer] | None:
+    if language in {"", "text", "plain", "plaintext", "txt", "none"}:
+        return None
+    try:
+        return type(get_lexer_by_name(language))
+    except ClassNotFound:
+        return None

@@ -1,0 +1,286 @@
+"""How to get what a tag holds: the commands of the clients that work on this host.
+
+Which clients can pull from which kind of host was measured; a command that
+would fail is not shown. Every command stands on its own and works when it is
+pasted, by tag and by digest.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from builder.registry.model import Collection, LegacyLayer, Tag
+from builder.site import plan
+from builder.site.model import PageOptions
+
+PLACEHOLDER = "REGISTRY"
+_TITLE = "org.opencontainers.image.title"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A line to paste, and what it does differently from the other lines of its client."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A program and the commands that get a tag with it."""
+
+    key: str
+    title: str
+    commands: tuple[Command, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What a pull block shows: the reference, the clients, and what to know first."""
+
+    reference: str
+    digest_reference: str
+    clients: tuple[Client, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One tag with its addresses worked out."""
+
+    options: PageOptions
+    collection: Collection
+    tag: Tag
+    host: str
+
+    @property
+    def by_tag(self) -> str:
+        return f"{self.host}/{self.collection.name}:{self.tag.name}"
+
+    @property
+    def by_digest(self) -> str:
+        if self.tag.manifest is None:
+            return ""
+        return f"{self.host}/{self.collection.name}@{self.tag.manifest.digest}"
+
+    @property
+    def api(self) -> str:
+        return f"{self.options.api_url or f'https://{PLACEHOLDER}'}/v2/{self.collection.name}"
+
+    def both(self, form: Callable[[str], str]) -> tuple[Command, ...]:
+        """Return a command for the tag and one for the digest."""
+        found = [Command("by tag", form(self.by_tag))]
+        if self.by_digest:
+            found.append(Command("by digest", form(self.by_digest)))
+        return tuple(found)
+
+    def flag(self, insecure: str) -> str:
+        """Return ` FLAG` where the host speaks plain http, else nothing."""
+        return f" {insecure}" if self.options.insecure else ""
+
+    def blob_url(self, digest: str) -> str:
+        """Return where the bytes of a blob are: here, or where they are stored."""
+        place = self.collection.blobs.get(digest)
+        if place is not None and place.url and place.file is None:
+            return place.url
+        return f"{self.api}/blobs/{digest}"
+
+
+def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | None:
+    """Return how to get a tag, or None for one that has nothing to get yet."""
+    wanted = _Wanted(options, collection, tag, options.host or PLACEHOLDER)
+    if not tag.has_manifest:
+        return None
+    if not tag.in_v2:
+        return Pull("", "", (_legacy(wanted),))
+    kind = plan.tag_kind(collection, tag)
+    makers = _MAKERS.get(kind, _ARTIFACT)
+    if not options.by_name:
+        makers = (_curl,)
+    elif not options.typed:
+        makers = tuple(maker for maker in dict.fromkeys((*makers, *_FALLBACK)) if maker in _UNTYPED)
+    clients = [client for maker in makers if (client := maker(wanted)) is not None]
+    return Pull(wanted.by_tag, wanted.by_digest, tuple(clients), _note(wanted))
+
+
+def _note(wanted: _Wanted) -> str:
+    options = wanted.options
+    if not options.host:
+        return f"Write the host that serves this registry in place of {PLACEHOLDER}."
+    if not options.by_name:
+        return (
+            "This registry is served below a folder of its host, where clients do not look for "
+            "images by name; the files themselves are here."
+        )
+    if not options.typed:
+        return (
+            f"{options.capabilities.title} does not give manifests their own media type, so only "
+            "the clients below can pull from it."
+        )
+    return ""
+
+
+def _is_multi(wanted: _Wanted) -> bool:
+    return wanted.tag.manifest is not None and wanted.tag.manifest.is_index
+
+
+def _docker(wanted: _Wanted) -> Client:
+    return Client("docker", "Docker", wanted.both(lambda ref: f"docker pull {ref}"))
+
+
+def _podman(wanted: _Wanted) -> Client:
+    flag = wanted.flag("--tls-verify=false")
+    return Client("podman", "Podman", wanted.both(lambda ref: f"podman pull{flag} {ref}"))
+
+
+def _apptainer(wanted: _Wanted) -> Client | None:
+    if _is_multi(wanted) and not wanted.options.typed:
+        return None
+    flag = wanted.flag("--no-https")
+    commands = wanted.both(lambda ref: f"apptainer pull{flag} docker://{ref}")
+    return Client("apptainer", "Apptainer", commands)
+
+
+def _sif(wanted: _Wanted) -> Client | None:
+    if not wanted.options.typed and _is_multi(wanted):
+        return None
+    flag = wanted.flag("--no-https")
+    commands = wanted.both(lambda ref: f"apptainer pull{flag} oras://{ref}")
+    return Client("apptainer", "Apptainer", commands)
+
+
+def _skopeo(wanted: _Wanted) -> Client:
+    flag = wanted.flag("--src-tls-verify=false")
+    every = " --all" if _is_multi(wanted) else ""
+    place = f"oci:{wanted.collection.name.rpartition('/')[2]}:{wanted.tag.name}"
+    commands = wanted.both(lambda ref: f"skopeo copy{flag}{every} docker://{ref} {place}")
+    return Client("skopeo", "Skopeo", commands)
+
+
+def _crane(wanted: _Wanted) -> Client | None:
+    if _is_multi(wanted) and not wanted.options.typed:
+        return None
+    flag = wanted.flag("--insecure")
+    file = f"{wanted.collection.name.rpartition('/')[2]}.tar"
+    return Client("crane", "crane", wanted.both(lambda ref: f"crane pull{flag} {ref} {file}"))
+
+
+def _oras_copy(wanted: _Wanted) -> Client:
+    flag = wanted.flag("--from-plain-http")
+    place = f"{wanted.collection.name.rpartition('/')[2]}:{wanted.tag.name}"
+    commands = wanted.both(lambda ref: f"oras copy{flag} --to-oci-layout {ref} {place}")
+    return Client("oras", "ORAS", commands)
+
+
+def _oras_pull(wanted: _Wanted) -> Client:
+    flag = wanted.flag("--plain-http")
+    return Client("oras", "ORAS", wanted.both(lambda ref: f"oras pull{flag} {ref}"))
+
+
+def _python(wanted: _Wanted) -> Client:
+    insecure = "insecure=True" if wanted.options.insecure else ""
+
+    def line(reference: str) -> str:
+        code = f'import oras.client; oras.client.OrasClient({insecure}).pull(target="{reference}")'
+        return f"python3 -c {shlex.quote(code)}"
+
+    return Client("python", "Python", wanted.both(line), "With the package oras: pip install oras.")
+
+
+def _ctr(wanted: _Wanted) -> Client:
+    flag = wanted.flag("--plain-http")
+    return Client("ctr", "containerd", wanted.both(lambda ref: f"ctr images pull{flag} {ref}"))
+
+
+def _dockerfile(wanted: _Wanted) -> Client:
+    return Client("from", "Dockerfile", wanted.both(lambda ref: f"FROM {ref}"))
+
+
+def _kubernetes(wanted: _Wanted) -> Client | None:
+    if wanted.options.insecure:
+        return None  # a cluster needs configuration of each node for that
+    name = re.sub(r"[^a-z0-9-]", "-", wanted.collection.name.rpartition("/")[2]).strip("-")
+    commands = wanted.both(lambda ref: f"containers:\n  - name: {name or 'main'}\n    image: {ref}")
+    return Client("kubernetes", "Kubernetes", commands)
+
+
+def _helm(wanted: _Wanted) -> Client:
+    flag = wanted.flag("--plain-http")
+    name, tag = wanted.collection.name, wanted.tag.name.replace("_", "+")
+    chart = f"oci://{wanted.host}/{name}"
+    commands = (
+        Command("install", f"helm install my-release {chart} --version {tag}{flag}"),
+        Command("download", f"helm pull {chart} --version {tag}{flag}"),
+    )
+    return Client("helm", "Helm", commands)
+
+
+def _curl(wanted: _Wanted) -> Client:
+    """Return the plain files: an artifact's by their titles, else the manifest."""
+    manifest = wanted.tag.manifest
+    if manifest is None:
+        return _legacy(wanted)
+    layers = manifest.layers
+    files = [(layer, layer.annotations.get(_TITLE, "")) for layer in layers]
+    titled = [(layer, title) for layer, title in files if _PLAIN_NAME.fullmatch(title)]
+    kind = plan.tag_kind(wanted.collection, wanted.tag)
+    if kind == "sif" and len(layers) == 1 and not titled:
+        name = f"{wanted.collection.name.rpartition('/')[2]}_{wanted.tag.name}.sif"
+        titled = [(layers[0], name)]
+    commands = [
+        Command(title, f"curl -fL -o {title} {shlex.quote(wanted.blob_url(layer.digest))}")
+        for layer, title in titled[:20]
+    ]
+    if not commands:
+        url = f"{wanted.api}/manifests/"
+        commands = [
+            Command("manifest by tag", f"curl -fL {url}{wanted.tag.name}"),
+            Command("manifest by digest", f"curl -fL {url}{manifest.digest}"),
+        ]
+        commands.extend(
+            Command(f"layer {number}", f"curl -fLO {shlex.quote(wanted.blob_url(layer.digest))}")
+            for number, layer in enumerate(layers[:8], 1)
+        )
+    return Client("curl", "curl", tuple(commands))
+
+
+def _legacy(wanted: _Wanted) -> Client:
+    """Return the layers of an original manifest, each from where it is stored."""
+    legacy = wanted.tag.legacy
+    layers = legacy.layers if legacy is not None else ()
+    stem = f"{wanted.collection.name.rpartition('/')[2]}_{wanted.tag.name}"
+    commands = [
+        Command(
+            "image" if len(layers) == 1 else f"layer {number}",
+            f"curl -fL -o {name} {shlex.quote(layer.url)}",
+        )
+        for number, layer, name in _numbered(stem, layers)
+    ]
+    return Client("curl", "curl", tuple(commands))
+
+
+def _numbered(stem: str, layers: Sequence[LegacyLayer]) -> Iterator[tuple[int, LegacyLayer, str]]:
+    for number, layer in enumerate(layers, 1):
+        suffix = "" if len(layers) == 1 else f"-{number}"
+        yield number, layer, f"{stem}{suffix}.sif"
+
+
+_Maker = Callable[[_Wanted], Client | None]
+_IMAGE: tuple[_Maker, ...] = (
+    _docker, _podman, _apptainer, _skopeo, _crane, _oras_copy, _ctr, _dockerfile, _kubernetes,
+)  # fmt: skip
+_FALLBACK: tuple[_Maker, ...] = (_python, _curl)
+_ARTIFACT: tuple[_Maker, ...] = (_oras_pull, _python, _curl)
+_MAKERS: dict[str, tuple[_Maker, ...]] = {
+    "image": _IMAGE,
+    "chart": (_helm, *_ARTIFACT),
+    "sif": (_sif, *_ARTIFACT),
+}
+
+# What still works where every file has the same media type.
+_UNTYPED: tuple[_Maker, ...] = (_crane, _apptainer, _sif, _python, _curl)

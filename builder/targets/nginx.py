@@ -1,0 +1,218 @@
+"""nginx: two files to include, one of maps at `http{}` level, one of locations at `server{}`.
+
+The maps say what the locations need to know of each path: its type, its
+headers, where it has moved to. A pattern stands for the many that are alike,
+an exact line for each exception. The text of the locations is in
+`nginx_locations`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from builder.errors import ContentError
+from builder.output import Capabilities, Entry, Output
+from builder.targets.base import Address, SideFile, adapt
+from builder.targets.nginx_locations import DIGEST, POLICY, server_config
+from builder.targets.nginx_maps import Map, http_config, media_type_text
+
+# What the locations set themselves, for all paths alike.
+_SET_BY_LOCATION = frozenset(
+    {
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+        "cache-control",
+        "content-type",
+        "docker-distribution-api-version",
+        "x-content-type-options",
+    }
+)
+
+# Paths below /v2/ that are alike. A tag has no colon, a digest has one.
+_CLASSES = {
+    "manifest": f"^/v2/.+/manifests/(?:{DIGEST})$",
+    "blob": f"^/v2/.+/blobs/(?:{DIGEST})$",
+    "referrers": f"^/v2/.+/referrers/(?:{DIGEST})$",
+    "tag": "^/v2/.+/manifests/[^/:]+$",
+    "tags": "^/v2/.+/tags/list$",
+}
+_KINDS = {
+    ("manifests", True): "manifest",
+    ("manifests", False): "tag",
+    ("blobs", True): "blob",
+    ("referrers", True): "referrers",
+}
+_BY_DIGEST = {"manifest", "blob"}
+_DIGEST_HEADER = "docker-content-digest"
+_POLICY_HEADER = "content-security-policy"
+
+_TOKEN = re.compile(r"[A-Za-z0-9-]+")
+_EXTENSION = re.compile(r".*\.([A-Za-z0-9]+)")
+_BLOB = re.compile(rf"(.+)/blobs/({DIGEST})")
+
+_NOTES = (
+    "Include http.conf inside http{} and server.conf inside server{}; reload after each build.",
+    "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
+)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """All that the rules are made of, gathered in one pass over the entries."""
+
+    types: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    odd: list[Entry] = field(default_factory=list)
+    headers: dict[str, list[tuple[Entry, str]]] = field(default_factory=lambda: defaultdict(list))
+    names: dict[str, str] = field(default_factory=dict)
+    moved: list[Entry] = field(default_factory=list)
+    extensions: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def read(self, entry: Entry) -> None:
+        """Sort one entry into what it needs."""
+        kind = _kind(entry.path)
+        if entry.location:
+            self.moved.append(entry)
+        elif kind:
+            self.types[kind].append(entry)
+        elif entry.path.startswith("v2/"):
+            self.odd.append(entry)
+        elif found := _EXTENSION.fullmatch(entry.path.rpartition("/")[2]):
+            bare = entry.media_type.partition(";")[0].strip()
+            self.extensions[found[1].lower()][bare] += 1
+        given = {name.lower(): (name, value) for name, value in entry.headers}
+        if kind in _BY_DIGEST:
+            given.setdefault(_DIGEST_HEADER, ("Docker-Content-Digest", ""))
+        for folded, (name, value) in given.items():
+            if folded not in _SET_BY_LOCATION:
+                self.names.setdefault(folded, name)
+                self.headers[folded].append((entry, value))
+
+
+def _kind(path: str) -> str:
+    match path.rsplit("/", 2):
+        case (name, kind, reference) if name.startswith("v2/"):
+            if kind == "tags":
+                return "tags" if reference == "list" else ""
+            return _KINDS.get((kind, ":" in reference), "")
+    return ""
+
+
+def _type_map(plan: _Plan) -> Map:
+    found = Map("registry_type")
+    for kind, pattern in _CLASSES.items():
+        counts = Counter(entry.media_type for entry in plan.types[kind])
+        usual = min(counts, key=lambda media_type: (-counts[media_type], media_type), default="")
+        for entry in plan.types[kind]:
+            if entry.media_type != usual:
+                found.add(entry, f"/{entry.path}", entry.media_type)
+        if usual:
+            found.patterns.append((pattern, media_type_text(usual, kind)))
+    for entry in plan.odd:
+        found.add(entry, f"/{entry.path}", entry.media_type)
+    return found
+
+
+def _header_maps(plan: _Plan) -> Iterator[tuple[str, Map]]:
+    names = {
+        **plan.names,
+        _DIGEST_HEADER: "Docker-Content-Digest",
+        _POLICY_HEADER: "Content-Security-Policy",
+    }
+    for folded, name in sorted(names.items()):
+        if _TOKEN.fullmatch(name) is None:
+            raise ContentError.at(plan.headers[folded][0][0].path, f"{name!r} is no header's name")
+        found = Map("registry_" + folded.replace("-", "_"))
+        if folded == _DIGEST_HEADER:
+            pattern = f"^/v2/.+/(?:manifests|blobs)/(?<registry_found>{DIGEST})$"
+            found.patterns.append((pattern, "$registry_found"))
+        if folded == _POLICY_HEADER:
+            found.patterns.append((r"\.html$", POLICY))
+        for entry, value in plan.headers[folded]:
+            by_digest = folded == _DIGEST_HEADER and _kind(entry.path) in _BY_DIGEST
+            if not (by_digest and entry.path.endswith(f"/{value}")):
+                found.add(entry, f"/{entry.path}", value)
+        yield name, found
+
+
+def _moved_maps(plan: _Plan) -> Iterator[Map]:
+    stem = Map("registry_stem")
+    stem.patterns.append((r"^(?<registry_folder>.*?)(?:/index\.html|/)?$", "$registry_folder"))
+    pages = Map("registry_moved", "$registry_stem")
+    content = Map("registry_elsewhere")
+    own = False
+    for entry in plan.moved:
+        path = entry.path.removesuffix("/index.html")
+        blob = _BLOB.fullmatch(path)
+        if entry.path.startswith("v2/"):
+            content.add(entry, f"/{entry.path}", _url(entry.location))
+        elif blob and entry.location == f"/v2/{blob[1]}/blobs/{blob[2]}":
+            own = True
+        else:
+            pages.add(entry, f"/{path}", _url(entry.location))
+    if own:
+        # Captures are decoded text: only the characters of a name may reach the header.
+        pattern = f"^/(?<registry_of>[a-z0-9._/-]+)/blobs/(?<registry_blob>{DIGEST})$"
+        pages.patterns.append((pattern, "/v2/$registry_of/blobs/$registry_blob"))
+    yield from (stem, pages, content)
+
+
+def _url(location: str) -> str:
+    """Percent-encode what nginx would read as syntax; the rest stays as it was written."""
+    return quote(location, safe="%/:?#[]@!&()*+,;=~'")
+
+
+class Nginx:
+    """A server of one's own with rules made from the last entry to the first."""
+
+    capabilities = Capabilities(
+        name="nginx",
+        title="nginx",
+        media_types=True,
+        headers=True,
+        redirects=True,
+        index_names=("index.html", "index.json"),
+        unknown_referrers=True,
+        json_errors=True,
+        notes=_NOTES,
+    )
+
+    def at(self, address: Address) -> Capabilities:
+        """Return the same everywhere: `/v2/` is a location of its own."""
+        del address
+        return self.capabilities
+
+    def adapt(self, output: Output) -> Iterator[Output]:
+        """Yield the files that stand for `output`; see `base.adapt`."""
+        return adapt(output, self.capabilities)
+
+    def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
+        """Yield `http.conf` and `server.conf`.
+
+        Raises ContentError for a path, media type, header or baseurl that
+        could be read as configuration.
+        """
+        plan = _Plan()
+        for entry in entries:
+            plan.read(entry)
+        headers = dict(_header_maps(plan))
+        maps = [_type_map(plan), *headers.values(), *_moved_maps(plan)]
+        yield SideFile("http.conf", http_config(maps).encode())
+        names = {name: f"${found.variable}" for name, found in headers.items()}
+        text = server_config(address.baseurl, headers=names, types=_page_types(plan))
+        yield SideFile("server.conf", text.encode())
+
+
+def _page_types(plan: _Plan) -> dict[str, str]:
+    """Return a type for each file extension: the one most files of it have."""
+    found = {}
+    for extension, counts in sorted(plan.extensions.items()):
+        usual = min(counts, key=lambda media_type: (-counts[media_type], media_type))
+        found[extension] = media_type_text(usual, f"*.{extension}")
+    return found
+
+
+TARGET = Nginx()

@@ -1,0 +1,219 @@
+"""The text of nginx's `server.conf`: which location answers what.
+
+Everything that depends on a single path comes from the variables of
+`http.conf`; what stands here is the same for every registry but for its
+baseurl, its header names and its types by extension.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from builder.errors import UsageError
+from builder.oci.mediatype import OCI_INDEX
+
+DIGEST = "sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}"
+
+# Well formed, of whatever algorithm; the two registered ones have a fixed length.
+_ANY_DIGEST = rf"(?:{DIGEST}|(?!sha256:|sha512:)[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
+
+POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'"
+)
+
+_BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+
+_CONTENT = r"""# Made by builder. Include inside server{} beside `root`, and http.conf inside http{}.
+
+location = /v2 {
+    absolute_redirect off;
+    return 301 /v2/;
+}
+
+location ^~ /v2/ {
+    types { }
+    default_type "";
+    charset off;
+    gzip off;
+    max_ranges 1;
+    client_max_body_size 0;
+    log_not_found off;
+    absolute_redirect off;
+    error_page 400 = @registry_malformed;
+    error_page 403 404 = @registry_missing;
+    error_page 405 = @registry_unsupported;
+    add_header Content-Type $registry_type;
+%(headers)s
+%(common)s
+    if ($registry_write) { return 405; }
+    if ($registry_elsewhere) { return 307 $registry_elsewhere; }
+    try_files $uri =404;
+
+    location = /v2/ {
+        default_type application/json;
+        if ($registry_write) { return 405; }
+        return 200 '{}';
+    }
+
+    location ~ "/(?:blobs|referrers)/(?!%(digest)s$)(?!uploads$)[^/]+$" {
+        if ($registry_write) { return 405; }
+        return 400;
+    }
+
+    location ~ "/manifests/(?!%(digest)s$)[^/]*:[^/]*$" {
+        if ($registry_write) { return 405; }
+        return 400;
+    }
+
+    location ~ "^/v2/(?<registry_name>.+)/referrers/[^/]+$" {
+        if ($registry_write) { return 405; }
+        if (!-f $document_root/v2/$registry_name/tags/list) { return 404; }
+        try_files $uri @registry_no_referrers;
+    }
+
+    location ~ "^/v2/(?<registry_name>.+)/(?:manifests|blobs)/[^/]+$" {
+        if ($registry_write) { return 405; }
+        if ($registry_elsewhere) { return 307 $registry_elsewhere; }
+        try_files $uri @registry_unknown;
+    }
+}
+
+location @registry_no_referrers {
+    default_type %(index)s;
+    gzip off;
+%(common)s
+    return 200 '{"schemaVersion":2,"mediaType":"%(index)s","manifests":[]}';
+}
+
+location @registry_unknown {
+    default_type application/json;
+%(common)s
+    if (!-f $document_root/v2/$registry_name/tags/list) {
+        return 404 '{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}';
+    }
+    return 404 $registry_error;
+}
+
+location @registry_missing {
+    default_type application/json;
+%(common)s
+    return 404 $registry_error;
+}
+
+location @registry_malformed {
+    default_type application/json;
+%(common)s
+    return 400 '{"errors":[{"code":"DIGEST_INVALID","message":"this is not a digest"}]}';
+}
+
+location @registry_unsupported {
+    default_type application/json;
+%(common)s
+    add_header Allow "GET, HEAD" always;
+    return 405 '{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only"}]}';
+}
+"""
+
+_PAGES = r"""
+location %(match)s {
+%(settings)s
+%(move)s
+    try_files $uri @registry_folder;
+
+    location ~ "/\.(?!well-known/)" {
+        return 404;
+    }
+
+    location ~ "/$" {
+%(move)s
+        try_files ${uri}index.html ${uri}index.json =404;
+    }
+}
+
+location @registry_folder {
+%(settings)s
+    if (-f $document_root$uri/index.html) { return 301 %(base)s$uri/$is_args$args; }
+    try_files $uri/index.json =404;
+}
+
+location @registry_no_page {
+%(settings)s
+    try_files /404.html =404;
+}
+"""
+
+_BELOW = r"""
+location = %(base)s {
+    absolute_redirect off;
+    return 301 %(base)s/;
+}
+
+location ~ "/\.(?!well-known/)" {
+    return 404;
+}
+"""
+
+_COMMON = """\
+    add_header Docker-Distribution-Api-Version registry/2.0 always;
+    add_header Cache-Control $registry_cache;
+    add_header X-Content-Type-Options nosniff always;
+    add_header Access-Control-Allow-Origin * always;
+    add_header Access-Control-Expose-Headers "Docker-Content-Digest, Link" always;"""
+
+
+def server_config(baseurl: str, *, headers: Mapping[str, str], types: Mapping[str, str]) -> str:
+    """Return `server.conf`.
+
+    `headers` maps a header's name to the variable with its value, `types` a
+    file extension to its media type. Raises UsageError for a baseurl that is
+    not a plain path.
+    """
+    base = baseurl.rstrip("/")
+    if _BASE.fullmatch(base) is None:
+        raise UsageError(f"baseurl {baseurl!r} is not a plain path", "write it like /registry")
+    lines = "\n".join(f"    add_header {name} {value};" for name, value in headers.items())
+    content = _CONTENT % {
+        "headers": lines,
+        "common": _COMMON,
+        "digest": _ANY_DIGEST,
+        "index": OCI_INDEX,
+    }
+    pages = _PAGES % {
+        "match": f"^~ {base}/" if base else "/",
+        "settings": _page_settings(lines, types),
+        "move": _move(base),
+        "base": base,
+    }
+    return content + pages + (_BELOW % {"base": base} if base else "")
+
+
+def _move(base: str) -> str:
+    lines = [f"    rewrite ^{re.escape(base)}(/.*)$ $1 break;"] if base else []
+    lines.append("    if ($registry_moved) { return 302 $registry_moved; }")
+    return "\n".join(lines)
+
+
+def _page_settings(headers: str, types: Mapping[str, str]) -> str:
+    lines = ["    types {"]
+    lines += [f"        {media_type} {extension};" for extension, media_type in types.items()]
+    lines += ["    }", "    default_type application/octet-stream;", "    charset utf-8;"]
+    if texts := _texts(types):
+        lines.append(f"    charset_types {' '.join(texts)};")
+    lines += [
+        "    absolute_redirect off;",
+        "    log_not_found off;",
+        "    error_page 403 404 =404 @registry_no_page;",
+        headers,
+        "    add_header Cache-Control $registry_cache;",
+        "    add_header X-Content-Type-Options nosniff always;",
+        "    add_header Access-Control-Allow-Origin $registry_origin;",
+    ]
+    return "\n".join(lines)
+
+
+def _texts(types: Mapping[str, str]) -> list[str]:
+    """Return the types that need a charset; text/html always has one and may not be listed."""
+    texts = {each for each in types.values() if each.startswith("text/")}
+    return sorted(texts - {"text/html"})

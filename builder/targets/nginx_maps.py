@@ -1,0 +1,117 @@
+"""The text of nginx's `http.conf`: maps from a path to what the locations need of it.
+
+Knows nginx's syntax for maps and what must never get into one; what is in
+them is the business of `nginx`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from builder.errors import ContentError
+from builder.output import Entry
+
+_VALUE = re.compile(r"[^\x00-\x1f\x7f-\uffff\"$\\]*")
+_KEY = re.compile(r"/[^\x00-\x1f\x7f\"\\]*")
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#&^_.+-]+/[A-Za-z0-9!#&^_.+-]+")
+
+
+def media_type_text(media_type: str, where: str) -> str:
+    """Return a media type that may stand bare in a configuration.
+
+    Raises ContentError naming `where` when it has any character of its syntax.
+    """
+    if _MEDIA_TYPE.fullmatch(media_type) is None:
+        raise ContentError.at(where, f"{media_type!r} cannot be a media type")
+    return media_type
+
+
+@dataclass(slots=True)
+class Map:
+    """One `map` block: exact lines win over patterns, patterns are tried in order."""
+
+    variable: str
+    source: str = "$uri"
+    patterns: list[tuple[str, str]] = field(default_factory=list)
+    exact: dict[str, str] = field(default_factory=dict)
+
+    def add(self, entry: Entry, key: str, value: str) -> None:
+        """Keep one exact line.
+
+        Raises ContentError when key or value could be read as configuration.
+        """
+        if _KEY.fullmatch(key) is None or _VALUE.fullmatch(value) is None:
+            message = f"{value!r} for {key!r} cannot be written in an nginx configuration"
+            raise ContentError.at(entry.path, message, "rename the file, or correct the value")
+        self.exact[key] = value
+
+    def lines(self) -> Iterator[str]:
+        """Yield the block, in byte order of its keys."""
+        yield f"map {self.source} ${self.variable} {{"
+        yield '    default "";'
+        # nginx folds the case of plain keys: two that differ only in case must be patterns.
+        folded = Counter(key.lower() for key in self.exact)
+        for key, value in sorted(self.exact.items()):
+            line = key if folded[key.lower()] == 1 else f"~^{re.escape(key)}$"
+            yield f'    "{line}" "{value}";'
+        for pattern, value in self.patterns:
+            yield f'    "~{pattern}" "{value}";'
+        yield "}"
+
+
+def _hash_sizes(maps: Iterable[Map]) -> tuple[int, int]:
+    """Return `map_hash_max_size` and `map_hash_bucket_size` that fit every map.
+
+    A bucket holds sixteen of the longest keys: with as many buckets as keys
+    the fullest one has about nine at a million, so nginx never searches long.
+    """
+    count, longest = 1, 1
+    for each in maps:
+        count = max(count, len(each.exact))
+        longest = max(longest, max(map(len, each.exact), default=0))
+    bucket = 256
+    while bucket < 16 * (longest + 24) and bucket < 32768:
+        bucket *= 2
+    return max(2048, 2 * count), bucket
+
+
+_FIXED = r"""
+map $request_method $registry_write {
+    default 1;
+    GET "";
+    HEAD "";
+}
+
+map $uri $registry_cache {
+    default "no-cache";
+    "~^/v2/.+:[a-f0-9]{64,128}$" "public, max-age=31536000, immutable, no-transform";
+    "~^/v2/" "public, max-age=60, no-transform";
+    "~^/assets/.*\.[0-9a-f]{8,}\.[a-z0-9]+$" "public, max-age=31536000, immutable";
+}
+
+map $uri $registry_origin {
+    default "";
+    "~\.json$" "*";
+}
+
+map $uri $registry_error {
+    default '{"errors":[{"code":"NAME_UNKNOWN","message":"there is nothing of this name"}]}';
+    "~/manifests/[^/]*$" '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no such manifest"}]}';
+    "~/blobs/[^/]*$" '{"errors":[{"code":"BLOB_UNKNOWN","message":"no such blob"}]}';
+}
+"""
+
+
+def http_config(maps: list[Map]) -> str:
+    size, bucket = _hash_sizes(maps)
+    lines = [
+        "# Made by builder. Include inside http{}; server.conf goes inside server{}.",
+        f"map_hash_max_size {size};",
+        f"map_hash_bucket_size {bucket};",
+    ]
+    for each in maps:
+        lines += ["", *each.lines()]
+    return "\n".join(lines) + "\n" + _FIXED
