@@ -76,9 +76,7 @@ def _site_attributes(tree: nodes.Template) -> frozenset[str] | None:
                 return None
             known += 1
             read.add(name)
-    mentions = sum(
-        node.name == "site" and node.ctx == "load" for node in tree.find_all(nodes.Name)
-    )
+    mentions = sum(node.name == "site" and node.ctx == "load" for node in tree.find_all(nodes.Name))
     return frozenset(read) if mentions == known else None
 
 

@@ -80,7 +80,9 @@ class UrlFilters:
         """Where the theme's file `name` is published, its fingerprint included."""
         if name not in self._assets:
             hint = did_you_mean(name, self._assets)
-            raise TemplateRuntimeError(f"there is no asset {name!r}" + (f"; {hint}" if hint else ""))
+            raise TemplateRuntimeError(
+                f"there is no asset {name!r}" + (f"; {hint}" if hint else "")
+            )
         return below(self._baseurl, self._assets[name])
 
 

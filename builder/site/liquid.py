@@ -63,7 +63,11 @@ _TAGS = {
 
 # Constructs inside a tag or an output whose strings were emptied.
 _INSIDE = (
-    (r"^include\s+[^\s'\"({\[|]+\.\w+", "an include without quotes", "write {% include 'name.html' %}"),
+    (
+        r"^include\s+[^\s'\"({\[|]+\.\w+",
+        "an include without quotes",
+        "write {% include 'name.html' %}",
+    ),
     (
         r"^include\s+['\"]{2}\s+\w+\s*=",
         "an include with parameters",
@@ -79,7 +83,11 @@ _INSIDE = (
     (r"\bforloop\b", "'forloop'", "write loop.index, loop.first, loop.last, loop.length"),
     (r"\binclude\.\w", "an include's parameter", "set it with {% with %} and write its name alone"),
     (r"[\w\]]\s+contains\b", "'contains'", "write {% if part in whole %}"),
-    (r"[!=]=\s*(?:blank|empty)\b", "'blank' or 'empty'", "write {% if value %} or {% if not value %}"),
+    (
+        r"[!=]=\s*(?:blank|empty)\b",
+        "'blank' or 'empty'",
+        "write {% if value %} or {% if not value %}",
+    ),
     (r"\bnil\b", "'nil'", "write none"),
     (r"&&", "'&&'", "write and"),
     (r"\|\|", "'||'", "write or"),

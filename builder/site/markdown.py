@@ -45,7 +45,14 @@ _CHECKBOXES = {
 }
 
 # What Python-Markdown, its extensions and lexers raise on text they were not written for.
-_PARSER_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+_PARSER_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,10 @@ class MarkdownRenderer:
         limits.check_html(html, path=path, first_line=first_line)
         links = Links(self._baseurl, base, files, warn)
         return Rendered(
-            safehtml.clean(html, links), tuple(dict.fromkeys(warnings)), engine.title, engine.excerpt
+            safehtml.clean(html, links),
+            tuple(dict.fromkeys(warnings)),
+            engine.title,
+            engine.excerpt,
         )
 
 
@@ -142,4 +152,6 @@ def _engine(*, contents: bool) -> _Engine:
 def engine_key() -> str:
     """Return a text that changes when the same Markdown may render differently."""
     versions = (markdown.__version__, nh3.__version__, pygments.__version__, pymdownx.__version__)
-    return fingerprint(_REVISION, versions, _EXTENSIONS, sorted(safehtml.TAGS), sorted(safehtml.CLASSES))
+    return fingerprint(
+        _REVISION, versions, _EXTENSIONS, sorted(safehtml.TAGS), sorted(safehtml.CLASSES)
+    )

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from builder.output import Capabilities
 from builder.registry.model import Namespace, Row
-from builder.site.parse import Document
+
+if TYPE_CHECKING:
+    from builder.site.parse import Document
 
 
 @dataclass(frozen=True, slots=True)

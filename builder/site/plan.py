@@ -142,9 +142,9 @@ def _previous(order: Sequence[Tag], aliases: Mapping[str, Sequence[str]]) -> dic
         held[digest] = before[tag.name] = any_version if pre else release
         any_version = tag.name
         release = release if pre else tag.name
-    for tag in order[:1]:
-        twins = aliases.get(digest_of(tag), ()) if tag.name == "latest" else ()
-        before.update({tag.name: before[twin] for twin in twins[1:2] if twin in before})
+    if order and order[0].name == "latest":
+        twins = aliases.get(digest_of(order[0]), ())
+        before["latest"] = before.get(twins[1], "") if len(twins) > 1 else ""
     return {name: other for name, other in before.items() if other}
 
 
@@ -211,7 +211,7 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
     )
     return Row(
         name=collection.name,
-        title=collection.title,
+        title=_title(collection, texts),
         description=_description(collection, texts),
         keywords=tuple(dict.fromkeys(words(keys.get("keywords")))),
         license=one_line(keys.get("license")),
@@ -227,10 +227,16 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
         deprecated=one_line(keys.get("deprecated")),
         hidden=keys.get("hidden") is True,
         listed=any(tag.in_v2 for tag in shown),
-        blobs=tuple(sorted({place.digest: place.size for place in collection.blobs.values()}.items())),
+        blobs=tuple(sorted((place.digest, place.size) for place in collection.blobs.values())),
         redirect_from=tuple(words(keys.get("redirect_from"), split=False)),
         origin=collection.origin,
     )
+
+
+def _title(collection: Collection, texts: Mapping[str, Rendered]) -> str:
+    """Return the front matter's title, else the README's first heading, else the name."""
+    heading = texts[""].title if "" in texts else ""
+    return one_line(collection.keys.get("title")) or heading or collection.name
 
 
 def _description(collection: Collection, texts: Mapping[str, Rendered]) -> str:

@@ -202,14 +202,18 @@ class Templates:
                     yield Problem(source.path, 1, "an include cannot have a layout of its own")
                 elif self._kind(f"{parent}.html") != LAYOUTS:
                     hint = did_you_mean(str(parent), self.names())
-                    yield Problem(source.path, 1, f"the parent {parent!r} is not a page layout", hint)
+                    yield Problem(
+                        source.path, 1, f"the parent {parent!r} is not a page layout", hint
+                    )
             for reference in self._uses[name].references:
                 if reference.extends and reference.names:
                     parents.setdefault(name, reference.names[0])
                 if not self._resolves(reference):
                     wanted = " or ".join(map(repr, reference.names))
                     hint = did_you_mean(reference.names[0], self._sources)
-                    yield Problem(source.path, reference.line, f"there is no template {wanted}", hint)
+                    yield Problem(
+                        source.path, reference.line, f"there is no template {wanted}", hint
+                    )
         for name in parents:
             if loop := closure.cycle_from(name, parents):
                 shown = " → ".join(item.removesuffix(".html") for item in loop)
@@ -257,7 +261,11 @@ class Templates:
         elif isinstance(error, RecursionError):
             return ContentError.at(path, f"includes itself without end{rendering}", line=line)
         else:
-            hint = "" if isinstance(error, jinja2.TemplateError) else f"Python's {type(error).__name__}"
+            hint = (
+                ""
+                if isinstance(error, jinja2.TemplateError)
+                else f"Python's {type(error).__name__}"
+            )
         return ContentError.at(path, f"{error}{rendering}", hint, line=line)
 
 
@@ -355,7 +363,9 @@ def _read_root(root: Path, prefix: str, problems: list[Problem]) -> dict[str, _S
                 continue
             if name in found:
                 problems.append(
-                    Problem(path, message=f"has the same name as {found[name].path}", hint="rename one")
+                    Problem(
+                        path, message=f"has the same name as {found[name].path}", hint="rename one"
+                    )
                 )
                 continue
             # A comment of as many lines stands in for the front matter, so that
@@ -412,8 +422,7 @@ def linked_assets(source: Path, theme: Path) -> set[str]:
     """
     unreported: list[Problem] = []
     texts = [
-        template.text
-        for template in _read_all(TemplateOptions(source, theme), unreported).values()
+        template.text for template in _read_all(TemplateOptions(source, theme), unreported).values()
     ]
     found = [closure.asset_names(text) for text in texts]
     if None in found:
