@@ -11,9 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import nodes
+
+_Naming = nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport
+_Reading = nodes.Getattr | nodes.Getitem
 
 _ASSET = re.compile(r"(?:(['\"])(?P<name>[^'\"]+)\1\s*)?\|\s*asset_url\b")
 
@@ -51,7 +54,7 @@ def uses(tree: nodes.Template, text: str) -> Uses:
 
 def _references(tree: nodes.Template) -> Iterator[Reference]:
     kinds = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
-    for node in tree.find_all(kinds):
+    for node in cast("Iterator[_Naming]", tree.find_all(kinds)):
         optional = isinstance(node, nodes.Include) and node.ignore_missing
         extends = isinstance(node, nodes.Extends)
         yield Reference(_names(node.template), node.lineno, extends, optional)
@@ -69,7 +72,7 @@ def _names(node: nodes.Expr) -> tuple[str, ...]:
 def _site_attributes(tree: nodes.Template) -> frozenset[str] | None:
     read: set[str] = set()
     known = 0
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+    for node in cast("Iterator[_Reading]", tree.find_all((nodes.Getattr, nodes.Getitem))):
         if isinstance(node.node, nodes.Name) and node.node.name == "site":
             name = _attribute(node)
             if name is None:
@@ -80,7 +83,7 @@ def _site_attributes(tree: nodes.Template) -> frozenset[str] | None:
     return frozenset(read) if mentions == known else None
 
 
-def _attribute(node: nodes.Getattr | nodes.Getitem) -> str | None:
+def _attribute(node: _Reading) -> str | None:
     if isinstance(node, nodes.Getattr):
         return node.attr
     value: Any = node.arg.value if isinstance(node.arg, nodes.Const) else None

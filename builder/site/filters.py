@@ -9,25 +9,22 @@ Left out on purpose: `sample` and `now`, which change between builds.
 from __future__ import annotations
 
 import dataclasses
-import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 from jinja2 import TemplateRuntimeError, Undefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from builder.errors import did_you_mean
-from builder.site import dates
+from builder.site import dates, textfilters
+from builder.site.textfilters import text_of
 
 _SAFE_IN_URL = "/:@!$&'()*+,;=~-._?#[]%"
 _EXTERNAL = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
-_TAGS = re.compile(
-    r"<script.*?</script\s*>|<style.*?</style\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE
-)
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -68,12 +65,12 @@ class UrlFilters:
 
     def relative_url(self, value: object) -> str:
         """`/about/` as a path from the host root; external addresses stay as they are."""
-        text = _text(value)
+        text = text_of(value)
         return safe_url(text) if is_external(text) else below(self._baseurl, text)
 
     def absolute_url(self, value: object) -> str:
         """`/about/` with scheme and host."""
-        text = _text(value)
+        text = text_of(value)
         return safe_url(text) if is_external(text) else self._url + below(self._baseurl, text)
 
     def asset_url(self, name: str) -> str:
@@ -93,7 +90,7 @@ class DateFilters:
         self._timezone = timezone
 
     def date(self, value: object, pattern: str = "%Y-%m-%d") -> str:
-        """A date by a strftime pattern."""
+        """Return a date by a strftime pattern; what is no date is nothing."""
         return self._shown(value, lambda when: dates.format_date(when, pattern))
 
     def date_to_string(self, value: object) -> str:
@@ -115,10 +112,6 @@ class DateFilters:
     def _shown(self, value: object, show: Callable[[datetime], str]) -> str:
         when = dates.to_datetime(value, self._timezone)
         return "" if when is None else show(when)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 def jsonify(value: object) -> Markup:
@@ -143,23 +136,6 @@ def _plain(value: object) -> object:
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     return str(value)
-
-
-_SLUGS = {
-    "raw": r"\s+",
-    "default": r"[^\w]+|_+",
-    "pretty": r"[^\w.~!$&'()+,;=@]+",
-    "ascii": r"[^a-zA-Z0-9]+",
-    "latin": r"[^\w]+|_+",
-}
-
-
-def slugify(value: object, mode: str = "default") -> str:
-    """Return a text that can stand in an address: lower case, words joined by `-`."""
-    if mode == "none":
-        return _text(value)
-    pattern = _SLUGS.get(mode, _SLUGS["default"])
-    return re.sub(pattern, "-", _text(value)).strip("-").lower()
 
 
 def field_of(item: object, key: str) -> Any:
@@ -217,54 +193,6 @@ def sort(
     return sorted(items, key=rank, reverse=reverse)
 
 
-def uri_escape(value: object) -> str:
-    """Return `value` with what no address may hold percent-encoded."""
-    return quote(_text(value), safe="/:@!$&'()*+,;=~-._?#[]")
-
-
-def cgi_escape(value: object) -> str:
-    """Return `value` as a part of a query: `foo, bar` is `foo%2C+bar`."""
-    return quote_plus(_text(value))
-
-
-def xml_escape(value: object) -> Markup:
-    """Return `value` as text inside XML or HTML."""
-    return escape(str(_text(value)))
-
-
-def escape_once(value: object) -> Markup:
-    """Return `value` as text, entities that are already written kept."""
-    return escape(html.unescape(_text(value)))
-
-
-def strip_html(value: object) -> str:
-    """Return the text of some HTML, without tags, comments, scripts and styles."""
-    return html.unescape(_TAGS.sub("", _text(value)))
-
-
-def newline_to_br(value: object) -> Markup:
-    """Return `value` with a `<br>` before each line end."""
-    return Markup("<br>\n").join(escape(_text(value)).splitlines())
-
-
-def normalize_whitespace(value: object) -> str:
-    """Return `value` with each run of white space made one space."""
-    return " ".join(_text(value).split())
-
-
-def number_of_words(value: object) -> int:
-    """Return how many words `value` has."""
-    return len(_text(value).split())
-
-
-def array_to_sentence_string(items: Iterable[object], connector: str = "and") -> str:
-    """Return `a`, `a and b` or `a, b, and c`."""
-    words = [_text(item) for item in items]
-    if len(words) < 3:
-        return f" {connector} ".join(words)
-    return f"{', '.join(words[:-1])}, {connector} {words[-1]}"
-
-
 def size(value: object) -> int:
     """Return the length of a text or a list; 0 of all else."""
     return len(value) if isinstance(value, (str, Sequence, Mapping, set, frozenset)) else 0
@@ -284,43 +212,6 @@ def filesize(count: object) -> str:
     return f"{value:.1f}".removesuffix(".0") + f" {unit}"
 
 
-def truncate(value: object, length: int = 50, ellipsis: str = "...") -> str:
-    """Return at most `length` characters, the ellipsis among them."""
-    text = _text(value)
-    return text if len(text) <= length else text[: max(0, length - len(ellipsis))] + ellipsis
-
-
-def truncatewords(value: object, count: int = 15, ellipsis: str = "...") -> str:
-    """Return at most `count` words and, if there were more, the ellipsis."""
-    words = _text(value).split()
-    return " ".join(words) if len(words) <= count else " ".join(words[:count]) + ellipsis
-
-
-_SMART = (
-    (re.compile(r"(^|[\s(\[{\u2014-])\""), "\\1\u201c"),
-    (re.compile(r'"'), "\u201d"),
-    (re.compile(r"(^|[\s(\[{\u2014\u201c-])'"), "\\1\u2018"),
-    (re.compile(r"'"), "\u2019"),
-    (re.compile(r"---"), "\u2014"),
-    (re.compile(r"--"), "\u2013"),
-    (re.compile(r"\.\.\."), "\u2026"),
-)
-
-
-def smartify(value: object) -> str:
-    """Return `value` with typographic quotes, dashes and ellipses."""
-    text = str(_text(value))
-    for pattern, replacement in _SMART:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def pluralize(count: int, one: str, many: str | None = None) -> str:
-    """Return `1 tag` or `2 tags`; without `many` an `s` is added to `one`."""
-    word = one if count == 1 else (many or f"{one}s")
-    return f"{count:,} {word}"
-
-
 def uniq(items: Iterable[Any]) -> list[Any]:
     """Return the items without repetitions, in order of first appearance."""
     return list({repr(item): item for item in items}.values())
@@ -328,38 +219,41 @@ def uniq(items: Iterable[Any]) -> list[Any]:
 
 # Liquid's filters that are one expression; their names are their documentation.
 _SHORT: Mapping[str, Callable[..., Any]] = {
-    "append": lambda value, end: f"{_text(value)}{_text(end)}",
+    "append": lambda value, end: f"{text_of(value)}{text_of(end)}",
     "at_least": max,
     "at_most": min,
     "compact": lambda items: [item for item in items if item is not None],
     "concat": lambda items, more: [*items, *more],
     "divided_by": lambda value, by: value // by,
-    "downcase": lambda value: _text(value).lower(),
-    "lstrip": lambda value: _text(value).lstrip(),
+    "downcase": lambda value: text_of(value).lower(),
+    "lstrip": lambda value: text_of(value).lstrip(),
     "minus": lambda value, by: value - by,
     "modulo": lambda value, by: value % by,
     "plus": lambda value, by: value + by,
     "pop": lambda items, count=1: list(items)[: -count or None],
-    "prepend": lambda value, start: f"{_text(start)}{_text(value)}",
+    "prepend": lambda value, start: f"{text_of(start)}{text_of(value)}",
     "push": lambda items, item: [*items, item],
-    "remove": lambda value, part: _text(value).replace(part, ""),
-    "remove_first": lambda value, part: _text(value).replace(part, "", 1),
-    "replace_first": lambda value, old, new: _text(value).replace(old, new, 1),
-    "rstrip": lambda value: _text(value).rstrip(),
+    "remove": lambda value, part: text_of(value).replace(part, ""),
+    "remove_first": lambda value, part: text_of(value).replace(part, "", 1),
+    "replace_first": lambda value, old, new: text_of(value).replace(old, new, 1),
+    "rstrip": lambda value: text_of(value).rstrip(),
     "shift": lambda items, count=1: list(items)[count:],
     "sort_natural": lambda items, key=None: sort(items, key),
-    "split": lambda value, by=None: _text(value).split(by or None),
-    "strip": lambda value: _text(value).strip(),
-    "strip_newlines": lambda value: _text(value).replace("\n", ""),
+    "split": lambda value, by=None: text_of(value).split(by or None),
+    "strip": lambda value: text_of(value).strip(),
+    "strip_newlines": lambda value: text_of(value).replace("\n", ""),
     "times": lambda value, by: value * by,
     "unshift": lambda items, item: [item, *items],
-    "upcase": lambda value: _text(value).upper(),
+    "upcase": lambda value: text_of(value).upper(),
 }
 
 _PLAIN: tuple[Callable[..., Any], ...] = (
-    jsonify, slugify, where, group_by, sort, uri_escape, cgi_escape, xml_escape, escape_once,
-    strip_html, newline_to_br, normalize_whitespace, number_of_words, array_to_sentence_string,
-    size, filesize, truncate, truncatewords, smartify, pluralize, uniq,
+    jsonify, where, group_by, sort, size, filesize, uniq,
+    textfilters.array_to_sentence_string, textfilters.cgi_escape, textfilters.escape_once,
+    textfilters.newline_to_br, textfilters.normalize_whitespace, textfilters.number_of_words,
+    textfilters.pluralize, textfilters.slugify, textfilters.smartify, textfilters.strip_html,
+    textfilters.truncate, textfilters.truncatewords, textfilters.uri_escape,
+    textfilters.xml_escape,
 )  # fmt: skip
 
 

@@ -89,14 +89,8 @@ def image_view(
     """Return what a page shows of one image or artifact."""
     config = collection.configs.get(manifest.digest)
     steps = instructions(config) if config is not None else ()
-    total = sum(layer.size for layer in manifest.layers)
     made = [text for text, empty in steps if not empty]
-    if len(made) != len(manifest.layers):
-        made = []
-    layers = tuple(
-        _layer(collection, known, layer, number, total, made[number - 1] if made else "")
-        for number, layer in enumerate(manifest.layers, 1)
-    )
+    layers = tuple(_layers(collection, manifest.layers, known, made))
     if not platform and config is not None and config.platform.os:
         platform = str(config.platform)
     created = config.created_date if config is not None else None
@@ -118,26 +112,29 @@ def image_view(
     )
 
 
-def _layer(
-    collection: Collection,
-    known: Facts,
-    layer: Descriptor,
-    number: int,
-    total: int,
-    instruction: str,
-) -> Layer:
-    place = collection.blobs.get(layer.digest)
-    return Layer(
-        number,
-        layer.digest,
-        layer.size,
-        layer.media_type,
-        share=f"{layer.size * 100 / total:.0f} %" if total else "",
-        instruction=instruction,
-        title=layer.annotations.get(_TITLE, ""),
-        other_tags=max(0, known.layer_tags.get(layer.digest, 0) - 1),
-        missing=place is None,
-    )
+def _layers(
+    collection: Collection, layers: Sequence[Descriptor], known: Facts, made: Sequence[str]
+) -> Iterator[Layer]:
+    """Yield the layers, each with the instruction that made it where the history tells all."""
+    total = sum(layer.size for layer in layers)
+    told = len(made) == len(layers)
+    for number, layer in enumerate(layers, 1):
+        yield Layer(
+            number,
+            layer.digest,
+            layer.size,
+            layer.media_type,
+            share=_share(layer.size, total),
+            instruction=made[number - 1] if told else "",
+            title=layer.annotations.get(_TITLE, ""),
+            other_tags=max(0, known.layer_tags.get(layer.digest, 0) - 1),
+            missing=layer.digest not in collection.blobs,
+        )
+
+
+def _share(size: int, total: int) -> str:
+    """Return a part of a whole as `42 %`, or nothing of a whole that is empty."""
+    return f"{size * 100 / total:.0f} %" if total else ""
 
 
 def legacy_layers(layers: Sequence[LegacyLayer]) -> tuple[Layer, ...]:
@@ -149,7 +146,7 @@ def legacy_layers(layers: Sequence[LegacyLayer]) -> tuple[Layer, ...]:
             layer.digest,
             layer.size,
             layer.media_type,
-            share=f"{layer.size * 100 / total:.0f} %" if total else "",
+            share=_share(layer.size, total),
             url=layer.url if _URL.fullmatch(layer.url) else "",
         )
         for number, layer in enumerate(layers, 1)
@@ -229,8 +226,11 @@ def instruction(entry: HistoryEntry) -> str:
 
 
 _INSTRUCTIONS = frozenset(
-    ["ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"]
-)
+    {
+        "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
+        "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+    }
+)  # fmt: skip
 
 
 def _is_instruction(text: str) -> bool:

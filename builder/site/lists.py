@@ -15,7 +15,7 @@ from builder.registry.model import Row
 from builder.site import api, feeds, listing, plan, search
 from builder.site.markdown import Rendered
 from builder.site.model import SiteState
-from builder.site.pages import Page, absolute
+from builder.site.pages import Page
 from builder.site.press import JSON, Press, redirect_claims
 from builder.site.views import Link
 
@@ -69,7 +69,7 @@ class Lists:
                 "@context": "https://schema.org",
                 "@type": "DataCatalog",
                 "name": self._options.title,
-                "url": absolute(self._options, "/"),
+                "url": feeds.absolute(self._options, "/"),
             },
             keys=keys,
         )

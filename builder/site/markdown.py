@@ -12,11 +12,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
 
 import markdown
-import nh3
-import pygments
-import pymdownx
 
 from builder.errors import ContentError
 from builder.output import fingerprint
@@ -31,7 +30,7 @@ _EXTENSIONS = (
     "admonition", "attr_list", "sane_lists", "tables", "pymdownx.superfences",
     "pymdownx.tasklist", "pymdownx.tilde",
 )  # fmt: skip
-_CONFIGS = {
+_CONFIGS: dict[str, dict[str, Any]] = {
     "tables": {"use_align_attribute": True},
     "pymdownx.superfences": {
         "custom_fences": [{"name": "*", "class": "highlight", "format": highlight.fence}],
@@ -149,9 +148,10 @@ def _engine(*, contents: bool) -> _Engine:
     return _Engine(contents=contents)
 
 
+@lru_cache(maxsize=1)
 def engine_key() -> str:
     """Return a text that changes when the same Markdown may render differently."""
-    versions = (markdown.__version__, nh3.__version__, pygments.__version__, pymdownx.__version__)
+    versions = [version(name) for name in ("Markdown", "nh3", "Pygments", "pymdown-extensions")]
     return fingerprint(
         _REVISION, versions, _EXTENSIONS, sorted(safehtml.TAGS), sorted(safehtml.CLASSES)
     )

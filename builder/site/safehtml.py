@@ -17,10 +17,15 @@ from markupsafe import Markup, escape
 from builder.site.highlight import TOKEN_CLASSES
 from builder.site.links import Links, is_external, prefixed
 
-TAGS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+TAGS = _words(
     "a abbr b bdi bdo blockquote br caption cite code col colgroup dd del details dfn div dl dt em "
     "figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q rp rt ruby s samp "
-    "small span strong sub summary sup table tbody td tfoot th thead tr u ul var wbr".split()
+    "small span strong sub summary sup table tbody td tfoot th thead tr u ul var wbr"
 )
 ATTRIBUTES = {
     "*": {"class", "dir", "id", "lang", "title"},
@@ -32,10 +37,10 @@ ATTRIBUTES = {
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan", "scope"},
 }
-CLASSES = TOKEN_CLASSES | frozenset(
+CLASSES = TOKEN_CLASSES | _words(
     "admonition admonition-title align-center align-left align-right attention caution danger "
     "error example failure heading-anchor highlight hint important info note question quote "
-    "success summary task-list task-list-item tip toc toctitle warning".split()
+    "success summary task-list task-list-item tip toc toctitle warning"
 )
 LINK_REL = "nofollow noopener"
 

@@ -8,8 +8,6 @@ reported at once and forked workers inherit the result.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +18,10 @@ import jinja2
 from jinja2.sandbox import safe_range
 from markupsafe import Markup
 
-from builder import frontmatter
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.output import fingerprint
 from builder.site import closure, filters, liquid
-
-LAYOUTS, INCLUDES = "_layouts", "_includes"
-PACKAGED = "theme/"  # a name that starts so is the packaged template, never an override
+from builder.site.sources import INCLUDES, LAYOUTS, PACKAGED, TemplateSource, read_sources
 
 # What a template's own mistakes raise while it runs.
 _RUNTIME_ERRORS = (
@@ -50,17 +45,6 @@ class TemplateOptions:
     url: str = ""
     timezone: str = "UTC"
     assets: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One template file, read."""
-
-    name: str
-    path: str  # to show in problems
-    text: str
-    kind: str
-    keys: Mapping[str, Any]
 
 
 class _Loader(jinja2.BaseLoader):
@@ -93,13 +77,22 @@ class Templates:
     def __init__(self, options: TemplateOptions) -> None:
         problems: list[Problem] = []
         self._options = options
-        self._sources = _read_all(options, problems)
+        self._sources = read_sources(options.source, options.theme, problems)
         self._codes: dict[str, CodeType] = {}
+        self._fingerprints: dict[str, str] = {}
         self._environment = _environment(options, _Loader(self._codes))
-        self._uses = {
-            name: self._compile(source, problems) for name, source in self._sources.items()
-        }
+        by_path: dict[str, tuple[closure.Uses, CodeType | None]] = {}
+        for source in self._sources.values():
+            if source.path not in by_path:  # a theme's template has two names
+                by_path[source.path] = self._compile(source, problems)
+        self._uses = {name: by_path[source.path][0] for name, source in self._sources.items()}
+        self._codes.update(
+            (name, code)
+            for name, source in self._sources.items()
+            if (code := by_path[source.path][1]) is not None
+        )
         problems.extend(self._broken_links())
+        problems.extend(() if problems else self._cycles())
         if problems:
             raise ContentError(problems)
         self._compiled = {name: self._environment.get_template(name) for name in self._sources}
@@ -137,20 +130,22 @@ class Templates:
         That is the source of all templates it reaches, the addresses and time
         zone its filters know, and the assets it links.
         """
-        closure_names = self._closure(layout)
-        names = [self._uses[name].assets for name in closure_names]
-        assets = self._options.assets
-        linked = (
-            sorted(assets)
-            if None in names
-            else sorted({asset for used in names for asset in used or ()})
-        )
-        return fingerprint(
-            jinja2.__version__,
-            [(name, self._sources[name].text, self._keys(name)) for name in closure_names],
-            [(asset, assets.get(asset)) for asset in linked],
-            (self._options.baseurl, self._options.url, self._options.timezone),
-        )
+        if layout not in self._fingerprints:
+            names = self._closure(layout)
+            self._fingerprints[layout] = fingerprint(
+                jinja2.__version__,
+                [(name, self._sources[name].text, self._keys(name)) for name in names],
+                [(asset, self._options.assets.get(asset)) for asset in self._linked(names)],
+                (self._options.baseurl, self._options.url, self._options.timezone),
+            )
+        return self._fingerprints[layout]
+
+    def _linked(self, names: Iterable[str]) -> list[str]:
+        """Return the assets that the templates `names` link; all where one is computed."""
+        found = [self._uses[name].assets for name in names]
+        if None in found:
+            return sorted(self._options.assets)
+        return sorted({asset for assets in found for asset in assets or ()})
 
     def site_attributes(self, layout: str) -> frozenset[str] | None:
         """Return which attributes of `site` the layout's pages read; None: perhaps all."""
@@ -175,49 +170,72 @@ class Templates:
     def _closure(self, layout: str) -> list[str]:
         return closure.reach([f"{self._known(layout, {})}.html"], self._graph)
 
-    def _compile(self, source: _Source, problems: list[Problem]) -> closure.Uses:
-        found = list(liquid.constructs(source.text))
-        if found:
+    def _compile(
+        self, source: TemplateSource, problems: list[Problem]
+    ) -> tuple[closure.Uses, CodeType | None]:
+        if found := list(liquid.constructs(source.text)):
             problems.extend(
                 Problem(source.path, line, f"{what} is Liquid; page layouts are Jinja", hint)
                 for line, what, hint in found
             )
-            return closure.Uses()
+            return closure.Uses(), None
         try:
             tree = self._environment.parse(source.text, source.name, source.path)
             used = closure.uses(tree, source.text)
-            self._codes[source.name] = self._environment.compile(tree, source.name, source.path)
+            return used, self._environment.compile(tree, source.name, source.path)
         except jinja2.TemplateSyntaxError as error:
             problems.append(_syntax_problem(source, error))
-            return closure.Uses()
-        return used
+            return closure.Uses(), None
 
     def _broken_links(self) -> Iterator[Problem]:
-        parents: dict[str, str] = {}
         for name, source in self._sources.items():
-            parent = source.keys.get("layout")
-            if parent is not None:
-                parents[name] = f"{parent}.html"
-                if source.kind == INCLUDES:
-                    yield Problem(source.path, 1, "an include cannot have a layout of its own")
-                elif self._kind(f"{parent}.html") != LAYOUTS:
-                    hint = did_you_mean(str(parent), self.names())
-                    yield Problem(
-                        source.path, 1, f"the parent {parent!r} is not a page layout", hint
-                    )
             for reference in self._uses[name].references:
-                if reference.extends and reference.names:
-                    parents.setdefault(name, reference.names[0])
                 if not self._resolves(reference):
                     wanted = " or ".join(map(repr, reference.names))
                     hint = did_you_mean(reference.names[0], self._sources)
                     yield Problem(
                         source.path, reference.line, f"there is no template {wanted}", hint
                     )
-        for name in parents:
+            yield from self._broken_parent(source)
+
+    def _broken_parent(self, source: TemplateSource) -> Iterator[Problem]:
+        parent = source.keys.get("layout")
+        if parent is None:
+            return
+        if source.kind == INCLUDES:
+            message = "an include cannot have a layout of its own"
+            yield Problem(source.path, source.layout_line, message, "remove the key 'layout'")
+        elif self._kind(f"{parent}.html") != LAYOUTS:
+            message = f"the parent {parent!r} is not a page layout"
+            hint = did_you_mean(str(parent), self.names())
+            yield Problem(source.path, source.layout_line, message, hint)
+
+    def _cycles(self) -> Iterator[Problem]:
+        """Yield the cycles of `extends`, or if there are none those of `layout`."""
+        extends = {name: base for name in self._sources if (base := self._base(name))}
+        found = list(self._cycles_of(extends))
+        if not found:
+            parents = {name: self._parent(name) for name in self._sources}
+            found = list(self._cycles_of(parents))
+        yield from found
+
+    def _cycles_of(self, parents: Mapping[str, str]) -> Iterator[Problem]:
+        for name, source in self._sources.items():
             if loop := closure.cycle_from(name, parents):
                 shown = " → ".join(item.removesuffix(".html") for item in loop)
-                yield Problem(self._sources[name].path, 1, f"the layouts form a cycle: {shown}")
+                yield Problem(source.path, 1, f"the layouts form a cycle: {shown}")
+
+    def _base(self, name: str) -> str:
+        """Return the template that `name` extends, or nothing."""
+        for reference in self._uses[name].references:
+            if reference.extends and reference.names:
+                return next((found for found in reference.names if found in self._sources), "")
+        return ""
+
+    def _parent(self, name: str) -> str:
+        """Return the layout around the layout `name`, or nothing."""
+        parent = self._keys(name).get("layout")
+        return "" if parent is None else f"{parent}.html"
 
     def _kind(self, name: str) -> str:
         return self._sources[name].kind if name in self._sources else ""
@@ -234,20 +252,18 @@ class Templates:
             if not reference.names:
                 return list(self._sources)
             near.extend(found for found in reference.names if found in self._sources)
-        parent = self._keys(name).get("layout")
-        return near if parent is None else [*near, f"{parent}.html"]
+        parent = self._parent(name)
+        return [*near, parent] if parent else near
 
     def _keys(self, name: str) -> Mapping[str, Any]:
         """Return a layout's front matter over that of the layout it extends."""
         keys = self._sources[name].keys
-        for reference in self._uses[name].references:
-            if reference.extends and reference.names:
-                return {**self._keys(reference.names[0]), **keys}
-        return keys
+        base = self._base(name)
+        return {**self._keys(base), **keys} if base else keys
 
     def _chain(self, name: str) -> tuple[str, ...]:
-        parent = self._keys(name).get("layout")
-        return (name,) if parent is None else (name, *self._chain(f"{parent}.html"))
+        parent = self._parent(name)
+        return (name, *self._chain(parent)) if parent else (name,)
 
     def _runtime_error(
         self, name: str, context: Mapping[str, Any], error: BaseException
@@ -285,7 +301,7 @@ def _place(traceback: TracebackType | None, paths: Iterable[str]) -> tuple[str, 
     return found
 
 
-def _syntax_problem(source: _Source, error: jinja2.TemplateSyntaxError) -> Problem:
+def _syntax_problem(source: TemplateSource, error: jinja2.TemplateSyntaxError) -> Problem:
     message = error.message or "cannot be read"
     return Problem(source.path, error.lineno, f"is not valid Jinja: {message}")
 
@@ -330,101 +346,14 @@ def _markdownify(baseurl: str) -> Callable[[jinja2.runtime.Context, object], Mar
     return markdownify
 
 
-def _read_all(options: TemplateOptions, problems: list[Problem]) -> dict[str, _Source]:
-    """Return every template under each of its names; the first place that has a name wins."""
-    same = options.source.resolve() == options.theme.resolve()
-    own = {} if same else _read_root(options.source, "", problems)
-    theme = _read_root(options.theme, "" if same else PACKAGED, problems)
-    for name in own.keys() & theme.keys():
-        if own[name].kind != theme[name].kind:
-            problems.append(
-                Problem(
-                    own[name].path,
-                    message=f"has the name of the theme's {theme[name].path}, of another kind",
-                    hint="rename it",
-                )
-            )
-    sources = {**theme, **own}
-    for name, source in theme.items():
-        packaged = PACKAGED + name
-        sources[packaged] = _Source(packaged, source.path, source.text, source.kind, source.keys)
-    return sources
-
-
-def _read_root(root: Path, prefix: str, problems: list[Problem]) -> dict[str, _Source]:
-    found: dict[str, _Source] = {}
-    for kind in (LAYOUTS, INCLUDES):
-        for name, file in _walk(root / kind, f"{prefix}{kind}", "", problems):
-            path = f"{prefix}{kind}/{name}"
-            try:
-                matter = frontmatter.parse(_read(file), path)
-            except ContentError as error:
-                problems.extend(error.problems)
-                continue
-            if name in found:
-                problems.append(
-                    Problem(
-                        path, message=f"has the same name as {found[name].path}", hint="rename one"
-                    )
-                )
-                continue
-            # A comment of as many lines stands in for the front matter, so that
-            # Jinja counts lines as the file does.
-            text = matter.body
-            if matter.present:
-                text = "{#" + "\n" * (matter.body_line - 1) + "#}" + text
-            found[name] = _Source(name, path, text, kind, matter.keys)
-    return found
-
-
-def _walk(
-    folder: Path, shown: str, below: str, problems: list[Problem]
-) -> Iterator[tuple[str, Path]]:
-    """Yield the name and file of every template in `folder`, and a problem for every link."""
-    if folder.is_symlink():
-        problems.append(Problem(shown, message="is a symbolic link", hint="put the files here"))
-        return
-    if not folder.is_dir():
-        return
-    with os.scandir(folder) as listing:
-        entries = sorted(listing, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name.endswith("~"):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            inner = folder / entry.name
-            yield from _walk(inner, f"{shown}/{entry.name}", f"{below}{entry.name}/", problems)
-        elif entry.is_file(follow_symlinks=False):
-            yield f"{below}{entry.name}", folder / entry.name
-        else:
-            problems.append(
-                Problem(
-                    f"{shown}/{entry.name}",
-                    message="is not a regular file, so it is no template",
-                    hint="put a copy of the file here",
-                )
-            )
-
-
-def _read(file: Path) -> bytes:
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return b""
-        return stream.read()
-
-
 def linked_assets(source: Path, theme: Path) -> set[str]:
     """Return the names of assets that some template links through `asset_url`.
 
     A template that computes a name links every asset there is. Templates
     that cannot be read are left to `Templates` to report.
     """
-    unreported: list[Problem] = []
-    texts = [
-        template.text for template in _read_all(TemplateOptions(source, theme), unreported).values()
-    ]
-    found = [closure.asset_names(text) for text in texts]
+    sources = read_sources(source, theme, [])
+    found = [closure.asset_names(template.text) for template in sources.values()]
     if None in found:
         from builder.site.discover import assets_of  # noqa: PLC0415 - only where a name is computed
 

@@ -1,0 +1,1 @@
+"""From an output tree to a folder: compare, make what changed, write in a safe order."""

@@ -1,0 +1,158 @@
+"""The last build's record: which bundles there were, and which files they became.
+
+One SQLite file in `.builder-cache/` for each destination, target and
+configuration. Losing it costs time and never changes the output: a record is
+believed only while the destination's marker carries the same tree identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from builder.output import Entry
+from builder.storage.cache import connect
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bundles (
+    name TEXT PRIMARY KEY, fingerprint TEXT, load_key TEXT, row_key TEXT, facts TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outputs (
+    path TEXT PRIMARY KEY, bundle TEXT, media_type TEXT, headers TEXT, digest TEXT,
+    size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS outputs_of ON outputs (bundle);
+"""
+_COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer"
+_MASK = (1 << 128) - 1
+
+
+class Known(NamedTuple):
+    """What the record says of a bundle, its facts apart."""
+
+    fingerprint: str
+    load_key: str
+    row_key: str
+
+
+class Record:
+    """One record file; `path` None keeps it in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._db = connect(path)
+        self._db.executescript(SCHEMA)
+
+    def meta(self, key: str) -> str:
+        """Return a value kept beside the bundles, or the empty string."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else ""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a value beside the bundles."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def bundles(self) -> dict[str, Known]:
+        """Return every bundle of the last build."""
+        rows = self._db.execute("SELECT name, fingerprint, load_key, row_key FROM bundles")
+        return {name: Known(*rest) for name, *rest in rows}
+
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and the facts of every bundle that has some."""
+        yield from self._db.execute("SELECT name, facts FROM bundles WHERE facts != ''")
+
+    def facts_of(self, name: str) -> str:
+        """Return one bundle's facts, or the empty string."""
+        row = self._db.execute("SELECT facts FROM bundles WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else ""
+
+    def save_bundle(self, name: str, known: Known, facts: str) -> None:
+        """Remember a bundle."""
+        self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?, ?)",
+                         (name, *known, facts))  # fmt: skip
+
+    def outputs_of(self, bundle: str) -> dict[str, Entry]:
+        """Return the files of a bundle by their path."""
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM outputs WHERE bundle = ?", (bundle,))  # noqa: S608
+        return {row[0]: _entry(row) for row in rows}
+
+    def replace_outputs(self, bundle: str, old: Iterable[str], new: Iterable[Entry]) -> None:
+        """Replace the files of a bundle."""
+        self._db.executemany(
+            "DELETE FROM outputs WHERE path = ? AND bundle = ?", ((path, bundle) for path in old)
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (_row(entry, bundle) for entry in new),
+        )
+
+    def forget(self, bundle: str) -> dict[str, Entry]:
+        """Drop a bundle; return the files it had."""
+        entries = self.outputs_of(bundle)
+        self._db.execute("DELETE FROM outputs WHERE bundle = ?", (bundle,))
+        self._db.execute("DELETE FROM bundles WHERE name = ?", (bundle,))
+        return entries
+
+    def clear(self) -> None:
+        """Forget everything: the destination is not what this record describes."""
+        self._db.executescript("DELETE FROM outputs; DELETE FROM bundles; DELETE FROM meta;")
+
+    def paths(self) -> Iterator[str]:
+        """Yield every path that has a file, in byte order."""
+        query = "SELECT path FROM outputs WHERE location = '' ORDER BY path"
+        yield from (path for (path,) in self._db.execute(query))
+
+    def find(self, path: str) -> Entry | None:
+        """Return the entry published at `path`, if any."""
+        query = f"SELECT {_COLUMNS} FROM outputs WHERE path = ?"  # noqa: S608
+        row = self._db.execute(query, (path,)).fetchone()
+        return _entry(row) if row else None
+
+    def under(self, prefix: str = "") -> Iterator[Entry]:
+        """Yield the entries whose path starts with `prefix`, in byte order."""
+        query = f"SELECT {_COLUMNS} FROM outputs WHERE path >= ? AND path < ? ORDER BY path"  # noqa: S608
+        for row in self._db.execute(query, (prefix, prefix + "\U0010ffff")):
+            yield _entry(row)
+
+    def commit(self) -> None:
+        """Make what was saved visible to readers."""
+        self._db.commit()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def _row(entry: Entry, bundle: str) -> tuple[object, ...]:
+    headers = json.dumps(entry.headers) if entry.headers else ""
+    return (
+        entry.path, bundle, entry.media_type, headers, entry.digest, entry.size,
+        entry.location, entry.fingerprint, int(entry.folder_answer),
+    )  # fmt: skip
+
+
+def _entry(row: tuple[str, str, str, str, int, str, str, int]) -> Entry:
+    path, media_type, headers, digest, size, location, mark, folder_answer = row
+    pairs = tuple((key, value) for key, value in json.loads(headers)) if headers else ()
+    return Entry(path, media_type, pairs, digest, size, location, mark, bool(folder_answer))
+
+
+def identity(entries: Iterable[Entry]) -> int:
+    """Return a number for a set of files that adds up over disjoint sets.
+
+    Kept as a running sum, it identifies the whole tree without reading it.
+    """
+    return sum(_identity(entry) for entry in entries) & _MASK
+
+
+def _identity(entry: Entry) -> int:
+    text = f"{entry.path}\0{entry.digest}\0{entry.location}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big")
+
+
+def shifted(total: int, *, minus: Iterable[Entry], plus: Iterable[Entry]) -> int:
+    """Return the identity of a tree after some files went and others came."""
+    return (total - identity(minus) + identity(plus)) & _MASK

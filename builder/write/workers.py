@@ -1,0 +1,226 @@
+"""Processes that make things, each with its own share of the work.
+
+Workers are forked, so they start with everything the parent has read. An
+item goes to the worker that had it before: what was loaded for one task is
+still there for the next. A worker that dies costs the item it was at, never
+the run: it is replaced, and the caller says what the death means.
+"""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import os
+import resource
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, Self
+
+from builder.errors import BuilderError, ContentError
+
+BATCH = 16
+_COUNTER = 8
+_FORK = multiprocessing.get_context("fork")
+
+
+class Workers:
+    """`count` processes that each own a forked copy of `session`.
+
+    `run(task, items)` calls `session.<task>(item)` for every item.
+    """
+
+    def __init__(self, session: object, count: int) -> None:
+        self._session = session
+        self._slots = [_Slot() for _ in range(max(1, count))]
+        self._owners: dict[Hashable, int] = {}
+
+    def run(
+        self,
+        task: str,
+        items: Sequence[Any],
+        *,
+        key: Callable[[Any], Hashable],
+        died: Callable[[Any, str], Any],
+        cpu_seconds: int = 0,
+    ) -> Iterator[Any]:
+        """Yield the result of each item, in no order.
+
+        `cpu_seconds` bounds one item's processor time; `died(item, why)` gives
+        the result of an item whose worker did not survive it. Raises what a
+        worker raised.
+        """
+        self._share(items, key)
+        for slot in self._slots:
+            slot.feed(self._session, task, cpu_seconds)
+        while busy := {slot.pipe: slot for slot in self._slots if slot.pipe and slot.batch}:
+            for ready in wait(list(busy)):
+                slot = busy[ready]  # type: ignore[index] # wait returns what it was given
+                yield from slot.collect(died)
+                slot.feed(self._session, task, cpu_seconds)
+
+    def close(self) -> None:
+        """End the workers; harmless when they have ended."""
+        for slot in self._slots:
+            slot.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _share(self, items: Sequence[Any], key: Callable[[Any], Hashable]) -> None:
+        strangers = [item for item in items if key(item) not in self._owners]
+        for number, item in enumerate(strangers):
+            self._owners[key(item)] = number * len(self._slots) // len(strangers)
+        for item in items:
+            self._slots[self._owners[key(item)]].queue.append(item)
+
+
+class _Slot:
+    """One worker's place: its process, what it is at, and what is still to come."""
+
+    def __init__(self) -> None:
+        self.queue: deque[Any] = deque()
+        self.batch: list[Any] = []
+        self.pipe: Connection | None = None
+        self._process: Any = None
+        self._position = mmap.mmap(-1, _COUNTER)
+
+    def feed(self, session: object, task: str, cpu_seconds: int) -> None:
+        """Send the next batch, starting the process when there is none."""
+        if self.batch or not self.queue:
+            return
+        if self.pipe is None:
+            self._start(session)
+        self.batch = [self.queue.popleft() for _ in range(min(BATCH, len(self.queue)))]
+        self._position[:] = bytes(_COUNTER)
+        if self.pipe is not None:
+            self.pipe.send((task, self.batch, cpu_seconds))
+
+    def collect(self, died: Callable[[Any, str], Any]) -> Iterator[Any]:
+        """Yield the results of the batch; after a death, of the item that caused it."""
+        batch, self.batch = self.batch, []
+        if self.pipe is None:
+            return
+        try:
+            answer = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            culprit = min(int.from_bytes(self._position[:], "little"), len(batch) - 1)
+            why = self._end()
+            self.queue.extendleft(reversed(batch[:culprit] + batch[culprit + 1 :]))
+            yield died(batch[culprit], why)
+            return
+        if isinstance(answer, BuilderError):
+            raise answer
+        yield from answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self.pipe is not None:
+            if self.batch:
+                self._process.terminate()
+            self._end()
+        self.batch = []
+        self.queue.clear()
+
+    def _start(self, session: object) -> None:
+        ours, theirs = _FORK.Pipe()
+        arguments = (session, theirs, ours, self._position)
+        self._process = _FORK.Process(target=_work, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+        self.pipe = ours
+
+    def _end(self) -> str:
+        if self.pipe is not None:
+            self.pipe.close()
+            self.pipe = None
+        self._process.join()
+        code = self._process.exitcode
+        if code == -signal.SIGXCPU:
+            return "time"
+        return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+def _work(session: object, pipe: Connection, parents: Connection, position: mmap.mmap) -> None:
+    """Answer batches until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    parents.close()
+    while True:
+        try:
+            task, batch, cpu_seconds = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            os._exit(0)
+        try:
+            answer: Any = _answers(getattr(session, task), batch, cpu_seconds, position)
+        except BuilderError as error:
+            answer = _portable(error)
+        except OSError as error:
+            answer = _portable_local(error)
+        try:
+            pipe.send(answer)
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)
+
+
+def _answers(
+    method: Callable[[Any], Any], batch: Sequence[Any], cpu_seconds: int, position: mmap.mmap
+) -> list[Any]:
+    results = []
+    for number, item in enumerate(batch):
+        position[:] = number.to_bytes(_COUNTER, "little")
+        if cpu_seconds:
+            soft = int(time.process_time()) + cpu_seconds + 1
+            hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+            resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+        results.append(method(item))
+    if cpu_seconds:
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+    return results
+
+
+def _portable(error: BuilderError) -> BuilderError:
+    """Return an error that survives a pipe: exceptions with own arguments do not."""
+    if isinstance(error, ContentError):
+        return _ProblemsError(error)
+    return _ToldError(error)
+
+
+def _portable_local(error: OSError) -> BuilderError:
+    from builder.errors import LocalError  # noqa: PLC0415 - only where a disk fails
+
+    name = error.filename or ""
+    return _ToldError(
+        LocalError(f"{name}: {error.strerror}".lstrip(": "), "is there space and room?")
+    )
+
+
+class _ToldError(BuilderError):
+    """An error of a worker, with its class told by a reducer."""
+
+    def __init__(self, error: BuilderError) -> None:
+        super().__init__(error.message, error.hint)
+        self._kind = type(error)
+
+    def __reduce__(self) -> Any:
+        kind = next(
+            base for base in self._kind.__mro__ if base.__module__ == BuilderError.__module__
+        )
+        return kind, (self.message, self.hint)
+
+
+class _ProblemsError(ContentError):
+    """Problems of a worker, in a form that survives a pipe."""
+
+    def __init__(self, error: ContentError) -> None:
+        super().__init__(error.problems)
+
+    def __reduce__(self) -> Any:
+        return ContentError, (self.problems,)
