@@ -26,8 +26,8 @@ from builder.registry.scan import Folder as ScannedFolder
 from builder.registry.scan import scan
 from builder.session import Facts, Item, LoadedItem, Session, row_key
 from builder.site import plan
-from builder.site.dates import parse_date
 from builder.site.data import load_data
+from builder.site.dates import parse_date
 from builder.site.discover import SourceFile, discover
 from builder.site.model import SiteState
 from builder.site.parse import Document, parse
@@ -66,7 +66,7 @@ class Pipeline:
     def __init__(self, config: Config, *, jobs: int = 0, progress: Progress | None = None) -> None:
         self._config = config
         self._jobs = jobs or min(os.cpu_count() or 1, 8)
-        self._progress = progress or (lambda label, done, total: None)
+        self._progress = progress or _silent
         self._cache = Cache(config.cache / "cache.sqlite")
         self._folders: dict[str, ScannedFolder] = {}
         self._facts: dict[str, Facts] = {}
@@ -239,12 +239,15 @@ class Pipeline:
                 continue
             if name not in known or known[name].load_key != self._load_key(name):
                 result.append(name)
-            elif moved and (facts := self._facts.get(name)) is not None:
-                if facts.outside or not facts.complete:
-                    result.append(name)
+            elif moved and self._depends_on_store(name):
+                result.append(name)
         if result or not self._facts:
             self._read_facts(record)
         return result
+
+    def _depends_on_store(self, name: str) -> bool:
+        facts = self._facts.get(name)
+        return facts is None or bool(facts.outside) or not facts.complete
 
     def _read_facts(self, record: Record) -> None:
         """Take the facts of unchanged collections from the last build's record."""
@@ -435,6 +438,10 @@ class Pipeline:
         )
         transaction.done(written, Known("", "", ""), "")
         write_beside(config.destination, name, outside)
+
+
+def _silent(label: str, done: int, total: int) -> None:
+    """Show no progress."""
 
 
 def write_beside(destination: Path, target: str, files: Mapping[str, bytes]) -> None:

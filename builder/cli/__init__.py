@@ -1,1 +1,164 @@
-"""The command line."""
+"""The command line: a group that loads a command's file when it is asked for.
+
+This is the only place that turns errors into text and exit codes, and, with
+the rest of `cli`, the only one that prints.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from builder import __version__
+from builder.errors import BuilderError, ContentError, LocalError
+
+# Each command's one line of help stands here, so that `builder --help` imports no command.
+COMMANDS = {
+    "new": "Make a new registry from the template.",
+    "build": "Build the site from the source folder.",
+    "serve": "Build, serve on this machine, and reload on change.",
+    "check": "Report every problem in content, configuration and store.",
+    "list": "List the collections and their tags.",
+    "inspect": "Show what a collection or a tag holds.",
+    "add": "Bring an image in and give it a tag.",
+    "tag": "Give a tag's image one more tag.",
+    "untag": "Remove a tag; its content stays until gc.",
+    "rm": "Remove a collection, a tag or a manifest.",
+    "gc": "Find blobs that nothing needs; remove them with --delete.",
+}
+_MODULES = {"list": "list_collections"}
+
+
+class _Commands(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order people meet them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the file of one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"builder.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when there is none of that name."""
+        from builder.errors import did_you_mean  # noqa: PLC0415 - only for a slip
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS)
+            ctx.fail(f"there is no command {args[0]!r}" + (f"; {hint}" if hint else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BUILDER"},
+)
+@click.version_option(__version__, prog_name="builder")
+@click.option("--trace", is_flag=True, help="Show a traceback for errors.")
+def group(*, trace: bool) -> None:
+    """Run a container registry made of plain files.
+
+    Start with `builder serve` in a registry's folder.
+    """
+    del trace
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: see the exit codes in `builder.errors`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; return its exit code."""
+    try:
+        status = _invoke(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+    except OSError as error:
+        _silence_stdout()
+        _say(f"builder: cannot write to standard output: {error.strerror}")
+        return LocalError.exit_code
+    return status
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    trace = "--trace" in arguments
+    try:
+        result = group.main(list(arguments), prog_name="builder", standalone_mode=False)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        _say("builder: interrupted")
+        return 130
+    except BuilderError as error:
+        if trace:
+            raise
+        _report(error)
+        return error.exit_code
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if trace or error.filename is None:
+            raise
+        _say(f"builder: {error.filename}: {error.strerror}")
+        return LocalError.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: BuilderError) -> None:
+    if not isinstance(error, ContentError):
+        _say(f"builder: {error}")
+        return
+    _say(str(error))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for problem in error.problems:
+            _say(annotation(problem.where, problem.message, warning=problem.warning))
+    count = sum(not problem.warning for problem in error.problems)
+    _say(f"builder: {count} problem{'' if count == 1 else 's'}; nothing was changed")
+
+
+def annotation(where: str, message: str, *, warning: bool) -> str:
+    """Return a GitHub Actions line that marks a problem in the changed file."""
+    path, _, line = where.rpartition(":")
+    if not line.isdigit():
+        path, line = where, "1"
+    level = "warning" if warning else "error"
+    return f"::{level} file={_escape(path)},line={line}::{_escape(message)}"
+
+
+def _escape(text: str) -> str:
+    for char, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
+        text = text.replace(char, code)
+    return text
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from failing again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

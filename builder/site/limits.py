@@ -1,18 +1,271 @@
 """How large and how deep a README may be, counted before anything parses it.
 
 Python-Markdown takes 45 s on 20,000 `[`, an HTML parser two minutes on
-100,000 nested `<div>`, and no signal reaches it there. Counting is linear;
-what honest texts hold is far below the limits. Code in fences is not counted.
+100,000 nested `<div>`, and no signal reaches it there. What it costs grows
+with an opening character's distance to its end, so that is what is summed up,
+in linear time; an honest README of the largest size uses a fraction of the
+budget. Code in fences is not counted: it is never searched for mark-up.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import NoReturn
+
+from builder.errors import ContentError
+
 MAX_BYTES = 256 << 10
+MAX_RUN = 250  # equal opening characters in a row
+MAX_NESTING = 32  # quotes and lists in one another
+MAX_TAGS = 10_000
+MAX_TAG_NESTING = 100
+MAX_CELLS = 20_000
+MAX_COLUMNS = 200
+MAX_DEFINITIONS = 5_000
+
+# A step is about half a nanosecond of Python-Markdown's time: what it takes to
+# pass over one character while another one's end is looked for.
+_BUDGET = 4_000_000_000
+_PER_SPECIAL = 1
+_PER_LINE = 80  # headings and rules, which split the block they are in
+_PER_TAG = 120
+_PER_PAREN = 220
+_PER_BRACKET = 540
+
+_HINT = "write it more simply, or put code into a fence (```)"
+_SPECIAL = "[]`*_\\&<~"
+_SPECIALS = re.compile(r"[\[\]`*_\\&<~]|  \n")
+_RUN = re.compile(r"([\[(<>*_`!&~\\])\1{" + str(MAX_RUN) + "}")
+_QUOTE_OR_ITEM = r"(?:[ \t]*(?:>|[-*+](?=[ \t])|[0-9]{1,9}[.)](?=[ \t])))"
+_NESTED = re.compile(
+    r"^" + _QUOTE_OR_ITEM + "{" + str(MAX_NESTING + 1) + r"}(?![ \t]*[-*][-* \t]*$)", re.MULTILINE
+)
+_INDENTED = re.compile(
+    r"^(?:\t| {1,3}\t| {4}){"
+    + str(MAX_NESTING)
+    + r"}[ \t]*(?:>|[-*+][ \t]|[0-9]{1,9}[.)][ \t]|!!!)",
+    re.MULTILINE,
+)
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]*\]:", re.MULTILINE)
+_TAG = re.compile(r"<[A-Za-z/!?]")
+_TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
+_BRACKETS = re.compile(r"\]\(|[\[\]()]")
+_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w#.+-]*[ \t]*")
+_DELIMITERS = re.compile(r"^[ \t|]*:?-[-: \t|]*$", re.MULTILINE)
+_SPLITTING = re.compile(r"^(?:[ \t]*(?:#|[-=*_][-=*_ \t]*$)|!!!)", re.MULTILINE)
+_BLANK = re.compile(r"\n[ \t]*(?=\n)")
+_ITEM = re.compile(r"^(?=[ \t]*(?:[-*+]|[0-9]{1,9}[.)])[ \t])", re.MULTILINE)
 
 
 def check_source(text: str, *, path: str, first_line: int) -> None:
-    """Refuse."""
+    """Refuse a Markdown text that is too large, or would keep the parser busy for seconds.
+
+    Raises ContentError at a line counted from `first_line` (0: lines unknown).
+    """
+    _Check(text, path, first_line).run()
+
+
+class _Check:
+    """The checks of one text, in the order of what they cost."""
+
+    def __init__(self, text: str, path: str, first_line: int) -> None:
+        self._text = text
+        self._path = path
+        self._first_line = first_line
+
+    def run(self) -> None:
+        size = (
+            len(self._text) if self._text.isascii() else len(self._text.encode("utf-8", "replace"))
+        )
+        if size > MAX_BYTES:
+            self._refuse(
+                0, f"is too large for Markdown: {size:,} bytes, the limit is {MAX_BYTES:,}"
+            )
+        text = without_fences(self._text)
+        self._check_shape(text)
+        length, specials = len(text), sum(map(text.count, _SPECIAL))
+        most = specials * _PER_BRACKET + text.count("\n") * (_PER_LINE + _PER_SPECIAL)
+        if most * length > _BUDGET:  # only then is it worth to look closer
+            self._check_cost(text)
+
+    def _refuse(self, offset: int, message: str) -> NoReturn:
+        line = self._text.count("\n", 0, offset)
+        at = self._first_line + line if self._first_line else 0
+        raise ContentError.at(self._path, message, _HINT, line=at)
+
+    def _check_shape(self, text: str) -> None:
+        """Refuse long runs, deep quotes and lists, huge tables and too many of a kind."""
+        if run := _RUN.search(text):
+            self._refuse(run.start(), f"has a run of over {MAX_RUN} {run[1]!r}, which is the limit")
+        for pattern in (_NESTED, _INDENTED):
+            if nested := pattern.search(text):
+                message = f"nests quotes or lists deeper than the limit of {MAX_NESTING}"
+                self._refuse(nested.start(), message)
+        for pattern, limit, what in (
+            (_TAG, MAX_TAGS, "HTML tags"),
+            (_DEFINITION, MAX_DEFINITIONS, "link definitions"),
+        ):
+            count = sum(1 for _ in pattern.finditer(text))
+            if count > limit:
+                self._refuse(0, f"has too many {what}: {count:,}, the limit is {limit:,}")
+        if "|" in text:
+            self._check_tables(text)
+
+    def _check_tables(self, text: str) -> None:
+        cells = 0
+        for match in _DELIMITERS.finditer(text):
+            columns = match[0].count("|") + 1
+            if columns < 2:
+                continue
+            end = _BLANK.search(text, match.end())
+            cells += columns * (text.count("\n", match.end(), end.start() if end else None) + 1)
+            if columns > MAX_COLUMNS or cells > MAX_CELLS:
+                message = f"has too large a table; the limit is {MAX_CELLS:,} cells, {MAX_COLUMNS} columns"
+                self._refuse(match.start(), message)
+
+    def _check_cost(self, text: str) -> None:
+        total = _PER_TAG * _tag_distance(text)
+        if total > _BUDGET:
+            self._refuse(0, "opens more HTML tags without closing them than the limits allow")
+        for offset, unit in _units(text):
+            total += _unit_cost(unit)
+            if total > _BUDGET:
+                char, count = Counter(_SPECIALS.findall(unit)).most_common(1)[0]
+                message = f"is over the limits: {count:,} times {char!r} in one block of text"
+                self._refuse(offset, message)
+
+
+def without_fences(text: str) -> str:
+    """Return `text` with the lines of fenced code emptied.
+
+    Only the plainest fences count, at the start of a line and with no more
+    than a language: what is taken for code here must be code for the parser.
+    """
+    if "```" not in text and "~~~" not in text:
+        return text
+    kept: list[str] = []
+    start, closing = 0, ""
+    for line in text.split("\n"):
+        if closing and line.rstrip(" \t") == closing:
+            kept[start:] = [""] * (len(kept) - start)
+            kept.append("")
+            closing = ""
+            continue
+        if not closing and (fence := _FENCE.fullmatch(line)):
+            start, closing = len(kept), fence[1]
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _units(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the pieces that are searched for inline mark-up, as a whole each, and their offsets."""
+    start = 0
+    ends = [match.start() for match in _BLANK.finditer(text)]
+    for end in [*ends, len(text)]:
+        block = text[start:end]
+        if _ITEM.match(block.lstrip("\n")):
+            for item in _ITEM.split(block):
+                yield start, item
+                start += len(item)
+        else:
+            yield start, block
+        start = end
+
+
+def _unit_cost(unit: str) -> int:
+    length = len(unit)
+    specials = sum(1 for _ in _SPECIALS.finditer(unit))
+    lines = sum(1 for _ in _SPLITTING.finditer(unit))
+    cost = length * (specials * _PER_SPECIAL + lines * _PER_LINE)
+    return cost + _bracket_cost(unit) if "[" in unit else cost
+
+
+def _bracket_cost(unit: str) -> int:
+    """Return the cost of searching for each `[` its `]`, and for each `](` its `)`."""
+    brackets: list[int] = []
+    parens: list[tuple[int, bool]] = []
+    cost = 0
+    for match in _BRACKETS.finditer(unit):
+        at, token = match.start(), match[0]
+        if token == "[":
+            brackets.append(at)
+        if token in {"]", "]("} and brackets:
+            cost += (at - brackets.pop()) * _PER_BRACKET
+        if token in {"(", "]("}:
+            parens.append((at, token == "]("))
+        if token == ")" and parens:
+            opened, is_link = parens.pop()
+            cost += (at - opened) * _PER_PAREN * is_link
+    length = len(unit)
+    cost += sum(length - at for at in brackets) * _PER_BRACKET
+    return cost + sum(length - at for at, is_link in parens if is_link) * _PER_PAREN
+
+
+def _tag_distance(text: str) -> int:
+    """Return the sum of the distances from each tag's `<` to the next `>`, or the end."""
+    total, end = 0, len(text)
+    for match in reversed(list(_TAG_ENDS.finditer(text))):
+        if match[0] == ">":
+            end = match.start()
+        else:
+            total += end - match.start()
+    return total
+
+
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
+# Elements that end by themselves where another of their kind begins.
+_CLOSED_BY_NEXT = frozenset({"p", "li", "dt", "dd", "tr", "td", "th", "option"})
+# Elements and marks after which a `</name>` need not be an end tag.
+_OPAQUE = re.compile(
+    r"<(?:textarea|title|style|script|xmp|iframe|noembed|noframes|noscript|plaintext|svg|math|"
+    r"select|template|!\[CDATA\[)",
+    re.IGNORECASE,
+)
+_ANY_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
+_TOKEN = re.compile(
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))"
+    r"|<[!?][^>]*>?"
+    r"|<(?P<end>/?)(?P<name>[A-Za-z][^\s/>]*)(?P<rest>(?:\s*[^\s=>\"']+(?:=(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))?)*\s*)>",
+    re.DOTALL,
+)
 
 
 def check_html(html: str, *, path: str, first_line: int) -> None:
-    """Refuse."""
+    """Refuse HTML whose tags nest deeper than 100, before an HTML parser sees it."""
+    if html.count("<") <= MAX_TAG_NESTING:
+        return
+    depth = _depth_if_all_open(html)
+    if depth > MAX_TAG_NESTING and not _OPAQUE.search(html):
+        depth = _depth(html)
+    elif depth <= MAX_TAGS // 10:
+        depth = min(depth, _depth(html))
+    if depth > MAX_TAG_NESTING:
+        message = f"nests HTML tags deeper than the limit of {MAX_TAG_NESTING}"
+        raise ContentError.at(path, message, _HINT, line=first_line)
+
+
+def _depth_if_all_open(html: str) -> int:
+    names = (match[2].lower() for match in _ANY_TAG.finditer(html) if not match[1])
+    return sum(1 for name in names if name not in _VOID)
+
+
+def _depth(html: str) -> int:
+    """Return how deep tags nest at most, if every end tag ends the last element of its name."""
+    open_tags: Counter[str] = Counter()
+    deepest = depth = 0
+    for match in _TOKEN.finditer(html):
+        name = (match["name"] or "").lower()
+        if not name or name in _VOID or name in _CLOSED_BY_NEXT:
+            continue
+        if not match["end"]:
+            open_tags[name] += 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif open_tags[name]:
+            open_tags[name] -= 1
+            depth -= 1
+    return deepest

@@ -1,0 +1,50 @@
+# Everything runs in .venv; nothing but git, make, python3 and python3-venv must be there.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup serve build test e2e lint bench example clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
+
+setup: $(READY) ## make .venv with the builder command
+
+$(READY): pyproject.toml
+	@for tool in git $(PYTHON); do command -v $$tool >/dev/null 2>&1 || \
+	  { echo "make: $$tool is missing: apt-get install $$tool" >&2; exit 1; }; done
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python 3.11 or later is needed" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "make: the venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+serve: $(READY) ## serve the example registry on http://127.0.0.1:4000
+	$(BIN)/builder serve
+
+build: $(READY) ## build the example registry into _site
+	$(BIN)/builder build
+
+test: $(READY) ## run all tests; those that need real clients or servers run where these are
+	$(BIN)/python -m pytest -q
+
+e2e: $(READY) ## run only the tests with real clients, servers and a browser
+	$(BIN)/python -m pytest -q -m e2e
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check builder tests scripts
+	$(BIN)/ruff format --check builder tests scripts
+	$(BIN)/mypy
+
+bench: $(READY) ## print ratios and growth; asserts nothing
+	$(BIN)/python scripts/bench.py
+
+example: $(READY) ## make the example registry anew
+	$(BIN)/python scripts/make_example.py
+
+clean: ## remove what can be made again
+	rm -rf _site _site.* .builder-cache .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,74 @@
+"""`builder build`: source folder to site."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from builder.cli.options import Console, build_options, common_options, load_config
+from builder.errors import ContentError
+from builder.write.writer import Report
+
+
+@click.command("build")
+@common_options
+@build_options
+def command(
+    *,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+    destination: str,
+    baseurl: str | None,
+    url: str | None,
+    target: str,
+    drafts: bool,
+    allow_missing: bool,
+    strict: bool,
+    jobs: int,
+    verbose: bool,
+) -> None:
+    """Build the site from the source folder.
+
+    Nothing is written when anything is wrong. A second build writes only what
+    changed; one after no change writes nothing.
+    """
+    from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    config = load_config(
+        source=source, configs=configs, destination=destination, baseurl=baseurl, url=url,
+        target=target, drafts=drafts, allow_missing=allow_missing,
+    )  # fmt: skip
+    shown = config.target.capabilities.name
+    if not quiet and not as_json:
+        click.echo(f"target {shown}, destination {config.destination}")
+        click.get_text_stream("stdout").flush()
+    if verbose:
+        console.say(f"configuration: {', '.join(map(str, config.files)) or 'none'}")
+    began = time.monotonic()
+    report = Pipeline(config, jobs=jobs, progress=console.step).build()
+    console.warn_all(report.warnings)
+    console.result(_json(report), "" if quiet else summary(report, time.monotonic() - began))
+    if strict and report.warnings:
+        raise ContentError(report.warnings)
+
+
+def summary(report: Report, seconds: float) -> str:
+    """Return one line about a build."""
+    if not (report.outputs or report.removed):
+        return f"nothing changed ({seconds:.2f} s)"
+    gone = f", {report.removed:,} removed" if report.removed else ""
+    return f"{report.written:,} of {report.outputs:,} files written{gone} ({seconds:.2f} s)"
+
+
+def _json(report: Report) -> dict[str, object]:
+    return {
+        "outputs": report.outputs,
+        "written": report.written,
+        "removed": report.removed,
+        "warnings": [problem.to_json() for problem in report.warnings],
+    }

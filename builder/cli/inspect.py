@@ -1,0 +1,84 @@
+"""`builder inspect`: one collection or one tag, in full."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from builder.cli.options import Console, common_options, load_config
+from builder.errors import ContentError, UsageError
+from builder.oci.reference import Reference
+from builder.registry.load import load_collection
+from builder.registry.model import Collection, Tag
+from builder.storage.cache import Cache
+
+
+@click.command("inspect")
+@click.argument("reference", metavar="NAME[:TAG]")
+@click.option("--raw", is_flag=True, help="Print the manifest's exact bytes.")
+@common_options
+def command(
+    *,
+    reference: str,
+    raw: bool,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Show what a collection or a tag holds."""
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    wanted = Reference.parse(reference)
+    config = load_config(source=source, configs=configs, allow_missing=True)
+    if not (config.registry.source / config.registry.collections / wanted.name).is_dir():
+        raise ContentError.at(wanted.name, "there is no such collection", "see 'builder list'")
+    loaded = load_collection(config.registry, wanted.name, Cache(None))
+    if loaded.collection is None:
+        raise ContentError(loaded.problems)
+    collection = loaded.collection
+    if not wanted.tag and wanted.digest is None:
+        if raw:
+            raise UsageError("--raw needs a tag: NAME:TAG")
+        value = collection_json(collection)
+        console.result(value, json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    tag = collection.tag(wanted.tag)
+    if tag is None:
+        known = ", ".join(item.name for item in collection.tags)
+        message = f"{wanted.name} has no tag {wanted.tag!r}"
+        raise ContentError.at(str(wanted), message, f"its tags: {known}")
+    if raw:
+        body = tag.manifest.raw if tag.manifest else tag.legacy.raw if tag.legacy else b""
+        click.get_binary_stream("stdout").write(body)
+        return
+    value = tag_json(collection, tag)
+    console.result(value, json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def collection_json(collection: Collection) -> dict[str, Any]:
+    """Return a collection as `--json` shows it."""
+    return {
+        "name": collection.name,
+        "title": collection.title,
+        "keys": dict(collection.keys),
+        "tags": [tag_json(collection, tag) for tag in collection.tags],
+    }
+
+
+def tag_json(collection: Collection, tag: Tag) -> dict[str, Any]:
+    """Return a tag as `--json` shows it; sizes are bytes."""
+    manifest = tag.manifest
+    return {
+        "tag": tag.name,
+        "digest": str(manifest.digest) if manifest else None,
+        "mediaType": manifest.media_type if manifest else None,
+        "size": collection.image_size(manifest) if manifest else None,
+        "platforms": [str(item) for item in collection.platforms(manifest)] if manifest else [],
+        "layers": [layer.to_json() for layer in manifest.layers] if manifest else [],
+        "created": tag.created or None,
+        "state": tag.recipe.state if tag.recipe else "current",
+        "available": tag.available,
+    }

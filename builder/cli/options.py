@@ -1,0 +1,143 @@
+"""Options that commands share, and how they speak."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from builder.cli import annotation
+from builder.config import Config, Flags
+from builder.config import load_config as read_config
+from builder.errors import Problem
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def common_options(function: Function) -> Function:
+    """Add the flags that every command takes."""
+    options: tuple[Callable[[Function], Function], ...] = (
+        click.option("--trace", is_flag=True, expose_value=False, help="Show a traceback."),
+        click.option("--no-color", is_flag=True, help="Plain text, as with NO_COLOR."),
+        click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress, results only."),
+        click.option("-c", "--config", "configs", metavar="A,B",
+                     help="Configuration files, later ones winning.  [default: _config.yml]"),
+        click.option("-s", "--source", default=".", show_default=True,
+                     help="The registry's folder."),
+    )  # fmt: skip
+    for option in options:
+        function = option(function)
+    return function
+
+
+def build_options(function: Function) -> Function:
+    """Add the flags of everything that builds."""
+    options: tuple[Callable[[Function], Function], ...] = (
+        click.option("-V", "--verbose", is_flag=True, help="Say more."),
+        click.option("-j", "--jobs", type=click.IntRange(0), default=0,
+                     help="Worker processes.  [default: one each core]"),
+        click.option("--strict", is_flag=True, help="Treat warnings as problems."),
+        click.option("--allow-missing", is_flag=True,
+                     help="Leave tags whose layers are nowhere out of /v2/."),
+        click.option("-D", "--drafts", is_flag=True, help="Publish _drafts/ too."),
+        click.option("-t", "--target", default="",
+                     help="Where the site is served.  [default: registry.target]"),
+        click.option("--url", help="The site's address without a path."),
+        click.option("-b", "--baseurl", help="The path below which the pages are."),
+        click.option("-d", "--destination", default="",
+                     help="The output folder.  [default: _site]"),
+    )  # fmt: skip
+    for option in options:
+        function = option(function)
+    return function
+
+
+def split_configs(configs: str | None) -> tuple[str, ...]:
+    """Return the file names of `-c A,B`."""
+    return tuple(name.strip() for name in (configs or "").split(",") if name.strip())
+
+
+def load_config(*, source: str, configs: str | None, **flags: Any) -> Config:
+    """Read the configuration for the flags of a command."""
+    return read_config(Flags(source=source, configs=split_configs(configs), **flags))
+
+
+class Console:
+    """Results to stdout, progress and problems to stderr."""
+
+    def __init__(
+        self, *, quiet: bool = False, as_json: bool = False, no_color: bool = False
+    ) -> None:
+        self.as_json = as_json
+        self._quiet = quiet
+        self._plain = no_color or bool(os.environ.get("NO_COLOR"))
+        self._shown = 0.0
+
+    def result(self, value: Any, text: str) -> None:
+        """Print a result: `text` for people, `value` with --json."""
+        if self.as_json:
+            text = json.dumps(value, indent=2, ensure_ascii=False)
+        if text:
+            click.echo(text)
+
+    def say(self, text: str) -> None:
+        """Tell what is going on, unless quiet."""
+        if not self._quiet:
+            click.echo(text, err=True)
+
+    def warn(self, problem: Problem) -> None:
+        """Print a problem that stops nothing."""
+        click.echo(str(problem), err=True)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            click.echo(annotation(problem.where, problem.message, warning=True), err=True)
+
+    def warn_all(self, problems: Iterable[Problem]) -> None:
+        """Print problems that stop nothing."""
+        for problem in problems:
+            self.warn(problem)
+
+    def step(self, label: str, done: int, total: int) -> None:
+        """Show progress of a step with a known end, on a terminal only."""
+        if self._quiet or total < 50 or not sys.stderr.isatty():
+            return
+        now = time.monotonic()
+        if done < total and now - self._shown < 0.1:
+            return
+        self._shown = now
+        width = 30
+        full = width * done // total
+        bar = (
+            "#" * full + "." * (width - full) if self._plain else "━" * full + "╌" * (width - full)
+        )
+        end = "\n" if done == total else ""
+        sys.stderr.write(f"\r{label:8} {bar} {done:,}/{total:,}{end}")
+        sys.stderr.flush()
+
+    @contextmanager
+    def progress(self, total: int, label: str) -> Iterator[Callable[[int], None]]:
+        """Show progress in bytes: the block calls what it gets with each count."""
+        if self._quiet or total < 1 << 20 or not sys.stderr.isatty():
+            yield lambda count: None  # noqa: ARG005 - nobody watches
+            return
+        from rich.console import Console as RichConsole  # noqa: PLC0415 - 40 ms
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TransferSpeedColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+                   TransferSpeedColumn())  # fmt: skip
+        console = RichConsole(stderr=True, no_color=self._plain)
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda count: bar.advance(task, count)
