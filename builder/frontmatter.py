@@ -207,12 +207,12 @@ class _Builder:
             if type(event) is not yaml.ScalarEvent:
                 raise self._refusal(event, "a key must be plain text")
             self._check(event, at)
-            key = event.value
+            key, line = event.value, self._line(event)
             if key == "<<":
                 raise self._refusal(event, "merge keys ('<<') are not allowed here")
             if key in result:
                 raise self._refusal(event, f"the key {key!r} stands here twice")
-            self._lines[(*at, key)] = event.start_mark.line + self._first_line
+            self._lines[(*at, key)] = line
             result[key] = self._node(next(events), events, (*at, key))
         return result
 
@@ -222,7 +222,7 @@ class _Builder:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
             place = (*at, len(result))
-            self._lines[place] = event.start_mark.line + self._first_line
+            self._lines[place] = self._line(event)
             result.append(self._node(event, events, place))
         return result
 
@@ -239,8 +239,11 @@ class _Builder:
             raise self._refusal(event, f"is nested deeper than {MAX_DEPTH} levels")
 
     def _refusal(self, event: Any, message: str) -> ContentError:
-        line = int(event.start_mark.line) + self._first_line
-        return ContentError.at(self._path, message, "write plain keys and values", line=line)
+        hint = "write plain keys and values"
+        return ContentError.at(self._path, message, hint, line=self._line(event))
+
+    def _line(self, event: Any) -> int:
+        return int(event.start_mark.line) + self._first_line
 
 
 def _named(at: KeyPath) -> str:

@@ -76,6 +76,11 @@ class Pipeline:
         self._record_path = config.cache / "records" / f"{self._record_name()}.sqlite"
 
     @property
+    def config(self) -> Config:
+        """The configuration that this pipeline builds with."""
+        return self._config
+
+    @property
     def record_path(self) -> Path:
         """The file of the last build's record."""
         return self._record_path

@@ -165,8 +165,10 @@ class Session:
         texts: dict[str, Rendered] = {}
         problems: list[Problem] = []
         parts = [("", collection.readme, collection.readme_line, collection.readme_path)]
-        for tag in collection.tags:
-            parts.append((tag.name, tag.notes, tag.notes_line, f"{tag.origin}/README.md"))
+        parts += [
+            (tag.name, tag.notes, tag.notes_line, f"{tag.origin}/README.md")
+            for tag in collection.tags
+        ]
         for key, body, line, path in parts:
             if not body.strip():
                 continue

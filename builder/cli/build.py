@@ -52,17 +52,18 @@ def command(
     began = time.monotonic()
     report = Pipeline(config, jobs=jobs, progress=console.step).build()
     console.warn_all(report.warnings)
-    console.result(_json(report), "" if quiet else summary(report, time.monotonic() - began))
+    text = f"{summary(report)} in {time.monotonic() - began:.2f} s"
+    console.result(_json(report), "" if quiet else text)
     if strict and report.warnings:
         raise ContentError(report.warnings)
 
 
-def summary(report: Report, seconds: float) -> str:
+def summary(report: Report) -> str:
     """Return one line about a build."""
     if not (report.outputs or report.removed):
-        return f"nothing changed ({seconds:.2f} s)"
+        return "nothing changed"
     gone = f", {report.removed:,} removed" if report.removed else ""
-    return f"{report.written:,} of {report.outputs:,} files written{gone} ({seconds:.2f} s)"
+    return f"{report.written:,} of {report.outputs:,} files written{gone}"
 
 
 def _json(report: Report) -> dict[str, object]:

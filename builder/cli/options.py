@@ -22,7 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def common_options(function: Function) -> Function:
     """Add the flags that every command takes."""
-    options: tuple[Callable[[Function], Function], ...] = (
+    options: tuple[Any, ...] = (
         click.option("--trace", is_flag=True, expose_value=False, help="Show a traceback."),
         click.option("--no-color", is_flag=True, help="Plain text, as with NO_COLOR."),
         click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
@@ -39,7 +39,7 @@ def common_options(function: Function) -> Function:
 
 def build_options(function: Function) -> Function:
     """Add the flags of everything that builds."""
-    options: tuple[Callable[[Function], Function], ...] = (
+    options: tuple[Any, ...] = (
         click.option("-V", "--verbose", is_flag=True, help="Say more."),
         click.option("-j", "--jobs", type=click.IntRange(0), default=0,
                      help="Worker processes.  [default: one each core]"),

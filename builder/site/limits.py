@@ -20,7 +20,6 @@ MAX_BYTES = 256 << 10
 MAX_RUN = 250  # equal opening characters in a row
 MAX_NESTING = 32  # quotes and lists in one another
 MAX_TAGS = 10_000
-MAX_TAG_NESTING = 100
 MAX_CELLS = 20_000
 MAX_COLUMNS = 200
 MAX_DEFINITIONS = 5_000
@@ -53,10 +52,13 @@ _TAG = re.compile(r"<[A-Za-z/!?]")
 _TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
 _BRACKETS = re.compile(r"\]\(|[\[\]()]")
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w#.+-]*[ \t]*")
+_OTHER_FENCE = re.compile(r"[ \t>]*(?:[-*+]|[0-9]{1,9}[.)])?[ \t>]*(?:```|~~~)")
 _DELIMITERS = re.compile(r"^[ \t|]*:?-[-: \t|]*$", re.MULTILINE)
 _SPLITTING = re.compile(r"^(?:[ \t]*(?:#|[-=*_][-=*_ \t]*$)|!!!)", re.MULTILINE)
 _BLANK = re.compile(r"\n[ \t]*(?=\n)")
-_ITEM = re.compile(r"^(?=[ \t]*(?:[-*+]|[0-9]{1,9}[.)])[ \t])", re.MULTILINE)
+_ITEMS = tuple(  # an item of the other kind does not begin a new one
+    re.compile(rf"^(?= {{0,3}}{marker} )", re.MULTILINE) for marker in ("[-*+]", r"[0-9]{1,9}\.")
+)
 
 
 def check_source(text: str, *, path: str, first_line: int) -> None:
@@ -122,8 +124,8 @@ class _Check:
             end = _BLANK.search(text, match.end())
             cells += columns * (text.count("\n", match.end(), end.start() if end else None) + 1)
             if columns > MAX_COLUMNS or cells > MAX_CELLS:
-                message = f"has too large a table; the limit is {MAX_CELLS:,} cells, {MAX_COLUMNS} columns"
-                self._refuse(match.start(), message)
+                limit = f"{MAX_CELLS:,} cells and {MAX_COLUMNS} columns"
+                self._refuse(match.start(), f"has too large a table; the limit is {limit}")
 
     def _check_cost(self, text: str) -> None:
         total = _PER_TAG * _tag_distance(text)
@@ -132,31 +134,33 @@ class _Check:
         for offset, unit in _units(text):
             total += _unit_cost(unit)
             if total > _BUDGET:
-                char, count = Counter(_SPECIALS.findall(unit)).most_common(1)[0]
-                message = f"is over the limits: {count:,} times {char!r} in one block of text"
+                signs = Counter(_SPECIALS.findall(unit)) or Counter(unit)
+                sign, count = signs.most_common(1)[0]
+                message = f"is over the limits: {count:,} times {sign!r} in one block of text"
                 self._refuse(offset, message)
 
 
 def without_fences(text: str) -> str:
     """Return `text` with the lines of fenced code emptied.
 
-    Only the plainest fences count, at the start of a line and with no more
-    than a language: what is taken for code here must be code for the parser.
+    What is taken for code here must be code for the parser. So only the
+    plainest fences count, at the start of a line and with no more than a
+    language, and after any other kind of fence nothing is taken for code.
     """
     if "```" not in text and "~~~" not in text:
         return text
-    kept: list[str] = []
+    lines = text.split("\n")
     start, closing = 0, ""
-    for line in text.split("\n"):
-        if closing and line.rstrip(" \t") == closing:
-            kept[start:] = [""] * (len(kept) - start)
-            kept.append("")
-            closing = ""
-            continue
-        if not closing and (fence := _FENCE.fullmatch(line)):
-            start, closing = len(kept), fence[1]
-        kept.append(line)
-    return "\n".join(kept)
+    for number, line in enumerate(lines):
+        if closing:
+            if line.rstrip(" \t") == closing:
+                lines[start : number + 1] = [""] * (number + 1 - start)
+                closing = ""
+        elif fence := _FENCE.fullmatch(line):
+            start, closing = number, fence[1]
+        elif _OTHER_FENCE.match(line):
+            break
+    return "\n".join(lines)
 
 
 def _units(text: str) -> Iterator[tuple[int, str]]:
@@ -165,13 +169,10 @@ def _units(text: str) -> Iterator[tuple[int, str]]:
     ends = [match.start() for match in _BLANK.finditer(text)]
     for end in [*ends, len(text)]:
         block = text[start:end]
-        if _ITEM.match(block.lstrip("\n")):
-            for item in _ITEM.split(block):
-                yield start, item
-                start += len(item)
-        else:
-            yield start, block
-        start = end
+        kind = next((item for item in _ITEMS if item.match(block.lstrip("\n"))), None)
+        for unit in kind.split(block) if kind else [block]:
+            yield start, unit
+            start += len(unit)
 
 
 def _unit_cost(unit: str) -> int:
@@ -188,14 +189,14 @@ def _bracket_cost(unit: str) -> int:
     parens: list[tuple[int, bool]] = []
     cost = 0
     for match in _BRACKETS.finditer(unit):
-        at, token = match.start(), match[0]
-        if token == "[":
+        at, sign = match.start(), match[0]
+        if sign == "[":
             brackets.append(at)
-        if token in {"]", "]("} and brackets:
+        if sign[0] == "]" and brackets:
             cost += (at - brackets.pop()) * _PER_BRACKET
-        if token in {"(", "]("}:
-            parens.append((at, token == "]("))
-        if token == ")" and parens:
+        if sign[-1] == "(":
+            parens.append((at, sign[0] == "]"))
+        if sign == ")" and parens:
             opened, is_link = parens.pop()
             cost += (at - opened) * _PER_PAREN * is_link
     length = len(unit)
@@ -212,60 +213,3 @@ def _tag_distance(text: str) -> int:
         else:
             total += end - match.start()
     return total
-
-
-_VOID = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
-)
-# Elements that end by themselves where another of their kind begins.
-_CLOSED_BY_NEXT = frozenset({"p", "li", "dt", "dd", "tr", "td", "th", "option"})
-# Elements and marks after which a `</name>` need not be an end tag.
-_OPAQUE = re.compile(
-    r"<(?:textarea|title|style|script|xmp|iframe|noembed|noframes|noscript|plaintext|svg|math|"
-    r"select|template|!\[CDATA\[)",
-    re.IGNORECASE,
-)
-_ANY_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
-_TOKEN = re.compile(
-    r"<!--(?:-?>|.*?(?:--!?>|\Z))"
-    r"|<[!?][^>]*>?"
-    r"|<(?P<end>/?)(?P<name>[A-Za-z][^\s/>]*)(?P<rest>(?:\s*[^\s=>\"']+(?:=(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))?)*\s*)>",
-    re.DOTALL,
-)
-
-
-def check_html(html: str, *, path: str, first_line: int) -> None:
-    """Refuse HTML whose tags nest deeper than 100, before an HTML parser sees it."""
-    if html.count("<") <= MAX_TAG_NESTING:
-        return
-    depth = _depth_if_all_open(html)
-    if depth > MAX_TAG_NESTING and not _OPAQUE.search(html):
-        depth = _depth(html)
-    elif depth <= MAX_TAGS // 10:
-        depth = min(depth, _depth(html))
-    if depth > MAX_TAG_NESTING:
-        message = f"nests HTML tags deeper than the limit of {MAX_TAG_NESTING}"
-        raise ContentError.at(path, message, _HINT, line=first_line)
-
-
-def _depth_if_all_open(html: str) -> int:
-    names = (match[2].lower() for match in _ANY_TAG.finditer(html) if not match[1])
-    return sum(1 for name in names if name not in _VOID)
-
-
-def _depth(html: str) -> int:
-    """Return how deep tags nest at most, if every end tag ends the last element of its name."""
-    open_tags: Counter[str] = Counter()
-    deepest = depth = 0
-    for match in _TOKEN.finditer(html):
-        name = (match["name"] or "").lower()
-        if not name or name in _VOID or name in _CLOSED_BY_NEXT:
-            continue
-        if not match["end"]:
-            open_tags[name] += 1
-            depth += 1
-            deepest = max(deepest, depth)
-        elif open_tags[name]:
-            open_tags[name] -= 1
-            depth -= 1
-    return deepest

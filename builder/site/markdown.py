@@ -19,7 +19,7 @@ import markdown
 
 from builder.errors import ContentError
 from builder.output import fingerprint
-from builder.site import blocks, highlight, limits, safehtml
+from builder.site import blocks, highlight, limits, nesting, safehtml
 from builder.site.links import Links
 
 _REVISION = 1  # to be raised when this package renders the same text differently
@@ -37,7 +37,7 @@ _CONFIGS: dict[str, dict[str, Any]] = {
     },
     "pymdownx.tilde": {"subscript": False},
 }
-_CONTENTS = "[TOC]"
+_CONTENTS, _MAX_CONTENTS = "[TOC]", 2
 _CHECKBOXES = {
     '<input type="checkbox" disabled checked/>': '<span role="img" aria-label="done">☑</span>',
     '<input type="checkbox" disabled/>': '<span role="img" aria-label="to do">☐</span>',
@@ -92,7 +92,7 @@ class MarkdownRenderer:
             line = text.count("\n", 0, found) if found >= 0 else 0
             warnings.append((first_line + line if first_line else 0, message))
 
-        engine = _engine(contents=_CONTENTS in text)
+        engine = _engine(contents=0 < text.count(_CONTENTS) <= _MAX_CONTENTS)
         try:
             html = engine.convert(text)
         except RecursionError:
@@ -100,7 +100,7 @@ class MarkdownRenderer:
         except _PARSER_FAULTS as error:
             what = f"cannot be read as Markdown ({type(error).__name__})"
             raise _refused(path, first_line, what) from error
-        limits.check_html(html, path=path, first_line=first_line)
+        nesting.check_html(html, path=path, first_line=first_line)
         links = Links(self._baseurl, base, files, warn)
         return Rendered(
             safehtml.clean(html, links),

@@ -1,0 +1,262 @@
+"""The preview server: a published map on a socket, with live reload.
+
+Loopback unless told otherwise, with an allow-list for Host and Origin: a page
+on the internet must not be able to read a private registry through the
+browser of whoever previews it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import livereload
+from livereload.handlers import LiveReloadHandler
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.iostream import StreamClosedError
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from builder.errors import LocalError
+from builder.preview.respond import Request, Responder, Response, header_map
+
+log = logging.getLogger(__name__)
+
+CHUNK = 256 << 10
+_SCRIPT = b'<script src="/livereload.js"></script>'
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_FORBIDDEN = b"this preview answers only to its own address\n"
+
+
+class Server:
+    """Serves what `responder` answers, until `stop` is called.
+
+    `responder` may be replaced at any time by `show`; requests under way end
+    with the one they began with. `allow_hosts` are further names that may
+    stand in the Host header.
+    """
+
+    def __init__(
+        self,
+        responder: Responder,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 4000,
+        reload: bool = True,
+        allow_hosts: Iterable[str] = (),
+    ) -> None:
+        self.responder = responder
+        self.problems: tuple[str, ...] = ()
+        self.reload_enabled = reload
+        self._bind = host
+        self._wanted = port
+        self._names = {*_LOOPBACK, host, *allow_hosts}
+        self._loop: IOLoop | None = None
+        self._waiters: set[Any] = set()
+        self.port = port
+
+    def run(self, started: Callable[[], None] | None = None) -> None:
+        """Serve until stopped; raises LocalError when the port is taken."""
+        self._loop = IOLoop.current()
+        try:
+            sockets = bind_sockets(self._wanted, self._bind)
+        except OSError as error:
+            message = f"cannot listen on {self._bind} port {self._wanted}: {error.strerror}"
+            raise LocalError(message, "choose another with -P/--port") from error
+        self.port = sockets[0].getsockname()[1]
+        server = HTTPServer(self._application(), max_header_size=64 << 10)
+        server.add_sockets(sockets)
+        if started:
+            self._loop.add_callback(started)
+        try:
+            self._loop.start()
+        finally:
+            server.stop()
+
+    def stop(self) -> None:
+        """End `run`; may be called from any thread."""
+        if self._loop:
+            self._loop.add_callback(self._loop.stop)
+
+    def show(self, responder: Responder | None, problems: Iterable[str] = ()) -> None:
+        """Serve another map, or keep the last and say what is wrong; tell the browsers.
+
+        May be called from any thread.
+        """
+        if self._loop:
+            self._loop.add_callback(self._show, responder, tuple(problems))
+
+    def _show(self, responder: Responder | None, problems: tuple[str, ...]) -> None:
+        if responder is not None:
+            self.responder = responder
+        self.problems = problems
+        for waiter in tuple(self._waiters):
+            waiter.send_message({"command": "reload", "path": "*", "liveCSS": False})
+
+    def allows(self, host: str) -> bool:
+        """Tell whether a Host header, or the host of an Origin, is one of ours."""
+        name, _, port = host.rpartition(":")
+        if not name or host.endswith("]"):
+            name, port = host, ""
+        return name in self._names and port in ("", str(self.port))
+
+    def _application(self) -> Application:
+        routes: list[Any] = []
+        if self.reload_enabled:
+            routes = [
+                (r"/livereload", _Socket, {"server": self, "waiters": self._waiters}),
+                (r"/livereload\.js", _ReloadScript, {"server": self}),
+            ]
+        routes.append((r"/.*", _Handler, {"server": self}))
+        return Application(routes, log_function=_log)
+
+
+def _log(handler: RequestHandler) -> None:
+    request = handler.request
+    log.debug("%s %s %s", handler.get_status(), request.method, request.uri)
+
+
+class _Guarded(RequestHandler):
+    """A handler that answers only to the server's own names."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+    def initialize(self, server: Server, **_: object) -> None:
+        self.server = server
+
+    def prepare(self) -> Awaitable[None] | None:
+        if not self.server.allows(self.request.host):
+            self.set_status(421)
+            self.finish(_FORBIDDEN)
+        return None
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+
+    def compute_etag(self) -> str | None:
+        """Return None: entity tags come from the record."""
+        return None
+
+
+class _Handler(_Guarded):
+    """Answers everything that is published."""
+
+    async def _answer(self) -> None:
+        request = self.request
+        headers = header_map(request.headers.get_all())
+        if "range" in headers:  # tornado joins repeated headers; one is all we read
+            headers["range"] = headers["range"].split(";")[0]
+        response = self.server.responder.respond(
+            Request(request.method or "GET", request.uri or "/", headers)
+        )
+        self.set_status(response.status)
+        for name, value in response.headers:
+            self.set_header(name, value)
+        if not response.header("Content-Type"):
+            self.clear_header("Content-Type")
+        if response.entry is None:
+            self._send(response.data)
+        elif self._is_page(response):
+            self._send(self._decorated(response))
+        else:
+            await self._stream(response)
+
+    get = head = post = put = patch = delete = options = _answer  # type: ignore[assignment]
+
+    def _is_page(self, response: Response) -> bool:
+        html_page = response.header("Content-Type").startswith("text/html")
+        whole = response.status in (200, 404)
+        json_copy = response.entry is not None and "/v2/" in f"/{response.entry.path}"
+        return self.server.reload_enabled and html_page and whole and not json_copy
+
+    def _decorated(self, response: Response) -> bytes:
+        """Return a page with the reload script and, if any, what is wrong with the sources."""
+        if response.entry is None:
+            return response.data
+        with self.server.responder.open(response.entry) as stream:
+            page = stream.read()
+        self.clear_header("ETag")
+        before, end, after = page.rpartition(b"</body>")
+        banner = _banner(self.server.problems)
+        return before + banner + _SCRIPT + end + after if end else page
+
+    def _send(self, data: bytes) -> None:
+        if self.get_status() != 304:
+            self.set_header("Content-Length", str(len(data)))
+        if self.request.method != "HEAD" and self.get_status() != 304:
+            self.write(data)
+
+    async def _stream(self, response: Response) -> None:
+        """Send part of a file in pieces, waiting for the client before the next."""
+        entry = response.entry
+        if entry is None:
+            return
+        self.set_header("Content-Length", str(response.length))
+        if self.request.method == "HEAD":
+            return
+        try:
+            stream = self.server.responder.open(entry)
+        except FileNotFoundError:
+            self.set_status(404)
+            self._send(b"not found\n")
+            return
+        with stream:
+            stream.seek(response.start)
+            left = response.length
+            while left:
+                chunk = stream.read(min(CHUNK, left))
+                if not chunk:
+                    break
+                left -= len(chunk)
+                self.write(chunk)
+                try:
+                    await self.flush()
+                except StreamClosedError:
+                    return
+
+
+class _ReloadScript(_Guarded):
+    """livereload's own client script."""
+
+    def get(self) -> None:
+        path = Path(livereload.__file__).parent / "vendors" / "livereload.js"
+        self.set_header("Content-Type", "text/javascript")
+        self.write(path.read_bytes())
+
+
+class _Socket(LiveReloadHandler):  # type: ignore[misc] # livereload has no types
+    """livereload's socket, for pages of this server alone."""
+
+    def initialize(self, server: Server, waiters: set[Any]) -> None:
+        self.server = server
+        self.mine = waiters
+
+    def check_origin(self, origin: str) -> bool:
+        """Accept a socket from our own pages only."""
+        return self.server.allows(self.request.host) and self.server.allows(urlsplit(origin).netloc)
+
+    def on_message(self, message: str) -> None:
+        """Greet a browser and remember it."""
+        super().on_message(message)
+        if json.loads(message).get("command") == "hello":
+            self.mine.add(self)
+
+    def on_close(self) -> None:
+        """Forget a browser that has gone."""
+        super().on_close()
+        self.mine.discard(self)
+
+
+def _banner(problems: Iterable[str]) -> bytes:
+    """Return what is wrong as an element that needs no style of the theme."""
+    lines = "\n".join(problems)
+    if not lines:
+        return b""
+    text = html.escape(f"This is the last good build. The sources have problems:\n\n{lines}")
+    return f'<dialog open class="build-problems"><pre>{text}</pre></dialog>'.encode()

@@ -1,0 +1,41 @@
+"""A built site as a map of paths: the record says what there is, the folder has the bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from builder.output import Entry
+from builder.storage.local import open_regular
+from builder.write.record import Record
+
+
+class BuiltSite:
+    """The published map of a destination, read while nothing writes to it."""
+
+    def __init__(self, root: Path, record: Path) -> None:
+        self._root = root
+        self._record = Record(record)
+
+    def find(self, path: str) -> Entry | None:
+        """Return the entry published at exactly `path`, if any."""
+        return self._record.find(path)
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open an entry's bytes, never through a link; raises FileNotFoundError."""
+        folder = self._root
+        for part in entry.path.split("/")[:-1]:
+            folder = folder / part
+            if os.path.islink(folder):
+                raise FileNotFoundError(entry.path)
+        return open_regular(folder / entry.path.rpartition("/")[2], entry.path)
+
+    def under(self, prefix: str) -> Iterator[Entry]:
+        """Yield the entries below `prefix`, in byte order of their paths."""
+        return self._record.under(prefix)
+
+    def close(self) -> None:
+        """Close the record."""
+        self._record.close()
