@@ -43,7 +43,7 @@ Progress = Callable[[str, int, int], None]
 
 FEW = 50  # below this many changes a second process costs more than it does
 RENDER_SECONDS = 5  # of processor time for one text
-_RACY = 20_000_000  # nanoseconds; a file this young may change again unseen
+_RACY = 20_000_000  # nanoseconds: two writes this close can leave one time
 _LAYOUTS = ("collection", "tag", "namespace", "page")
 
 
@@ -99,7 +99,6 @@ class Pipeline:
             return self._build(touched)
 
     def _build(self, touched: frozenset[str] | None) -> Report:
-        started = time.time_ns()
         config = self._config
         problems = self._scan(touched)
         theme = find_theme(config.source)
@@ -147,9 +146,9 @@ class Pipeline:
                 transaction.start()
                 first = [item for item in changed if item.rank == 0]
                 reuse = workers if not reads & {"collections", "namespaces", "pages"} else None
-                self._write(session, reuse, first, transaction, started)
+                self._write(session, reuse, first, transaction)
                 rest = [item for item in changed if item.rank > 0]
-                self._write(session, None, rest, transaction, started)
+                self._write(session, None, rest, transaction)
                 for name in gone:
                     transaction.drop(name)
                 self._side_files(record, transaction, folder)
@@ -164,9 +163,22 @@ class Pipeline:
         return report
 
     def _scan(self, touched: frozenset[str] | None) -> list[Problem]:
-        """Walk the collections; of those that were touched alone when that is enough."""
-        config = self._config
+        """Walk the collections; of those that were touched alone when that is enough.
+
+        A file whose time is this very moment could change again and keep its
+        time: such a walk is repeated a moment later.
+        """
+        started = time.time_ns()
         names = self._touched_names(touched)
+        problems = self._walk(names)
+        seen = self._folders if names is None else names & self._folders.keys()
+        if any(0 <= started - self._folders[name].newest + _RACY <= 2 * _RACY for name in seen):
+            time.sleep(_RACY / 1e9)
+            problems = self._walk(names)
+        return problems
+
+    def _walk(self, names: set[str] | None) -> list[Problem]:
+        config = self._config
         if names is None:
             found = scan(config.source, config.registry.collections)
             self._folders = found.folders
@@ -242,9 +254,8 @@ class Pipeline:
         for name, folder in self._folders.items():
             if not folder.is_collection:
                 continue
-            if name not in known or known[name].load_key != self._load_key(name):
-                result.append(name)
-            elif moved and self._depends_on_store(name):
+            same = name in known and known[name].load_key == self._load_key(name)
+            if not same or (moved and self._depends_on_store(name)):
                 result.append(name)
         if result or not self._facts:
             self._read_facts(record)
@@ -391,7 +402,6 @@ class Pipeline:
         workers: Workers | None,
         bundles: list[Bundle],
         transaction: Transaction,
-        started: int,
     ) -> None:
         """Write bundles in worker processes, forked anew where the state is needed."""
         if not bundles:
@@ -404,24 +414,21 @@ class Pipeline:
             for count, written in enumerate(results, 1):
                 self._progress("writing", count, len(tasks))
                 item = by_name[written.name]
-                transaction.done(written, *self._booking(item, started))
+                transaction.done(written, *self._booking(item))
         finally:
             if workers is None:
                 pool.close()
 
-    def _booking(self, item: Bundle, started: int) -> tuple[Known, str]:
-        """Return what the record keeps of a bundle; nothing that could be believed if racy."""
+    def _booking(self, item: Bundle) -> tuple[Known, str]:
+        """Return what the record keeps of a bundle."""
         name = item.name.removeprefix("namespace ")
         folder = self._folders.get(name)
         if folder is None:
             return Known(item.fingerprint, "", ""), ""
-        racy = folder.newest > started - _RACY
-        load_key = "" if racy else self._load_key(name)
         if not folder.is_collection:
-            return Known(item.fingerprint, "" if racy else folder.signature, ""), ""
+            return Known(item.fingerprint, folder.signature, ""), ""
         facts = self._facts[name]
-        mark = "" if racy else item.fingerprint
-        return Known(mark, load_key, row_key(facts)), facts.to_text()
+        return Known(item.fingerprint, self._load_key(name), row_key(facts)), facts.to_text()
 
     def _side_files(self, record: Record, transaction: Transaction, folder: Folder) -> None:
         """Write what the target needs beside the content."""

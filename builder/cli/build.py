@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import click
@@ -46,7 +47,7 @@ def command(
     shown = config.target.capabilities.name
     if not quiet and not as_json:
         click.echo(f"target {shown}, destination {config.destination}")
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
     if verbose:
         console.say(f"configuration: {', '.join(map(str, config.files)) or 'none'}")
     began = time.monotonic()

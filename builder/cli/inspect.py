@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -52,7 +53,7 @@ def command(
         raise ContentError.at(str(wanted), message, f"its tags: {known}")
     if raw:
         body = tag.manifest.raw if tag.manifest else tag.legacy.raw if tag.legacy else b""
-        click.get_binary_stream("stdout").write(body)
+        sys.stdout.buffer.write(body)
         return
     value = tag_json(collection, tag)
     console.result(value, json.dumps(value, indent=2, ensure_ascii=False))

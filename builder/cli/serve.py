@@ -135,7 +135,7 @@ def _serve(
         began = time.monotonic()
         outcome = builder.build(touched)
         console.say(f"{outcome.text} in {time.monotonic() - began:.2f} s")
-        server.show(None if outcome.failed else responder(), outcome.problems)
+        server.show(None if outcome.failed else responder, outcome.problems)
 
     def ready() -> None:
         shown = f"http://{host}:{server.port}{config.address.baseurl}/"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from builder.errors import ContentError
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import DigestError, VerifiedReader
+from builder.oci.digest import DigestError, SizeError, VerifiedReader
 from builder.oci.strictjson import MAX_BYTES
 
 
@@ -21,21 +23,34 @@ class ContentReader(Protocol):
         """
 
 
-def read_verified(reader: ContentReader, descriptor: Descriptor, origin: str) -> bytes:
+def read_verified(
+    reader: ContentReader, descriptor: Descriptor, origin: str, place: str = ""
+) -> bytes:
     """Return the bytes of a small piece of content, checked against size and digest.
 
+    `place` is the JSON pointer to the descriptor, where somebody knows it.
     Raises ContentError naming `origin`: missing, over 4 MiB, or other bytes.
     """
     if descriptor.size > MAX_BYTES:
         message = f"{descriptor.digest} is {descriptor.size} bytes; the limit here is {MAX_BYTES}"
-        raise ContentError.at(origin, message)
+        raise ContentError.at(origin, f"{place}/size: {message}" if place else message)
+    with opened(reader, descriptor, origin, place) as verified:
+        return b"".join(iter(verified.read, b""))
+
+
+@contextmanager
+def opened(
+    reader: ContentReader, descriptor: Descriptor, origin: str, place: str = ""
+) -> Iterator[VerifiedReader]:
+    """Give content to be read to its verified end; what it is not becomes a ContentError."""
+    before = f"{place}: " if place else ""
     try:
         with reader.open(descriptor) as stream:
-            verified = VerifiedReader(stream, descriptor.digest, descriptor.size)
-            chunks = iter(lambda: verified.read(), b"")
-            return b"".join(chunks)
+            yield VerifiedReader(stream, descriptor.digest, descriptor.size)
     except FileNotFoundError:
-        message = f"{descriptor.digest} ({descriptor.media_type}) is missing"
+        message = f"{before}{descriptor.digest} ({descriptor.media_type}) is missing"
         raise ContentError.at(origin, message) from None
     except DigestError as error:
-        raise ContentError.at(origin, error.message) from None
+        key = "size" if isinstance(error, SizeError) else "digest"
+        before = f"{place}/{key}: " if place else ""
+        raise ContentError.at(origin, f"{before}{error.message}") from None

@@ -21,6 +21,10 @@ class DigestError(BuilderError):
     """Not a digest, or bytes that do not have it."""
 
 
+class SizeError(DigestError):
+    """Bytes of another length than the descriptor says."""
+
+
 class Digest(str):
     """`sha256:<64 hex>` or `sha512:<128 hex>`; being one means having been checked."""
 
@@ -97,9 +101,9 @@ class VerifiedReader:
     def _check_end(self) -> None:
         if self._left:
             found = self._size - self._left
-            raise DigestError(f"{self._digest}: {found} bytes where size says {self._size}")
+            raise SizeError(f"{self._digest}: {found} bytes where size says {self._size}")
         if self._stream.read(1):
-            raise DigestError(f"{self._digest}: more bytes than the {self._size} that size says")
+            raise SizeError(f"{self._digest}: more bytes than the {self._size} that size says")
         if self._hash.hexdigest() != self._digest.encoded:
             raise DigestError(
                 f"{self._digest}: the bytes have another digest, "

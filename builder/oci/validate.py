@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from builder.errors import BuilderError
+from builder.errors import BuilderError, ContentError, Problem
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest, DigestError
@@ -22,6 +22,7 @@ from builder.oci.strictjson import StrictJSONError, loads
 
 MAX_ENTRIES = 10_000  # children of an index, layers of an image
 _MAX_SIZE = 2**63 - 1
+_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_?KEY|ACCESS_KEY", re.IGNORECASE)
 _DIFF_ID = re.compile(r"[a-z0-9]+:[a-fA-F0-9]{32,}")
 
 
@@ -41,6 +42,11 @@ class ManifestError(BuilderError):
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(str(fault) for fault in faults[:20]))
+
+    def located(self, label: str, about: str = "") -> ContentError:
+        """Return the error that names the source `label`, and `about` which document it is."""
+        before = f"{about} " if about else ""
+        return ContentError(Problem(label, 0, f"{before}{fault}") for fault in self.faults)
 
 
 def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = False) -> Manifest:
@@ -67,32 +73,46 @@ def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = Fa
 
 def _kind(document: Mapping[str, Any], said: str) -> tuple[str, list[Fault]]:
     """Decide what a document is from everything that says so, which must agree."""
+    if fault := _shape_fault(document) or _media_type_fault(document, said):
+        return "", [fault]
+    is_index = "manifests" in document
+    kind = document.get("mediaType") or said
+    kind = kind or (mediatype.OCI_INDEX if is_index else mediatype.OCI_MANIFEST)
+    if kind not in mediatype.MANIFESTS - {mediatype.SINGULARITY_MANIFEST}:
+        return "", [Fault("/mediaType", f"{kind} is not a manifest type that is known here")]
+    if is_index and kind not in mediatype.INDEXES:
+        return "", [Fault("/mediaType", f"mediaType says {kind}, the content is an index")]
+    if not is_index and kind in mediatype.INDEXES:
+        if {"config", "layers"} & document.keys():
+            text = f"mediaType says {kind}, the content is an image manifest"
+            return "", [Fault("/mediaType", text)]
+        return "", [Fault("/manifests", f"is missing from an {kind}")]
+    return kind, []
+
+
+def _shape_fault(document: Mapping[str, Any]) -> Fault | None:
+    """Return what keeps a document from being one kind of manifest and no other."""
     version = document.get("schemaVersion")
     if version != 2 or isinstance(version, bool):
         text = "Docker schema 1 is not supported" if version == 1 else f"must be 2, not {version!r}"
-        return "", [Fault("/schemaVersion", f"schema version: {text}")]
+        return Fault("/schemaVersion", f"schema version: {text}")
     if "fsLayers" in document:
-        return "", [Fault("/fsLayers", "belongs to Docker schema 1, which is not supported")]
-    image, index = {"config", "layers"} & document.keys(), "manifests" in document
-    if image and index:
+        return Fault("/fsLayers", "belongs to Docker schema 1, which is not supported")
+    image = {"config", "layers"} & document.keys()
+    if image and "manifests" in document:
         text = f"ambiguous: has both manifests and {' and '.join(sorted(image))}"
-        return "", [Fault("/manifests", text)]
+        return Fault("/manifests", text)
+    return None
+
+
+def _media_type_fault(document: Mapping[str, Any], said: str) -> Fault | None:
     inside = document.get("mediaType", "")
     if not isinstance(inside, str) or (inside and not mediatype.is_valid(inside)):
-        return "", [Fault("/mediaType", "is not a media type that may be published")]
+        return Fault("/mediaType", "is not a media type that may be published")
     if inside and said and inside != said:
         text = f"mediaType is {inside}, but the descriptor that points here says {said}"
-        return "", [Fault("/mediaType", text)]
-    kind = inside or said or (mediatype.OCI_INDEX if index else mediatype.OCI_MANIFEST)
-    if kind not in mediatype.MANIFESTS - {mediatype.SINGULARITY_MANIFEST}:
-        return "", [Fault("/mediaType", f"{kind} is not a manifest type that is known here")]
-    if index != (kind in mediatype.INDEXES):
-        if index or not image:
-            text = f"mediaType says {kind}, the content is {'an index' if index else 'not'}"
-            pointer = "/mediaType" if index else "/manifests"
-            return "", [Fault(pointer, text if index else f"is missing from an {kind}")]
-        return "", [Fault("/mediaType", f"mediaType says {kind}, the content is an image manifest")]
-    return kind, []
+        return Fault("/mediaType", text)
+    return None
 
 
 def _common_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -268,3 +288,13 @@ def warnings(manifest: Manifest) -> Iterator[str]:
         seen.add(platform)
     if any(item.digest.algorithm == "sha512" for item in manifest.children()):
         yield "sha512 digests are served, but older clients cannot store them"
+
+
+def config_warnings(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what in an image config its author may not want everyone to read."""
+    run = config.get("config")
+    env = run.get("Env") if isinstance(run, dict) else None
+    for item in env if isinstance(env, list) else ():
+        name = str(item).partition("=")[0]
+        if _SECRET.search(name):
+            yield f"the image sets {name} in its environment, which everyone who pulls can read"

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from builder.oci import mediatype
@@ -31,7 +31,11 @@ _LIST = re.compile(r"v2/(?:_catalog|.+/tags/list)")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _UNKNOWN = {"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}
 _API = ("Docker-Distribution-Api-Version", "registry/2.0")
-_EMPTY_INDEX = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []}
+_EMPTY_INDEX: dict[str, Any] = {
+    "schemaVersion": 2,
+    "mediaType": mediatype.OCI_INDEX,
+    "manifests": [],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,9 @@ class Responder:
         headers = (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-cache"))
         return Response(404, headers, entry=entry, length=entry.size)
 
-    def _v2(self, request: Request, path: str, query: str) -> Response:
+    def _v2(  # noqa: PLR0911 - one way out for each answer of the specification
+        self, request: Request, path: str, query: str
+    ) -> Response:
         if request.method not in ("GET", "HEAD"):
             if not self._can.json_errors:
                 return _plain(405, "method not allowed")

@@ -10,7 +10,9 @@ from __future__ import annotations
 import html
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,17 +86,17 @@ class Server:
         if self._loop:
             self._loop.add_callback(self._loop.stop)
 
-    def show(self, responder: Responder | None, problems: Iterable[str] = ()) -> None:
+    def show(self, make: Callable[[], Responder] | None, problems: Iterable[str] = ()) -> None:
         """Serve another map, or keep the last and say what is wrong; tell the browsers.
 
-        May be called from any thread.
+        May be called from any thread; `make` is called in the server's own.
         """
         if self._loop:
-            self._loop.add_callback(self._show, responder, tuple(problems))
+            self._loop.add_callback(self._show, make, tuple(problems))
 
-    def _show(self, responder: Responder | None, problems: tuple[str, ...]) -> None:
-        if responder is not None:
-            self.responder = responder
+    def _show(self, make: Callable[[], Responder] | None, problems: tuple[str, ...]) -> None:
+        if make is not None:
+            self.responder = make()
         self.problems = problems
         for waiter in tuple(self._waiters):
             waiter.send_message({"command": "reload", "path": "*", "liveCSS": False})
@@ -167,7 +169,7 @@ class _Handler(_Guarded):
         else:
             await self._stream(response)
 
-    get = head = post = put = patch = delete = options = _answer  # type: ignore[assignment]
+    get = head = post = put = patch = delete = options = _answer
 
     def _is_page(self, response: Response) -> bool:
         html_page = response.header("Content-Type").startswith("text/html")
@@ -197,8 +199,8 @@ class _Handler(_Guarded):
         entry = response.entry
         if entry is None:
             return
-        self.set_header("Content-Length", str(response.length))
         if self.request.method == "HEAD":
+            self.set_header("Content-Length", str(response.length))
             return
         try:
             stream = self.server.responder.open(entry)
@@ -207,8 +209,14 @@ class _Handler(_Guarded):
             self._send(b"not found\n")
             return
         with stream:
-            stream.seek(response.start)
             left = response.length
+            size = os.fstat(stream.fileno()).st_size
+            if size != entry.size and response.status == HTTPStatus.OK:
+                # A build has replaced the file and not yet booked it: these bytes, no old tag.
+                left = size
+                self.clear_header("ETag")
+            self.set_header("Content-Length", str(left))
+            stream.seek(response.start)
             while left:
                 chunk = stream.read(min(CHUNK, left))
                 if not chunk:

@@ -69,12 +69,9 @@ class Watcher(FileSystemEventHandler):
 
     def _folders(self) -> list[str]:
         """Return the root itself, and each folder of it that is read, with all below it."""
-        found = [self._root]
         with os.scandir(self._root) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False) and not self._is_ignored(f"{entry.path}/"):
-                    found.append(entry.path)
-        return found
+            folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return [self._root, *(path for path in folders if not self._is_ignored(f"{path}/"))]
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Take one event of watchdog's."""

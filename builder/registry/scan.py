@@ -71,55 +71,59 @@ class _Walker:
     def visit(self, name: str, depth: int = 0) -> bool:
         """Visit the folder `name`; tell whether it is a collection or holds one."""
         path = f"{self._base}/{name}" if name else self._base
-        facts: list[str] = []
-        newest, has_readme, is_layout = 0, False, False
-        subfolders: list[str] = []
+        files: dict[str, os.stat_result] = {}
+        folders: list[str] = []
         for entry in self._entries(path):
             if entry.is_dir(follow_symlinks=False):
-                subfolders.append(entry.name)
-                continue
-            found = entry.stat(follow_symlinks=False)
-            if not self._is_plain(entry, found, path):
-                continue
-            facts.append(_fact(entry.name, found))
-            newest = max(newest, found.st_mtime_ns)
-            has_readme = has_readme or entry.name == README
-            is_layout = is_layout or entry.name == "oci-layout"
-        below = False
-        if depth < _MAX_DEPTH:
-            for child in sorted(subfolders):
-                if child not in OWN_FOLDERS or not name:
-                    below |= self.visit(f"{name}/{child}" if name else child, depth + 1)
-        elif subfolders:
-            self._result.problems.append(Problem(path, message="folders are nested too deep"))
+                folders.append(entry.name)
+            elif self._is_plain(entry, found := entry.stat(follow_symlinks=False), path):
+                files[entry.name] = found
+        below = self._visit_below(name, path, folders, depth)
         if not name:
             return below
-        own = OWN_FOLDERS & set(subfolders)
+        own = OWN_FOLDERS.intersection(folders)
         has_tags = "manifests" in own and self._has_folders(f"{path}/manifests")
-        is_collection = has_tags or is_layout or (has_readme and not below)
+        has_readme = README in files
+        is_collection = has_tags or "oci-layout" in files or (has_readme and not below)
         if own and not is_collection and not has_readme:
             self._reserved(path, own)
             return True
-        if is_collection:
-            for folder in sorted(own):
-                newest = max(newest, self._facts(f"{path}/{folder}", folder, facts))
         if is_collection or (below and has_readme):
-            self._add(name, path, facts, newest, is_collection=is_collection)
+            self._add(name, path, files, own if is_collection else frozenset(), is_collection)
         return is_collection or below
 
+    def _visit_below(self, name: str, path: str, folders: list[str], depth: int) -> bool:
+        if depth >= _MAX_DEPTH and folders:
+            self._result.problems.append(Problem(path, message="folders are nested too deep"))
+            return False
+        below = False
+        for child in sorted(folders):
+            if child not in OWN_FOLDERS or not name:
+                below |= self.visit(f"{name}/{child}" if name else child, depth + 1)
+        return below
+
     def _add(
-        self, name: str, path: str, facts: list[str], newest: int, *, is_collection: bool
+        self,
+        name: str,
+        path: str,
+        files: dict[str, os.stat_result],
+        own: frozenset[str],
+        is_collection: bool,  # noqa: FBT001 - a fact of the folder, not a switch
     ) -> None:
         if fault := name_fault(name):
             hint = "rename the folder"
             self._result.problems.append(Problem(path, message=fault, hint=hint))
             return
+        facts = [_fact(file, found) for file, found in files.items()]
+        newest = max((found.st_mtime_ns for found in files.values()), default=0)
+        for folder in sorted(own):
+            newest = max(newest, self._facts(f"{path}/{folder}", folder, facts))
         facts.sort()
         text = "\n".join(facts).encode("utf-8", "surrogateescape")
         signature = hashlib.blake2b(text, digest_size=12).hexdigest()
         self._result.folders[name] = Folder(name, is_collection, signature, newest)
 
-    def _reserved(self, path: str, own: set[str] | frozenset[str]) -> None:
+    def _reserved(self, path: str, own: frozenset[str]) -> None:
         for folder in sorted(own):
             message = (
                 f"{folder!r} is a reserved name, and {path} is no collection that could own it"

@@ -7,8 +7,8 @@ and the first paragraph are read off on the way.
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Iterator
 from typing import cast
 from xml.etree.ElementTree import Element
 
@@ -21,8 +21,7 @@ EXCERPT_LENGTH = 200  # characters
 
 _INLINE = re.compile(r"[`\\\[<&*_~]|  \n|://")
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_AMPERSAND = "\x02amp\x03"
-_STASHED = re.compile("\x02[^\x03]*\x03")
+_STASHED = re.compile("\x02([^\x03]*)\x03")
 _NOT_SLUG = re.compile(r"[^\w\- ]+")
 
 
@@ -79,7 +78,9 @@ class _Headings(Treeprocessor):
             if element.tag in _HEADINGS:
                 if element.tag == "h1":
                     element.tag = "h2"
-                element.set("id", _unique(element.get("id") or slug(_words(element)), taken))
+                element.set(
+                    "id", _unique(element.get("id") or slug(_words(element, self.md)), taken)
+                )
             elif element.tag in {"td", "th"} and "align" in element.attrib:
                 element.set("class", f"align-{element.attrib.pop('align')}")
 
@@ -87,7 +88,7 @@ class _Headings(Treeprocessor):
         first = next((element for element in root.iter("h1")), None)
         if first is None:
             return
-        self._page.title = _words(first)
+        self._page.title = _words(first, self.md)
         if len(root) and root[0] is first:
             root.remove(first)
 
@@ -98,7 +99,7 @@ class _Anchors(Treeprocessor):
     def run(self, root: Element) -> None:
         for element in root.iter():
             if element.tag in _HEADINGS and (name := element.get("id")):
-                label = f"Link to the section {_words(element)}"
+                label = f"Link to the section {_words(element, self.md)}"
                 anchor = Element(
                     "a", {"class": "heading-anchor", "href": f"#{name}", "aria-label": label}
                 )
@@ -114,7 +115,7 @@ class _Excerpt(Treeprocessor):
         self._page = page
 
     def run(self, root: Element) -> None:
-        paragraphs = (_words(element) for element in root if element.tag == "p")
+        paragraphs = (_words(element, self.md) for element in root if element.tag == "p")
         self._page.excerpt = shortened(next(filter(None, paragraphs), ""))
 
 
@@ -140,16 +141,20 @@ def slug(text: str) -> str:
     return _NOT_SLUG.sub("", text.lower()).strip().replace(" ", "-")
 
 
-def _words(element: Element) -> str:
+def _words(element: Element, md: Markdown) -> str:
     """Return the text in an element, without images and raw HTML."""
-    text = "".join(_pieces(element)).replace(_AMPERSAND, "&")
-    return " ".join(_STASHED.sub(_unescaped, text).split())
+    text = "".join(element.itertext())
+    if "\x02" in text:
+        text = _STASHED.sub(lambda match: _unstashed(match[1], md), text)
+    return " ".join(text.split())
 
 
-def _unescaped(match: re.Match[str]) -> str:
-    code = match[0][1:-1]
-    return chr(int(code)) if code.isdigit() else ""
-
-
-def _pieces(element: Element) -> Iterator[str]:
-    return element.itertext()
+def _unstashed(key: str, md: Markdown) -> str:
+    """Return the text that Python-Markdown has put aside under `key`; of tags, nothing."""
+    if key == "amp":
+        return "&"
+    if key.isdigit():  # an escaped character
+        return chr(int(key))
+    number = key.rpartition(":")[2]
+    raw = md.htmlStash.rawHtmlBlocks[int(number)] if number.isdigit() else ""
+    return html.unescape(raw) if isinstance(raw, str) and raw.startswith("&") else ""

@@ -23,17 +23,23 @@ MAX_COLOURED = 32 << 10  # characters; some lexers are slow on long odd input
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
 
-def fence(source: str, language: str, *_: Any, **__: Any) -> str:
+def fence(source: str, language: str | None, *_: Any, **__: Any) -> str:
     """Return the HTML of a fenced block; the signature is pymdownx.superfences'."""
-    label = f' class="language-{escape(language)}"' if language else ""
-    return f'<div class="highlight"><pre><code{label}>{_body(source, language)}</code></pre></div>'
+    name = language or ""
+    label = f' class="language-{escape(name)}"' if name else ""
+    return f'<div class="highlight"><pre><code{label}>{_body(source, name)}</code></pre></div>'
+
+
+def accept(*_: Any, **__: Any) -> bool:
+    """Take a fence with whatever options it has, which are ignored."""
+    return True
 
 
 def _body(source: str, language: str) -> str:
     if len(source) <= MAX_COLOURED and (lexer := _lexer_class(language.lower())):
         # A lexer of its own for each block: some keep state between texts.
         return highlight(source, lexer(stripnl=False), _FORMATTER)
-    return str(escape(source))
+    return str(escape(source if source.endswith("\n") else f"{source}\n"))
 
 
 @lru_cache(maxsize=128)

@@ -23,6 +23,7 @@ MAX_TAGS = 10_000
 MAX_CELLS = 20_000
 MAX_COLUMNS = 200
 MAX_DEFINITIONS = 5_000
+MAX_FENCES = 4_000  # opening and closing lines
 
 # A step is about half a nanosecond of Python-Markdown's time: what it takes to
 # pass over one character while another one's end is looked for.
@@ -39,7 +40,8 @@ _SPECIALS = re.compile(r"[\[\]`*_\\&<~]|  \n")
 _RUN = re.compile(r"([\[(<>*_`!&~\\])\1{" + str(MAX_RUN) + "}")
 _QUOTE_OR_ITEM = r"(?:[ \t]*(?:>|[-*+](?=[ \t])|[0-9]{1,9}[.)](?=[ \t])))"
 _NESTED = re.compile(
-    r"^" + _QUOTE_OR_ITEM + "{" + str(MAX_NESTING + 1) + r"}(?![ \t]*[-*][-* \t]*$)", re.MULTILINE
+    r"^" + _QUOTE_OR_ITEM + "{" + str(MAX_NESTING + 1) + r"}(?![ \t]*([-*])(?:[ \t]*\1)*[ \t]*$)",
+    re.MULTILINE,
 )
 _INDENTED = re.compile(
     r"^(?:\t| {1,3}\t| {4}){"
@@ -52,7 +54,7 @@ _TAG = re.compile(r"<[A-Za-z/!?]")
 _TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
 _BRACKETS = re.compile(r"\]\(|[\[\]()]")
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w#.+-]*[ \t]*")
-_OTHER_FENCE = re.compile(r"[ \t>]*(?:[-*+]|[0-9]{1,9}[.)])?[ \t>]*(?:```|~~~)")
+_OTHER_FENCE = re.compile(r"^[ \t>]*+(?:[-*+]|[0-9]{1,9}[.)])?+[ \t>]*+(?:```|~~~)", re.MULTILINE)
 _DELIMITERS = re.compile(r"^[ \t|]*:?-[-: \t|]*$", re.MULTILINE)
 _SPLITTING = re.compile(r"^(?:[ \t]*(?:#|[-=*_][-=*_ \t]*$)|!!!)", re.MULTILINE)
 _BLANK = re.compile(r"\n[ \t]*(?=\n)")
@@ -73,49 +75,52 @@ class _Check:
     """The checks of one text, in the order of what they cost."""
 
     def __init__(self, text: str, path: str, first_line: int) -> None:
-        self._text = text
+        self._raw = text
+        self._text = without_fences(text)  # as many lines as there were
         self._path = path
         self._first_line = first_line
 
     def run(self) -> None:
-        size = (
-            len(self._text) if self._text.isascii() else len(self._text.encode("utf-8", "replace"))
-        )
+        raw, text = self._raw, self._text
+        size = len(raw) if raw.isascii() else len(raw.encode("utf-8", "replace"))
         if size > MAX_BYTES:
             self._refuse(
                 0, f"is too large for Markdown: {size:,} bytes, the limit is {MAX_BYTES:,}"
             )
-        text = without_fences(self._text)
-        self._check_shape(text)
-        length, specials = len(text), sum(map(text.count, _SPECIAL))
+        self._check_counts()
+        self._check_shape()
+        if "|" in text:
+            self._check_tables()
+        specials = sum(map(text.count, _SPECIAL))
         most = specials * _PER_BRACKET + text.count("\n") * (_PER_LINE + _PER_SPECIAL)
-        if most * length > _BUDGET:  # only then is it worth to look closer
-            self._check_cost(text)
+        if most * len(text) > _BUDGET:  # only then is it worth to look closer
+            self._check_cost()
 
     def _refuse(self, offset: int, message: str) -> NoReturn:
         line = self._text.count("\n", 0, offset)
         at = self._first_line + line if self._first_line else 0
         raise ContentError.at(self._path, message, _HINT, line=at)
 
-    def _check_shape(self, text: str) -> None:
-        """Refuse long runs, deep quotes and lists, huge tables and too many of a kind."""
-        if run := _RUN.search(text):
-            self._refuse(run.start(), f"has a run of over {MAX_RUN} {run[1]!r}, which is the limit")
-        for pattern in (_NESTED, _INDENTED):
-            if nested := pattern.search(text):
-                message = f"nests quotes or lists deeper than the limit of {MAX_NESTING}"
-                self._refuse(nested.start(), message)
-        for pattern, limit, what in (
-            (_TAG, MAX_TAGS, "HTML tags"),
-            (_DEFINITION, MAX_DEFINITIONS, "link definitions"),
+    def _check_counts(self) -> None:
+        for text, pattern, limit, what in (
+            (self._raw, _OTHER_FENCE, MAX_FENCES, "code fences"),
+            (self._text, _TAG, MAX_TAGS, "HTML tags"),
+            (self._text, _DEFINITION, MAX_DEFINITIONS, "link definitions"),
         ):
             count = sum(1 for _ in pattern.finditer(text))
             if count > limit:
                 self._refuse(0, f"has too many {what}: {count:,}, the limit is {limit:,}")
-        if "|" in text:
-            self._check_tables(text)
 
-    def _check_tables(self, text: str) -> None:
+    def _check_shape(self) -> None:
+        if run := _RUN.search(self._text):
+            self._refuse(run.start(), f"has a run of over {MAX_RUN} {run[1]!r}, which is the limit")
+        for pattern in (_NESTED, _INDENTED):
+            if nested := pattern.search(self._text):
+                message = f"nests quotes or lists deeper than the limit of {MAX_NESTING}"
+                self._refuse(nested.start(), message)
+
+    def _check_tables(self) -> None:
+        text = self._text
         cells = 0
         for match in _DELIMITERS.finditer(text):
             columns = match[0].count("|") + 1
@@ -127,11 +132,11 @@ class _Check:
                 limit = f"{MAX_CELLS:,} cells and {MAX_COLUMNS} columns"
                 self._refuse(match.start(), f"has too large a table; the limit is {limit}")
 
-    def _check_cost(self, text: str) -> None:
-        total = _PER_TAG * _tag_distance(text)
+    def _check_cost(self) -> None:
+        total = _PER_TAG * _tag_distance(self._text)
         if total > _BUDGET:
             self._refuse(0, "opens more HTML tags without closing them than the limits allow")
-        for offset, unit in _units(text):
+        for offset, unit in _units(self._text):
             total += _unit_cost(unit)
             if total > _BUDGET:
                 signs = Counter(_SPECIALS.findall(unit)) or Counter(unit)
@@ -144,8 +149,8 @@ def without_fences(text: str) -> str:
     """Return `text` with the lines of fenced code emptied.
 
     What is taken for code here must be code for the parser. So only the
-    plainest fences count, at the start of a line and with no more than a
-    language, and after any other kind of fence nothing is taken for code.
+    plainest fences count, after an empty line, at the start of one and with no
+    more than a language; after any other kind nothing is taken for code.
     """
     if "```" not in text and "~~~" not in text:
         return text
@@ -154,7 +159,8 @@ def without_fences(text: str) -> str:
     for number, line in enumerate(lines):
         if closing:
             if line.rstrip(" \t") == closing:
-                lines[start : number + 1] = [""] * (number + 1 - start)
+                if not (start and lines[start - 1].strip()):
+                    lines[start : number + 1] = [""] * (number + 1 - start)
                 closing = ""
         elif fence := _FENCE.fullmatch(line):
             start, closing = number, fence[1]

@@ -33,7 +33,15 @@ _EXTENSIONS = (
 _CONFIGS: dict[str, dict[str, Any]] = {
     "tables": {"use_align_attribute": True},
     "pymdownx.superfences": {
-        "custom_fences": [{"name": "*", "class": "highlight", "format": highlight.fence}],
+        "custom_fences": [
+            {
+                "name": "*",
+                "class": "highlight",
+                "format": highlight.fence,
+                "validator": highlight.accept,
+            }
+        ],
+        "relaxed_headers": True,
     },
     "pymdownx.tilde": {"subscript": False},
 }

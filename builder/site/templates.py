@@ -47,26 +47,6 @@ class TemplateOptions:
     assets: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Loader(jinja2.BaseLoader):
-    """Hands out what was compiled before; there is nothing to look up on disk."""
-
-    def __init__(self, codes: Mapping[str, CodeType]) -> None:
-        self._codes = codes
-
-    def load(
-        self,
-        environment: jinja2.Environment,
-        name: str,
-        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja's name
-    ) -> jinja2.Template:
-        """Return the template `name`; raises TemplateNotFound."""
-        if name not in self._codes:
-            raise jinja2.TemplateNotFound(name)
-        return environment.template_class.from_code(
-            environment, self._codes[name], {} if globals is None else globals
-        )
-
-
 class Templates:
     """Every page layout and include of a site, compiled.
 
@@ -304,46 +284,6 @@ def _place(traceback: TracebackType | None, paths: Iterable[str]) -> tuple[str, 
 def _syntax_problem(source: TemplateSource, error: jinja2.TemplateSyntaxError) -> Problem:
     message = error.message or "cannot be read"
     return Problem(source.path, error.lineno, f"is not valid Jinja: {message}")
-
-
-def _environment(options: TemplateOptions, loader: jinja2.BaseLoader) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-        cache_size=-1,
-        extensions=["jinja2.ext.loopcontrols"],
-    )
-    environment.globals["range"] = safe_range
-    environment.filters.update(
-        filters.all_filters(
-            filters.UrlFilters(baseurl=options.baseurl, url=options.url, assets=options.assets),
-            filters.DateFilters(options.timezone),
-        )
-    )
-    environment.filters["markdownify"] = _markdownify(options.baseurl)
-    return environment
-
-
-def _markdownify(baseurl: str) -> Callable[[jinja2.runtime.Context, object], Markup]:
-    renderers: list[Any] = []  # filled on first use: most sites' layouts never ask
-
-    @jinja2.pass_context
-    def markdownify(context: jinja2.runtime.Context, value: object) -> Markup:
-        if not renderers:
-            from builder.site.markdown import MarkdownRenderer  # noqa: PLC0415 - a heavy import
-
-            renderers.append(MarkdownRenderer(baseurl))
-        path = _page_source(context.get_all()) or "markdownify"
-        text = "" if value is None else str(value)
-        rendered = renderers[0].render(text, path=path, first_line=0, base="", files=())
-        return Markup(rendered.html)  # noqa: S704 - sanitised there
-
-    return markdownify
 
 
 def linked_assets(source: Path, theme: Path) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from io import BufferedReader
@@ -18,7 +19,7 @@ from builder.errors import ContentError, LocalError
 from builder.storage.base import Source, Stored
 
 CHUNK = 1 << 20
-_TEMPORARY = ".incoming-"
+TEMPORARY = ".incoming-"  # how the names of unfinished files and folders start
 
 
 class LocalStorage:
@@ -43,17 +44,26 @@ class LocalStorage:
 
     def open(self, digest: str) -> BinaryIO:
         """Open the blob; raises FileNotFoundError, ContentError when it is a link or a pipe."""
-        return open_regular(self.path(digest), f"{self._label}/{blob_path(digest)}")
+        inner = blob_path(digest)
+        return open_inside(self._root, inner, f"{self._label}/{inner}")
 
     def put(self, digest: str, source: Source) -> None:
         """Keep `source` under `digest`; see `Storage.put`."""
         final = self.path(digest)
-        temporary = final.parent / f"{_TEMPORARY}{os.getpid()}-{final.name[:16]}"
+        temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{final.name[:16]}"
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(final.parent)
+            self._refuse_links(final.parent)
             write_durably(temporary, final, source)
         except OSError as error:
             raise LocalError(f"{self._label}/{blob_path(digest)}: {error.strerror}") from error
+
+    def _refuse_links(self, folder: Path) -> None:
+        """Raise ContentError where a link would lead what is written out of this storage."""
+        for path in (folder, folder.parent, self._root):
+            if path.is_symlink():
+                label = f"{self._label}/{path.relative_to(self._root)}".removesuffix("/.")
+                raise ContentError.at(label, "is a symbolic link", "put the folder itself there")
 
     def delete(self, digest: str) -> None:
         """Remove the blob's file if there is one."""
@@ -73,9 +83,7 @@ class LocalStorage:
         """Remove what killed runs left behind; call with the registry's lock held."""
         base = self._root / "blobs"
         for algorithm in _listdir(base):
-            for name in _listdir(base / algorithm):
-                if name.startswith(_TEMPORARY):
-                    (base / algorithm / name).unlink(missing_ok=True)
+            sweep_folder(base / algorithm)
 
 
 def blob_path(digest: str) -> str:
@@ -87,22 +95,85 @@ def open_regular(path: Path, label: str) -> BufferedReader:
     """Open a regular file for reading, never following a link nor waiting on a pipe.
 
     Raises FileNotFoundError when it is not there, ContentError naming `label`
-    when it is something else than a regular file.
+    when it is something else than a regular file, LocalError when the machine
+    refuses.
     """
+    return _opened(os.fspath(path), label, None)
+
+
+def open_inside(root: Path, inner: str, label: str) -> BufferedReader:
+    """Open the regular file `inner` below `root`, where no folder on the way is a link.
+
+    Raises as `open_regular` does.
+    """
+    *folders, name = inner.split("/")
+    at = _folder(os.fspath(root), label, None, os.O_DIRECTORY)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        for folder in folders:
+            deeper = _folder(folder, label, at, os.O_DIRECTORY | os.O_NOFOLLOW)
+            os.close(at)
+            at = deeper
+        return _opened(name, label, at)
+    finally:
+        os.close(at)
+
+
+def _folder(path: str, label: str, at: int | None, flags: int) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=at)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise ContentError.at(
-                label, "is a symbolic link", "put the file itself there"
-            ) from None
-        if error.errno in (errno.ENXIO, errno.EISDIR):
-            raise ContentError.at(label, "is not a regular file") from None
-        raise
+        raise _refused(error, path, label, at) from None
+
+
+def _opened(path: str, label: str, at: int | None) -> BufferedReader:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, dir_fd=at)
+    except OSError as error:
+        raise _refused(error, path, label, at) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ContentError.at(label, "is not a regular file", "put the file itself there")
     return os.fdopen(descriptor, "rb")
+
+
+def _refused(error: OSError, path: str, label: str, at: int | None) -> Exception:
+    """Return what to raise when `path` (seen from the folder `at`) does not open."""
+    try:
+        is_link = stat.S_ISLNK(os.stat(path, dir_fd=at, follow_symlinks=False).st_mode)
+    except OSError:
+        is_link = False
+    if is_link and error.errno in (errno.ELOOP, errno.ENOTDIR):
+        hint = "put the file itself there"
+        return ContentError.at(label, "is, or is reached through, a symbolic link", hint)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+        return FileNotFoundError(error.errno, error.strerror, label)
+    if error.errno in (errno.ENXIO, errno.EISDIR):
+        return ContentError.at(label, "is not a regular file", "put the file itself there")
+    return LocalError(f"{label}: {error.strerror}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that their names survive a power cut."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove the unfinished files and folders that killed runs left in `folder`."""
+    for name in _listdir(folder):
+        if not name.startswith(TEMPORARY):
+            continue
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_durably(temporary: Path, final: Path, source: Source) -> None:

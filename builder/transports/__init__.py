@@ -1,1 +1,84 @@
-"""Ways to bring images in and to copy them out."""
+"""Ways in: the one place that maps what a user typed to the source it names."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from builder.errors import ContentError, UsageError
+from builder.oci.layout import MARKER
+from builder.transports.archive import open_archive
+from builder.transports.base import ImageSource
+from builder.transports.docker_archive import MANIFEST, DockerArchiveSource
+from builder.transports.oci_archive import OCIArchiveSource
+from builder.transports.oci_layout import LayoutSource
+
+__all__ = ["ImageSource", "open_source"]
+
+SCHEMES = ("oci", "oci-archive", "docker-archive")
+_SCHEME = re.compile(r"[a-z][a-z0-9+-]*")
+
+
+def open_source(text: str, spool: Path) -> ImageSource:
+    """Return the source that `text` names; see `SCHEMES`, or a bare path.
+
+    `spool` is a folder for what must be decompressed or converted; nothing
+    stays in it. Raises UsageError for a scheme nothing here can read,
+    ContentError naming the path as typed when nothing is there or it is of no
+    known type.
+    """
+    scheme, colon, rest = text.partition(":")
+    if scheme in SCHEMES and colon:
+        path, reference = _split(rest)
+        return _open(scheme, path, reference, spool)
+    if colon and _SCHEME.fullmatch(scheme) and not os.path.lexists(text):
+        known = ", ".join(f"{name}:" for name in SCHEMES)
+        raise UsageError(f"{text}: cannot read from {scheme!r}", f"use {known} or a path")
+    path, reference = _split(text)
+    if not os.path.exists(path):
+        raise ContentError.at(path, "does not exist")
+    return _recognised(path, reference, spool)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Split `PATH[:REF]`, at the first colon that has an existing path before it."""
+    if os.path.lexists(text) or ":" not in text:
+        return text, ""
+    for found in re.finditer(":", text):
+        if os.path.lexists(text[: found.start()]):
+            return text[: found.start()], text[found.end() :]
+    path, _, reference = text.partition(":")
+    return path, reference
+
+
+def _open(scheme: str, path: str, reference: str, spool: Path) -> ImageSource:
+    if not path:
+        raise UsageError(f"{scheme}: names no path", f"write {scheme}:PATH")
+    if not os.path.exists(path):
+        raise ContentError.at(path, "does not exist")
+    if scheme == "oci":
+        return LayoutSource(path, reference)
+    archive = open_archive(path, spool)
+    if scheme == "oci-archive":
+        return OCIArchiveSource(archive, reference)
+    return DockerArchiveSource(archive, spool, reference)
+
+
+def _recognised(path: str, reference: str, spool: Path) -> ImageSource:
+    if os.path.isdir(path):
+        return LayoutSource(path, reference)
+    try:
+        archive = open_archive(path, spool)
+    except ContentError as error:
+        hint = "an image layout's folder, an OCI archive or a Docker archive is read here"
+        problems = error.problems
+        message = f"is of no type known here: {problems[0].message}"
+        raise ContentError.at(path, message, problems[0].hint or hint) from None
+    if MARKER in archive:
+        return OCIArchiveSource(archive, reference)
+    if MANIFEST in archive:
+        return DockerArchiveSource(archive, spool, reference)
+    archive.close()
+    message = f"is of no type known here: the tar holds neither {MARKER} nor {MANIFEST}"
+    raise ContentError.at(path, message)

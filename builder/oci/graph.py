@@ -1,0 +1,142 @@
+"""Walking an image: every manifest and blob below a descriptor, each once.
+
+The walk reads manifests and image configs (verified, bounded) and no layers.
+A digest cannot contain itself, so a real graph has no cycle; depth and number
+are limited for what only claims to be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from builder.errors import ContentError
+from builder.oci import mediatype, validate
+from builder.oci.content import ContentReader, read_verified
+from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.digest import Digest
+from builder.oci.manifest import Manifest
+from builder.oci.validate import ManifestError, parse_config, parse_manifest
+
+MAX_DEPTH = 8  # indexes within indexes
+MAX_NODES = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One piece of content of an image.
+
+    `manifest` is set for manifests and indexes. `place` says which document
+    points here and where in it, `sha256:... /layers/0`; it is empty for the
+    top. `warnings` are what its users may stumble on.
+    """
+
+    descriptor: Descriptor
+    place: str = ""
+    manifest: Manifest | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether this is a layer: neither a manifest nor a manifest's config."""
+        return self.manifest is None and not self.place.endswith("/config")
+
+
+def walk(
+    top: Descriptor, reader: ContentReader, label: str, *, allow_foreign: bool = False
+) -> Iterator[Node]:
+    """Yield everything that `top` needs, children before their parents.
+
+    `label` names the source in messages. Raises ContentError for the first
+    document with faults, with all of its faults as JSON pointers.
+    """
+    yield from _Walk(reader, label, allow_foreign=allow_foreign).visit(top, "", 0)
+
+
+@dataclass(slots=True)
+class _Walk:
+    reader: ContentReader
+    label: str
+    allow_foreign: bool
+    seen: dict[Digest, Descriptor] = field(default_factory=dict)
+
+    def visit(self, descriptor: Descriptor, place: str, depth: int) -> Iterator[Node]:
+        if not self._is_new(descriptor, place):
+            return
+        if descriptor.media_type not in mediatype.MANIFESTS:
+            yield Node(descriptor, place)
+            return
+        if depth > MAX_DEPTH:
+            raise ContentError.at(
+                self.label, f"{place}: indexes are nested deeper than {MAX_DEPTH}"
+            )
+        manifest = self._manifest(descriptor, place)
+        warnings = [*validate.warnings(manifest)]
+        if manifest.config is not None:
+            warnings.extend(self._check_config(manifest, manifest.config))
+        for pointer, child in _children(manifest):
+            yield from self.visit(child, f"{manifest.digest} {pointer}", depth + 1)
+        yield Node(descriptor, place, manifest, tuple(warnings))
+
+    def _is_new(self, descriptor: Descriptor, place: str) -> bool:
+        """Tell whether a digest comes up for the first time; it must always have one size."""
+        known = self.seen.setdefault(descriptor.digest, descriptor)
+        if known.size != descriptor.size:
+            message = f"{place}/size: says {descriptor.size} where another says {known.size}"
+            raise ContentError.at(self.label, f"{message} for {descriptor.digest}")
+        if len(self.seen) > MAX_NODES:
+            raise ContentError.at(self.label, f"the image has more than {MAX_NODES} parts")
+        return known is descriptor
+
+    def _manifest(self, descriptor: Descriptor, place: str) -> Manifest:
+        raw = read_verified(self.reader, descriptor, self.label, place)
+        try:
+            return parse_manifest(raw, descriptor.media_type, allow_foreign=self.allow_foreign)
+        except ManifestError as error:
+            raise error.located(self.label, descriptor.digest) from None
+
+    def _check_config(self, manifest: Manifest, config: Descriptor) -> Iterator[str]:
+        """Check an image's config against its manifest; yield what is worth a warning."""
+        if config.media_type not in mediatype.IMAGE_CONFIGS:
+            return
+        raw = read_verified(self.reader, config, self.label, f"{manifest.digest} /config")
+        try:
+            document = parse_config(raw, manifest)
+        except ManifestError as error:
+            raise error.located(self.label, config.digest) from None
+        yield from validate.config_warnings(document)
+
+
+def _children(manifest: Manifest) -> Iterator[tuple[str, Descriptor]]:
+    if manifest.config is not None:
+        yield "/config", manifest.config
+    for number, layer in enumerate(manifest.layers):
+        yield f"/layers/{number}", layer
+    for number, child in enumerate(manifest.manifests):
+        yield f"/manifests/{number}", child
+
+
+def select_platform(
+    top: Descriptor, reader: ContentReader, label: str, wanted: Platform
+) -> Descriptor:
+    """Return the entry of the index `top` for a platform; an image is returned as it is.
+
+    Raises ContentError naming the platforms that are there.
+    """
+    if top.media_type not in mediatype.INDEXES:
+        return top
+    raw = read_verified(reader, top, label)
+    try:
+        index = parse_manifest(raw, top.media_type, allow_foreign=True)
+    except ManifestError as error:
+        raise error.located(label, top.digest) from None
+    for child in index.manifests:
+        if child.platform is not None and _fits(child.platform, wanted):
+            return child
+    there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
+    raise ContentError.at(label, f"has no image for {wanted}", f"it has: {there}")
+
+
+def _fits(platform: Platform, wanted: Platform) -> bool:
+    same = (platform.os, platform.architecture) == (wanted.os, wanted.architecture)
+    return same and wanted.variant in ("", platform.variant)

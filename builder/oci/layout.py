@@ -1,0 +1,98 @@
+"""The image layout: `oci-layout`, `index.json`, `blobs/<algorithm>/<hex>`.
+
+Source: image-spec `image-layout.md`. What a layout is made of, whether it is
+a folder or lies in an archive; the folder's reader is here, the archive's in
+`transports`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from builder.errors import ContentError
+from builder.oci import mediatype
+from builder.oci.descriptor import Descriptor
+from builder.oci.manifest import Manifest
+from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
+from builder.oci.validate import ManifestError, parse_manifest
+from builder.storage.local import blob_path, open_inside
+
+MARKER = "oci-layout"
+INDEX = "index.json"
+REF_NAME = "org.opencontainers.image.ref.name"
+_VERSIONS = ("1.0.0",)
+
+
+class ImageLayout:
+    """An image layout in a folder, read only; `label` names the folder in messages."""
+
+    def __init__(self, folder: Path, label: str) -> None:
+        self._folder = folder
+        self._label = label
+
+    def entries(self) -> tuple[Descriptor, ...]:
+        """Return what `index.json` points to; raises ContentError when it is no layout."""
+        check_marker(self._read(MARKER), f"{self._label}/{MARKER}")
+        return parse_index(self._read(INDEX), f"{self._label}/{INDEX}").manifests
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob; see `oci.content.ContentReader`."""
+        inner = blob_path(descriptor.digest)
+        return open_inside(self._folder, inner, f"{self._label}/{inner}")
+
+    def _read(self, name: str) -> bytes:
+        label = f"{self._label}/{name}"
+        try:
+            with open_inside(self._folder, name, label) as stream:
+                return stream.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            hint = f"an image layout holds {MARKER}, {INDEX} and blobs/"
+            raise ContentError.at(label, "is missing from the image layout", hint) from None
+
+
+def check_marker(raw: bytes, label: str) -> None:
+    """Raise ContentError when the bytes of `oci-layout` do not say a version known here."""
+    try:
+        document = loads(raw, what=MARKER)
+    except StrictJSONError as error:
+        raise ContentError.at(label, error.message) from None
+    version = document.get("imageLayoutVersion") if isinstance(document, dict) else None
+    if version not in _VERSIONS:
+        message = f"imageLayoutVersion must be {_VERSIONS[0]}, not {str(version)[:40]!r}"
+        raise ContentError.at(label, message)
+
+
+def parse_index(raw: bytes, label: str) -> Manifest:
+    """Return a layout's `index.json`; raises ContentError with every fault."""
+    try:
+        return parse_manifest(raw, mediatype.OCI_INDEX, allow_foreign=True)
+    except ManifestError as error:
+        raise error.located(label) from None
+
+
+def find_entry(entries: Sequence[Descriptor], reference: str, label: str) -> Descriptor:
+    """Return the entry that `reference` names: a `ref.name`, a digest, or empty for the only one.
+
+    Raises ContentError when it names none, or more than one.
+    """
+    names = sorted({entry.annotations.get(REF_NAME, "") for entry in entries} - {""})
+    if not reference:
+        found = list(entries)
+        fault = f"holds {len(found)} images; say which"
+    else:
+        found = [entry for entry in entries if _is_called(entry, reference)]
+        fault = f"holds {len(found) or 'no'} images called {reference!r}"
+    if len(found) != 1:
+        raise ContentError.at(label, fault, f"it holds: {', '.join(names)}" if names else "")
+    called = found[0].annotations.get(REF_NAME, "")
+    twice = [entry for entry in entries if called and entry.annotations.get(REF_NAME) == called]
+    if len(twice) > 1:
+        raise ContentError.at(label, f"holds {len(twice)} images called {called!r}")
+    return found[0]
+
+
+def _is_called(entry: Descriptor, reference: str) -> bool:
+    name = entry.annotations.get(REF_NAME, "")
+    return reference in (name, entry.digest)

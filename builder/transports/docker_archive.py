@@ -1,0 +1,244 @@
+"""`docker-archive:FILE[:REF]`: what `docker save` writes, turned into OCI's format.
+
+The config keeps its bytes. A layer that is a plain tar is compressed, always
+in the same way; each layer is checked against the config's diff ID. Source:
+docker's image specification v1.2, "Combined Image JSON + Filesystem Changeset
+Format".
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self, cast
+
+from builder.errors import ContentError
+from builder.oci import mediatype
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.oci.layout import REF_NAME
+from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
+from builder.transports.archive import GZIP, ZSTD, Archive, Window, spooled, unpacked_limit
+
+MANIFEST = "manifest.json"
+_LEVEL = 6
+_CHUNK = 1 << 20
+_CONFIG_ID = re.compile(r"(?:.*/|sha256:)?([a-f0-9]{64})(?:\.json)?")
+
+
+class _Saved(NamedTuple):
+    """One image of an archive's manifest.json."""
+
+    config: str
+    tags: tuple[str, ...]
+    layers: tuple[str, ...]
+
+
+class _Layer(NamedTuple):
+    """A converted layer: its descriptor, the digest of its tar, and its bytes."""
+
+    descriptor: Descriptor
+    diff_id: str
+    file: BinaryIO | None  # None where the member itself is the layer
+    member: str
+
+
+class DockerArchiveSource:
+    """An `ImageSource` over an open archive, which it closes; layers are spooled to `spool`."""
+
+    def __init__(self, archive: Archive, spool: Path, reference: str = "") -> None:
+        self.label = archive.label
+        self._archive = archive
+        self._spool = spool
+        self._reference = reference
+        self._content: dict[Digest, bytes] = {}
+        self._layers: dict[str, _Layer] = {}
+
+    def entries(self) -> tuple[Descriptor, ...]:
+        """Return every image, once for each of its tags."""
+        found = []
+        for saved in self._saved():
+            descriptor = self._image(saved)
+            for tag in saved.tags or ("",):
+                annotations = {REF_NAME: tag} if tag else {}
+                found.append(_annotated(descriptor, annotations))
+        return tuple(found)
+
+    def resolve(self, reference: str = "") -> Descriptor:
+        """Return the image whose repository tag is, or ends in, the reference."""
+        wanted = reference or self._reference
+        images = self._saved()
+        found = [saved for saved in images if not wanted or _is_called(saved, wanted)]
+        if len(found) != 1:
+            tags = ", ".join(tag for saved in images for tag in saved.tags)
+            what = f"{len(found) or 'no'} images" + (f" called {wanted!r}" if wanted else "")
+            hint = f"name one of: {tags}" if tags else ""
+            raise ContentError.at(self.label, f"holds {what}", hint)
+        return self._image(found[0])
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open converted content; raises FileNotFoundError."""
+        if descriptor.digest in self._content:
+            return io.BytesIO(self._content[descriptor.digest])
+        for layer in self._layers.values():
+            if layer.descriptor.digest == descriptor.digest:
+                if layer.file is None:
+                    return self._archive.open(layer.member)
+                return io.BufferedReader(Window(layer.file.fileno(), 0, descriptor.size))
+        raise FileNotFoundError(descriptor.digest)
+
+    def _saved(self) -> list[_Saved]:
+        raw = self._archive.read(MANIFEST, MAX_BYTES)
+        try:
+            document = loads(raw, what=MANIFEST)
+        except StrictJSONError as error:
+            raise self._fault(error.message) from None
+        if not isinstance(document, list) or not document:
+            raise self._fault(f"{MANIFEST} is not a list of images")
+        return [self._entry(number, item) for number, item in enumerate(document)]
+
+    def _entry(self, number: int, item: Any) -> _Saved:
+        where = f"{MANIFEST} /{number}"
+        if not isinstance(item, dict):
+            raise self._fault(f"{where}: must be an object")
+        config, tags, layers = item.get("Config"), item.get("RepoTags"), item.get("Layers")
+        if not isinstance(config, str):
+            raise self._fault(f"{where}/Config: must be the name of a member")
+        if not _are_texts(layers):
+            raise self._fault(f"{where}/Layers: must be a list of names of members")
+        if tags is not None and not _are_texts(tags):
+            raise self._fault(f"{where}/RepoTags: must be a list of texts")
+        return _Saved(config, tuple(tags or ()), tuple(cast("list[str]", layers)))
+
+    def _image(self, saved: _Saved) -> Descriptor:
+        raw = self._archive.read(saved.config, MAX_BYTES)
+        digest = Digest.of(raw)
+        named = _CONFIG_ID.fullmatch(saved.config)
+        if named and named[1] != digest.encoded:
+            raise self._fault(f"the config {saved.config} has another digest: {digest}")
+        layers = [self._layer(name) for name in saved.layers]
+        self._check_diff_ids(raw, saved, layers)
+        config = Descriptor(mediatype.OCI_CONFIG, digest, len(raw))
+        manifest = _manifest(config, [layer.descriptor for layer in layers])
+        self._content[digest] = raw
+        self._content[Digest.of(manifest)] = manifest
+        return Descriptor(mediatype.OCI_MANIFEST, Digest.of(manifest), len(manifest))
+
+    def _check_diff_ids(self, raw: bytes, saved: _Saved, layers: list[_Layer]) -> None:
+        try:
+            document = loads(raw, what=saved.config)
+        except StrictJSONError as error:
+            raise self._fault(error.message) from None
+        rootfs = document.get("rootfs") if isinstance(document, dict) else None
+        expected = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+        if not isinstance(expected, list) or len(expected) != len(layers):
+            message = f"{saved.config} /rootfs/diff_ids: must name {len(layers)} layers"
+            raise self._fault(message)
+        for number, (layer, diff_id) in enumerate(zip(layers, expected, strict=True)):
+            if layer.diff_id != diff_id:
+                message = f"{saved.config} /rootfs/diff_ids/{number}: says {diff_id}"
+                raise self._fault(f"{message}, the digest of {layer.member} is {layer.diff_id}")
+
+    def _layer(self, name: str) -> _Layer:
+        if name not in self._layers:
+            try:
+                with self._archive.open(name) as stream:
+                    self._layers[name] = self._convert(name, stream)
+            except FileNotFoundError:
+                raise self._fault(f"the layer {name} is missing from the archive") from None
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise self._fault(f"the layer {name} is not a whole gzip stream: {error}") from None
+        return self._layers[name]
+
+    def _convert(self, name: str, stream: BinaryIO) -> _Layer:
+        head = stream.read(4)
+        stream.seek(0)
+        if head == ZSTD:
+            hint = "if the archive holds an image layout, name it oci-archive:FILE"
+            message = f"the layer {name} is compressed with zstd"
+            raise ContentError.at(self.label, message, hint)
+        if head[:2] == GZIP:
+            return self._measure(name, stream)
+        diff_id = hashlib.sha256()
+        with spooled(self._spool, self.label) as file:
+            with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
+                while chunk := stream.read(_CHUNK):
+                    diff_id.update(chunk)
+                    packed.write(chunk)
+            size = file.tell()
+            file.seek(0)
+            digest = Digest(f"sha256:{_sha256(file)}")
+        descriptor = Descriptor(mediatype.OCI_LAYER_GZIP, digest, size)
+        return _Layer(descriptor, f"sha256:{diff_id.hexdigest()}", file, name)
+
+    def _measure(self, name: str, stream: BinaryIO) -> _Layer:
+        """Return a layer that is compressed already and is kept as it is."""
+        digest = Digest(f"sha256:{_sha256(stream)}")
+        size = stream.tell()
+        stream.seek(0)
+        diff_id = hashlib.sha256()
+        left = unpacked_limit(size)
+        with gzip.GzipFile(fileobj=stream, mode="rb") as plain:
+            while chunk := plain.read(_CHUNK):
+                diff_id.update(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    raise self._fault(f"the layer {name} decompresses to far more than its size")
+        descriptor = Descriptor(mediatype.OCI_LAYER_GZIP, digest, size)
+        return _Layer(descriptor, f"sha256:{diff_id.hexdigest()}", None, name)
+
+    def _fault(self, message: str) -> ContentError:
+        return ContentError.at(self.label, message)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the archive and drop the converted layers."""
+        for layer in self._layers.values():
+            if layer.file is not None:
+                layer.file.close()
+        self._archive.close()
+
+
+def _sha256(stream: BinaryIO) -> str:
+    total = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        total.update(chunk)
+    return total.hexdigest()
+
+
+def _manifest(config: Descriptor, layers: list[Descriptor]) -> bytes:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": mediatype.OCI_MANIFEST,
+        "config": config.to_json(),
+        "layers": [layer.to_json() for layer in layers],
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _annotated(descriptor: Descriptor, annotations: dict[str, str]) -> Descriptor:
+    return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size, annotations)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_called(saved: _Saved, wanted: str) -> bool:
+    return any(
+        tag == wanted or tag.endswith(f"/{wanted}") or tag.rpartition(":")[2] == wanted
+        for tag in saved.tags
+    )

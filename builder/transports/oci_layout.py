@@ -1,0 +1,42 @@
+"""`oci:DIR[:REF]`: an image layout in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from builder.oci.descriptor import Descriptor
+from builder.oci.layout import ImageLayout, find_entry
+
+
+class LayoutSource:
+    """An `ImageSource` over a folder."""
+
+    def __init__(self, path: str, reference: str = "") -> None:
+        self.label = path
+        self._reference = reference
+        self._layout = ImageLayout(Path(path), path)
+
+    def entries(self) -> tuple[Descriptor, ...]:
+        """Return what `index.json` points to."""
+        return self._layout.entries()
+
+    def resolve(self, reference: str = "") -> Descriptor:
+        """Return the entry of that name."""
+        return find_entry(self.entries(), reference or self._reference, self.label)
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob's file."""
+        return self._layout.open(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Keep nothing open."""

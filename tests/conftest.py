@@ -1,0 +1,64 @@
+"""What all tests share: a registry in a folder, images made in memory, a quiet environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from builder.cli import run
+from tests.images import Image
+
+Tree = Mapping[str, str | bytes]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_REPOSITORY", "GITHUB_ACTIONS", "SOURCE_DATE_EPOCH", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    """An empty registry."""
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    (folder / "_config.yml").write_text("title: Test registry\n")
+    return folder
+
+
+def write_tree(root: Path, tree: Tree) -> None:
+    """Write files below `root`."""
+    for path, content in tree.items():
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def read_tree(root: Path) -> dict[str, bytes]:
+    """Return every file below `root` but the marker."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name != ".builder-site"
+    }
+
+
+@pytest.fixture
+def build(registry: Path) -> Callable[..., int]:
+    """Run `builder build` on the registry; returns the exit code."""
+
+    def call(*arguments: str) -> int:
+        return run(["build", "-s", str(registry), *arguments])
+
+    return call
+
+
+@pytest.fixture
+def greeting(registry: Path) -> Path:
+    """A registry with one image of one tag."""
+    folder = registry / "collections/vanessa/greeting"
+    write_tree(folder, {"README.md": "---\ntitle: Greeting\n---\nA friendly greeting.\n"})
+    Image.of("one").tag(folder, "latest")
+    return registry

@@ -1,0 +1,50 @@
+"""Every command, flag and configuration key stands in docs/reference/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from builder.cli import COMMANDS, group
+from builder.config import KEYS, REGISTRY_KEYS
+from builder.registry.schema import COLLECTION_KEYS, TAG_KEYS
+from builder.targets import target_names
+
+REFERENCE = Path(__file__).parent.parent / "docs/reference"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_is_documented(name: str) -> None:
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    text = (REFERENCE / "commands.md").read_text()
+    start = text.index(f"## builder {name}\n")
+    section = text[start : text.find("\n## ", start + 5)]
+    common = text[: text.index("\n## builder ")]
+    flags = [option for item in command.params for option in item.opts if option.startswith("--")]
+    missing = [flag for flag in flags if f"`{flag}" not in section and f"`{flag}" not in common]
+    assert missing == []
+
+
+def test_every_configuration_key_is_documented() -> None:
+    text = (REFERENCE / "config.md").read_text()
+    keys = [*KEYS, *(f"registry.{key}" for key in REGISTRY_KEYS)]
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_every_front_matter_key_is_documented() -> None:
+    text = (REFERENCE / "front-matter.md").read_text()
+    assert [key for key in (*COLLECTION_KEYS, *TAG_KEYS) if f"`{key}`" not in text] == []
+
+
+def test_every_target_is_documented() -> None:
+    text = (REFERENCE / "targets.md").read_text()
+    assert [name for name in target_names() if f"`{name}`" not in text] == []
+
+
+def test_the_readme_shows_the_two_commands() -> None:
+    text = (REFERENCE.parent.parent / "README.md").read_text()
+    assert "make serve" in text
+    assert "make test" in text

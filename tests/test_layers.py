@@ -1,0 +1,94 @@
+"""Who may import whom: the picture in docs/RATIONALE.md, checked on every import."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "builder"
+# Highest first. A line may import any line below it; names on one line never import each other.
+LINES = (
+    ("cli",),
+    ("pipeline",),
+    ("config", "session"),
+    ("theme", "audit"),
+    ("targets", "transports", "preview", "site", "write"),
+    ("registry",),
+    ("oci",),
+    ("frontmatter", "output", "storage"),
+    ("errors",),
+)
+LEVEL = {name: number for number, line in enumerate(LINES) for name in line}
+ONLY_IN = {
+    "tornado": {"preview"}, "livereload": {"preview"}, "watchdog": {"preview"},
+    "jinja2": {"site"}, "markdown": {"site"}, "nh3": {"site"}, "pygments": {"site"},
+    "pymdownx": {"site"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
+    "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"},
+}  # fmt: skip
+
+
+def modules() -> Iterator[tuple[str, str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        dotted = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        name = dotted.removesuffix(".__init__")
+        top = name.split(".")[1] if "." in name else ""
+        yield name, top, ast.parse(path.read_text())
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_imports_point_downwards() -> None:
+    wrong = []
+    for name, top, tree in modules():
+        for target in imports(tree):
+            parts = target.split(".")
+            if parts[0] != "builder" or len(parts) < 2 or parts[1] == "__version__" or not top:
+                continue
+            if parts[1] == top:
+                continue
+            if LEVEL[parts[1]] <= LEVEL[top]:
+                wrong.append(f"{name} imports {target}")
+    assert wrong == []
+
+
+def test_every_module_has_its_line() -> None:
+    assert {top for _, top, _ in modules()} - {""} == set(LEVEL)
+
+
+def test_each_library_is_imported_in_one_package() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, top, tree in modules()
+        for target in imports(tree)
+        if (library := target.split(".")[0]) in ONLY_IN and top not in ONLY_IN[library]
+    ]
+    assert wrong == []
+
+
+def test_no_cycles() -> None:
+    known = {name for name, _, _ in modules()}
+    graph = {
+        name: {target for target in imports(tree) if target in known and target != name}
+        for name, _, tree in modules()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join((*path, name))
+        if name in done:
+            return
+        for target in graph[name]:
+            if not name.startswith(f"{target}.") and not target.startswith(f"{name}."):
+                visit(target, (*path, name))
+        done.add(name)
+
+    for name in graph:
+        visit(name, ())
