@@ -64,7 +64,7 @@ _TAGS = {
 # Constructs inside a tag or an output whose strings were emptied.
 _INSIDE = (
     (
-        r"^include\s+[^\s'\"({\[|]+\.\w+",
+        r"^include\s+[^\s'\"({\[|]+\.(?:html?|xml|svg|md|js|css|json|txt|liquid)(?=\s|$)",
         "an include without quotes",
         "write {% include 'name.html' %}",
     ),

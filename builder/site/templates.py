@@ -8,19 +8,19 @@ reported at once and forked workers inherit the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
 import jinja2
-from jinja2.sandbox import safe_range
 from markupsafe import Markup
 
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.output import fingerprint
-from builder.site import closure, filters, liquid
+from builder.site import closure, liquid
+from builder.site.environment import make_environment, page_source
 from builder.site.sources import INCLUDES, LAYOUTS, PACKAGED, TemplateSource, read_sources
 
 # What a template's own mistakes raise while it runs.
@@ -60,7 +60,13 @@ class Templates:
         self._sources = read_sources(options.source, options.theme, problems)
         self._codes: dict[str, CodeType] = {}
         self._fingerprints: dict[str, str] = {}
-        self._environment = _environment(options, _Loader(self._codes))
+        self._environment = make_environment(
+            self._codes,
+            baseurl=options.baseurl,
+            url=options.url,
+            timezone=options.timezone,
+            assets=options.assets,
+        )
         by_path: dict[str, tuple[closure.Uses, CodeType | None]] = {}
         for source in self._sources.values():
             if source.path not in by_path:  # a theme's template has two names
@@ -142,7 +148,7 @@ class Templates:
             return layout
         known = self.names()
         raise ContentError.at(
-            _page_source(context) or layout,
+            page_source(context) or layout,
             f"{layout!r} is not a page layout",
             did_you_mean(layout, known) or f"use one of {', '.join(sorted(known))}",
         )
@@ -250,7 +256,7 @@ class Templates:
     ) -> ContentError:
         paths = {source.path for source in self._sources.values()}
         path, line = _place(error.__traceback__, paths) or (self._sources[name].path, 0)
-        page = _page_source(context)
+        page = page_source(context)
         rendering = f" (while rendering {page})" if page else ""
         if isinstance(error, jinja2.UndefinedError):
             hint = "test it with 'is defined', or give it a | default('')"
@@ -263,11 +269,6 @@ class Templates:
                 else f"Python's {type(error).__name__}"
             )
         return ContentError.at(path, f"{error}{rendering}", hint, line=line)
-
-
-def _page_source(context: Mapping[str, Any]) -> str:
-    source = filters.field_of(context.get("page"), "source")
-    return source if isinstance(source, str) else ""
 
 
 def _place(traceback: TracebackType | None, paths: Iterable[str]) -> tuple[str, int] | None:

@@ -1,0 +1,235 @@
+"""A collection's folder as something to write in: its tags, its README, its blobs.
+
+Every change appears whole or not at all: files are replaced by rename, a new
+tag folder is made under a hidden name first. What a killed run leaves behind
+is hidden, and swept by the next.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder import frontmatter
+from builder.errors import ContentError, LocalError, printable
+from builder.oci.layout import MARKER as LAYOUT_MARKER
+from builder.oci.manifest import Manifest
+from builder.oci.strictjson import MAX_BYTES
+from builder.oci.validate import ManifestError, parse_manifest
+from builder.registry.model import RegistryOptions
+from builder.registry.recipe import MANIFEST, recipe_file
+from builder.registry.scan import README, is_litter, scan
+from builder.storage import LocalStorage
+from builder.storage.local import (
+    TEMPORARY,
+    make_folder,
+    open_regular,
+    sweep_folder,
+    sync_folder,
+    write_durably,
+)
+
+TAGS = "manifests"
+_MAX_README = 1 << 20
+
+
+class CollectionFolder:
+    """The folder of the collection `name`, whether or not it is there yet.
+
+    `origin` is its source path, as messages name it; `blobs` its own content.
+    """
+
+    def __init__(self, options: RegistryOptions, name: str) -> None:
+        self.name = name
+        self.origin = f"{options.collections}/{name}"
+        self.path = options.source / self.origin
+        self.blobs = LocalStorage(self.path, self.origin)
+        self._options = options
+        self._tags = self.path / TAGS
+
+    def check(self) -> None:
+        """Raise ContentError unless this is a folder that tags can be written in."""
+        path = self._options.source
+        for part in self.origin.split("/"):
+            path /= part
+            if path.is_symlink():
+                label = path.relative_to(self._options.source).as_posix()
+                raise ContentError.at(label, "is a symbolic link", "put the folder itself there")
+            if path.exists() and not path.is_dir():
+                label = path.relative_to(self._options.source).as_posix()
+                raise ContentError.at(label, "is a file where a folder belongs", "move it away")
+        if self._tags.is_symlink():
+            raise ContentError.at(f"{self.origin}/{TAGS}", "is a symbolic link")
+        if (self.path / LAYOUT_MARKER).exists():
+            hint = "change it with the tool that made it (skopeo, umoci), or use another name"
+            raise ContentError.at(self.origin, "the collection is an image layout", hint)
+
+    def require(self) -> None:
+        """Raise ContentError when there is no such collection."""
+        if not self.path.is_dir():
+            raise ContentError.at(self.origin, "there is no such collection", "see 'builder list'")
+
+    def sweep(self) -> None:
+        """Remove what killed runs left; call with the registry's lock held."""
+        self.blobs.sweep()
+        sweep_folder(self.path)
+        sweep_folder(self._tags)
+        for tag in self.tags():
+            sweep_folder(self._tags / tag)
+
+    def tags(self) -> list[str]:
+        """Return the names of the tag folders, in byte order."""
+        try:
+            names = os.listdir(self._tags)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(
+            name for name in names if not is_litter(name) and (self._tags / name).is_dir()
+        )
+
+    def raw_manifest(self, tag: str) -> bytes | None:
+        """Return the bytes of a tag's `manifest.json`, or None where it has none."""
+        label = f"{self.origin}/{TAGS}/{tag}/{MANIFEST}"
+        try:
+            with open_regular(self._tags / tag / MANIFEST, label) as stream:
+                return stream.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            return None
+
+    def manifests(self) -> Iterator[tuple[str, Manifest]]:
+        """Yield every tag that has a `manifest.json`; raises ContentError for a broken one."""
+        for tag in self.tags():
+            if (raw := self.raw_manifest(tag)) is None:
+                continue
+            try:
+                yield tag, parse_manifest(raw, allow_foreign=True)
+            except ManifestError as error:
+                raise error.located(f"{self.origin}/{TAGS}/{tag}/{MANIFEST}") from None
+
+    def readme(self, tag: str = "") -> str | None:
+        """Return the text of the README of the collection or of a tag, or None."""
+        inner = f"{TAGS}/{tag}/{README}" if tag else README
+        label = f"{self.origin}/{inner}"
+        try:
+            with open_regular(self.path / inner, label) as stream:
+                return frontmatter.decode(stream.read(_MAX_README), label)
+        except FileNotFoundError:
+            return None
+
+    def check_tag(self, tag: str) -> None:
+        """Raise ContentError where a tag of this name cannot be written."""
+        if (self._tags / tag / LAYOUT_MARKER).exists():
+            message = "the tag is an image layout of its own"
+            hint = f"remove it first: builder untag {self.name}:{tag}"
+            raise ContentError.at(f"{self.origin}/{TAGS}/{tag}", message, hint)
+        for other in self.tags():
+            if other != tag and other.lower() == tag.lower():
+                message = f"the tags {tag!r} and {other!r} are the same but for case"
+                raise ContentError.at(f"{self.origin}/{TAGS}/{other}", message, "use another name")
+
+    def write_tag(self, tag: str, manifest: bytes | None, readme: str) -> None:
+        """Let a tag be `manifest` and `readme`; what else is in its folder stays.
+
+        On return the tag survives a power cut. Raises LocalError.
+        """
+        final = self._tags / tag
+        try:
+            if final.is_dir():
+                self._fill(final, manifest, readme)
+                return
+            make_folder(self._tags)
+            staged = self._tags / f"{TEMPORARY}{os.getpid()}-{tag}"[:255]
+            staged.mkdir()
+            try:
+                self._fill(staged, manifest, readme)
+                staged.replace(final)
+            except BaseException:
+                shutil.rmtree(staged)
+                raise
+            sync_folder(self._tags)
+        except OSError as error:
+            raise LocalError(f"{self.origin}/{TAGS}/{tag}: {error.strerror}") from error
+
+    def _fill(self, folder: Path, manifest: bytes | None, readme: str) -> None:
+        """Write a tag's files: the manifest first, because a tag without README is whole."""
+        if manifest is not None:
+            _write(folder / MANIFEST, manifest)
+        _write(folder / README, readme.encode())
+
+    def write_readme(self, text: str) -> None:
+        """Write the collection's README; raises LocalError."""
+        try:
+            make_folder(self.path)
+            _write(self.path / README, text.encode())
+        except OSError as error:
+            raise LocalError(f"{self.origin}/{README}: {error.strerror}") from error
+
+    def drop_tag(self, tag: str) -> bool:
+        """Remove a tag; tell whether its recipe stays, which makes it pending."""
+        folder = self._tags / tag
+        names = [name for name in os.listdir(folder) if not is_litter(name)]
+        if recipe_file(names, f"{self.origin}/{TAGS}/{tag}"):
+            for name in (README, MANIFEST):
+                (folder / name).unlink(missing_ok=True)
+            sync_folder(folder)
+            return True
+        _remove_tree(folder)
+        self.prune()
+        return False
+
+    def drop(self) -> None:
+        """Remove the collection; collections below it stay."""
+        below = scan(self._options.source, self._options.collections, self.name).folders
+        if not any(name.startswith(f"{self.name}/") for name in below):
+            _remove_tree(self.path)
+        else:
+            kept = {name[len(self.name) + 1 :].partition("/")[0] for name in below} - {""}
+            for entry in os.listdir(self.path):
+                if entry not in kept:
+                    _remove_tree(self.path / entry)
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove folders of this collection, and namespaces above it, that are empty."""
+        stop = self._options.source / self._options.collections
+        blobs = self.path / "blobs"
+        for path in (*sorted(blobs.glob("*")), blobs, self._tags, self.path, *self.path.parents):
+            if path == stop:
+                return
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+
+
+def new_readme(manifest: Manifest, name: str) -> str:
+    """Return a README for a new collection, from what its first image says about itself."""
+    prefix = "org.opencontainers.image"
+    title = manifest.annotations.get(f"{prefix}.title") or name.rpartition("/")[2]
+    description = manifest.annotations.get(f"{prefix}.description", "")
+    lines = [f"title: {_quoted(title)}"]
+    if description:
+        lines.append(f"description: {_quoted(description)}")
+    return "---\n" + "\n".join(lines) + "\n---\n"
+
+
+def _quoted(text: str) -> str:
+    """Return text from outside as a YAML scalar on one line."""
+    return json.dumps(printable(" ".join(text.split()))[:200], ensure_ascii=False)
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_durably(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}"), path, io.BytesIO(data))
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a file or a folder; a folder vanishes from the collection at once."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    hidden = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}"[:255])
+    path.replace(hidden)
+    sync_folder(path.parent)
+    shutil.rmtree(hidden)
