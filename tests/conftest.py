@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +11,26 @@ import pytest
 
 from builder.cli import run
 from tests.images import Image
+
+TOOLS = ("skopeo", "podman", "crun", "containerd", "nginx", "chromium", "chromedriver", "curl")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, and say so, what needs programs that this machine does not have.
+
+    In CI nothing is left out: there a missing program fails its test.
+    """
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if not missing or os.environ.get("CI"):
+        return
+    needing = [item for item in items if item.get_closest_marker("e2e")]
+    config.hook.pytest_deselected(items=needing)
+    items[:] = [item for item in items if not item.get_closest_marker("e2e")]
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if needing and reporter is not None:
+        names = " ".join(missing)
+        reporter.write_line(f"{len(needing)} end-to-end tests left out; missing here: {names}")
+
 
 Tree = Mapping[str, str | bytes]
 

@@ -111,8 +111,13 @@ def add_image(
     added = Added(reference.name, reference.tag, top.digest, parts, warnings, changed)
     if not dry_run:
         keep = _Keeper(options, folder, source, label)
-        keep.all(nodes[:-1], parts, top, progress or _nobody)
-        keep.point(reference.tag, top, created, changed=changed)
+        try:
+            keep.content(nodes[:-1], parts, top, progress or _nobody)
+            keep.tag(reference.tag, top, created, changed=changed)
+        except BaseException:
+            if folder.raw_manifest(reference.tag) != top.raw:
+                keep.undo()
+            raise
     return added
 
 
@@ -191,42 +196,42 @@ class _Keeper:
         self._label = label
         self._storages = {"collection": folder.blobs, "store": _store(options)}
         self._options = options
+        self._fresh: list[tuple[LocalStorage, Digest]] = []
+        self._is_new = folder.readme() is None and not folder.tags()
 
-    def all(
+    def content(
         self, nodes: Sequence[Node], parts: Sequence[Part], top: Manifest, progress: Progress
     ) -> None:
         """Store every part that is not there, and the README of a new collection."""
         total = sum(part.descriptor.size for part in parts if not part.kept)
         self._check_space(total)
         self._folder.sweep()
-        fresh: list[tuple[LocalStorage, Digest]] = []
-        is_new = self._folder.readme() is None and not self._folder.tags()
-        try:
-            if is_new:
-                self._folder.write_readme(new_readme(top, self._folder.name))
-            with progress(total) as advance:
-                for node, part in zip(nodes, parts, strict=True):
-                    if part.kept:
-                        continue
-                    storage = self._storages[part.place]
-                    if storage.size(part.descriptor.digest) is None:
-                        fresh.append((storage, part.descriptor.digest))
-                    self._keep(storage, node, advance)
-        except BaseException:
-            for storage, digest in fresh:
-                storage.delete(digest)
-            if is_new:
-                (self._folder.path / README).unlink(missing_ok=True)
-            if self._folder.path.is_dir():
-                self._folder.prune()
-            raise
+        if self._is_new:
+            self._folder.write_readme(new_readme(top, self._folder.name))
+        with progress(total) as advance:
+            for node, part in zip(nodes, parts, strict=True):
+                if part.kept:
+                    continue
+                storage = self._storages[part.place]
+                if storage.size(part.descriptor.digest) is None:
+                    self._fresh.append((storage, part.descriptor.digest))
+                self._keep(storage, node, advance)
 
-    def point(self, tag: str, top: Manifest, created: str, *, changed: bool) -> None:
+    def tag(self, tag: str, top: Manifest, created: str, *, changed: bool) -> None:
         """Let a tag point to the stored image."""
         readme = self._folder.readme(tag)
         if changed or readme is None:
             text = frontmatter.set_key(readme or "", "created", created)
             self._folder.write_tag(tag, top.raw, text)
+
+    def undo(self) -> None:
+        """Forget what was stored."""
+        for storage, digest in self._fresh:
+            storage.delete(digest)
+        if self._is_new:
+            (self._folder.path / README).unlink(missing_ok=True)
+        if self._folder.path.is_dir():
+            self._folder.prune()
 
     def _keep(self, storage: LocalStorage, node: Node, advance: Callable[[int], None]) -> None:
         with opened(self._source, node.descriptor, self._label, node.place) as verified:
@@ -248,6 +253,7 @@ class _Counted:
         self._advance = advance
 
     def read(self, count: int = 1 << 20, /) -> bytes:
+        """Return up to `count` bytes; empty at the verified end."""
         chunk = self._source.read(count)
         self._advance(len(chunk))
         return chunk
@@ -287,7 +293,9 @@ def remove_tag(options: RegistryOptions, name: str, tag: str) -> bool:
         known = ", ".join(folder.tags())
         message = f"{name} has no tag {tag!r}"
         raise ContentError.at(folder.origin, message, f"its tags: {known}" if known else "")
-    return folder.drop_tag(tag)
+    stays = folder.drop_tag(tag)
+    folder.keep_name()
+    return stays
 
 
 def remove_manifest(options: RegistryOptions, name: str, digest: Digest) -> tuple[str, ...]:
@@ -309,6 +317,7 @@ def remove_manifest(options: RegistryOptions, name: str, digest: Digest) -> tupl
         folder.drop_tag(tag)
     folder.blobs.delete(digest)
     folder.prune()
+    folder.keep_name()
     return tags
 
 

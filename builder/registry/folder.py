@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ from builder.storage.local import (
 
 TAGS = "manifests"
 _MAX_README = 1 << 20
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_. -]{0,98}[A-Za-z0-9]|[A-Za-z]")  # needs no quotes in YAML
 
 
 class CollectionFolder:
@@ -193,6 +195,11 @@ class CollectionFolder:
                     _remove_tree(self.path / entry)
         self.prune()
 
+    def keep_name(self) -> None:
+        """Keep a folder without tags a collection, which needs a README then."""
+        if self.path.is_dir() and not self.tags() and self.readme() is None:
+            self.write_readme(f"---\ntitle: {_quoted(self.name.rpartition('/')[2])}\n---\n")
+
     def prune(self) -> None:
         """Remove folders of this collection, and namespaces above it, that are empty."""
         stop = self._options.source / self._options.collections
@@ -217,6 +224,8 @@ def new_readme(manifest: Manifest, name: str) -> str:
 
 def _quoted(text: str) -> str:
     """Return text from outside as a YAML scalar on one line."""
+    if _PLAIN.fullmatch(text) and text not in ("true", "false", "null"):
+        return text
     return json.dumps(printable(" ".join(text.split()))[:200], ensure_ascii=False)
 
 

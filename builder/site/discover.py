@@ -141,7 +141,8 @@ class _Walk:
         elif entry.is_dir(follow_symlinks=False):
             yield from self.folder(path, own or collection, optional=False)
         else:
-            yield SourceFile(path, self._kind(path, collection), collection.lstrip("*"))
+            name = "" if collection.startswith("*") else collection
+            yield SourceFile(path, self._kind(path, collection), name)
 
     def _collection_folder(self, path: str) -> str:
         """Return the collection whose folder `path` is; `*data` and `*drafts` for those two."""

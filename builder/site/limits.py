@@ -29,7 +29,7 @@ MAX_FENCES = 4_000  # opening and closing lines
 # pass over one character while another one's end is looked for.
 _BUDGET = 4_000_000_000
 _PER_SPECIAL = 1
-_PER_LINE = 80  # headings and rules, which split the block they are in
+_PER_LINE = 100  # headings, rules and definitions, which split the block they are in
 _PER_TAG = 120
 _PER_PAREN = 220
 _PER_BRACKET = 540
@@ -57,7 +57,10 @@ _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w#.+-]*[ \t]*")
 _OTHER_FENCE = re.compile(r"^[ \t>]*+(?:[-*+]|[0-9]{1,9}[.)])?+[ \t>]*+(?:```|~~~)", re.MULTILINE)
 _DELIMITERS = re.compile(r"^[ \t|]*:?-[-: \t|]*$", re.MULTILINE)
 _SPLITTING = re.compile(r"^(?:[ \t]*(?:#|[-=*_][-=*_ \t]*$)|!!!)", re.MULTILINE)
-_BLANK = re.compile(r"\n[ \t]*(?=\n)")
+_DEFINED_AFTER_TEXT = re.compile(
+    r"^(?! {0,3}\[[^\]\n]*\]:)[^\n]+\n(?= {0,3}\[[^\]\n]*\]:)", re.MULTILINE
+)
+_BLANK = re.compile(r"(?:\n[ \t]*)+(?=\n)")
 _ITEMS = tuple(  # an item of the other kind does not begin a new one
     re.compile(rf"^(?= {{0,3}}{marker} )", re.MULTILINE) for marker in ("[-*+]", r"[0-9]{1,9}\.")
 )
@@ -185,6 +188,7 @@ def _unit_cost(unit: str) -> int:
     length = len(unit)
     specials = sum(1 for _ in _SPECIALS.finditer(unit))
     lines = sum(1 for _ in _SPLITTING.finditer(unit))
+    lines += sum(1 for _ in _DEFINED_AFTER_TEXT.finditer(unit))
     cost = length * (specials * _PER_SPECIAL + lines * _PER_LINE)
     return cost + _bracket_cost(unit) if "[" in unit else cost
 

@@ -9,47 +9,21 @@ it returns depends on its arguments alone.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
-
-import markdown
+from pathlib import Path
 
 from builder.errors import ContentError
 from builder.output import fingerprint
-from builder.site import blocks, highlight, limits, nesting, safehtml
-from builder.site.links import Links
 
-_REVISION = 1  # to be raised when this package renders the same text differently
+_TAKING_PART = (
+    "blocks", "engine", "highlight", "limits", "links", "markdown", "nesting", "safehtml",
+)  # fmt: skip
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-
-_EXTENSIONS = (
-    "admonition", "attr_list", "sane_lists", "tables", "pymdownx.superfences",
-    "pymdownx.tasklist", "pymdownx.tilde",
-)  # fmt: skip
-_CONFIGS: dict[str, dict[str, Any]] = {
-    "tables": {"use_align_attribute": True},
-    "pymdownx.superfences": {
-        "custom_fences": [
-            {
-                "name": "*",
-                "class": "highlight",
-                "format": highlight.fence,
-                "validator": highlight.accept,
-            }
-        ],
-        "relaxed_headers": True,
-    },
-    "pymdownx.tilde": {"subscript": False},
-}
-_CONTENTS, _MAX_CONTENTS = "[TOC]", 2
-_CHECKBOXES = {
-    '<input type="checkbox" disabled checked/>': '<span role="img" aria-label="done">☑</span>',
-    '<input type="checkbox" disabled/>': '<span role="img" aria-label="to do">☐</span>',
-}
 
 # What Python-Markdown, its extensions and lexers raise on text they were not written for.
 _PARSER_FAULTS = (
@@ -92,6 +66,11 @@ class MarkdownRenderer:
         say where the text begins (line 0: unknown). Raises ContentError when
         the text is larger or nested deeper than the limits.
         """
+        # Heavy imports; a build that changes nothing renders nothing.
+        from builder.site import engine, limits, nesting, safehtml  # noqa: PLC0415
+        from builder.site.links import Links  # noqa: PLC0415
+
+        text = _CONTROLS.sub("", text)
         limits.check_source(text, path=path, first_line=first_line)
         warnings: list[tuple[int, str]] = []
 
@@ -100,12 +79,14 @@ class MarkdownRenderer:
             line = text.count("\n", 0, found) if found >= 0 else 0
             warnings.append((first_line + line if first_line else 0, message))
 
-        engine = _engine(contents=0 < text.count(_CONTENTS) <= _MAX_CONTENTS)
+        parser = engine.engine_for(text)
         try:
-            html = engine.convert(text)
+            html = parser.convert(text)
         except RecursionError:
+            engine.discard()
             raise _refused(path, first_line, "is nested too deeply for Markdown") from None
         except _PARSER_FAULTS as error:
+            engine.discard()
             what = f"cannot be read as Markdown ({type(error).__name__})"
             raise _refused(path, first_line, what) from error
         nesting.check_html(html, path=path, first_line=first_line)
@@ -113,8 +94,8 @@ class MarkdownRenderer:
         return Rendered(
             safehtml.clean(html, links),
             tuple(dict.fromkeys(warnings)),
-            engine.title,
-            engine.excerpt,
+            parser.title,
+            parser.excerpt,
         )
 
 
@@ -122,44 +103,14 @@ def _refused(path: str, line: int, message: str) -> ContentError:
     return ContentError.at(path, message, "write it more simply", line=line)
 
 
-class _Engine:
-    """One `markdown.Markdown` with our extension, reset before each text."""
-
-    def __init__(self, *, contents: bool) -> None:
-        self._page = blocks.PageExtension()
-        names = [*_EXTENSIONS, "toc"] if contents else _EXTENSIONS
-        self._markdown = markdown.Markdown(
-            extensions=[*names, self._page], extension_configs=_CONFIGS
-        )
-        blocks.freeze(self._markdown)
-
-    def convert(self, text: str) -> str:
-        self._markdown.reset()
-        html = self._markdown.convert(_CONTROLS.sub("", text))
-        if "<input" in html:
-            for checkbox, mark in _CHECKBOXES.items():
-                html = html.replace(checkbox, mark)
-        return html
-
-    @property
-    def title(self) -> str:
-        return self._page.title
-
-    @property
-    def excerpt(self) -> str:
-        return self._page.excerpt
-
-
-@lru_cache(maxsize=2)
-def _engine(*, contents: bool) -> _Engine:
-    """Return the engine for texts with or without a table of contents, which costs a tenth."""
-    return _Engine(contents=contents)
-
-
 @lru_cache(maxsize=1)
 def engine_key() -> str:
-    """Return a text that changes when the same Markdown may render differently."""
+    """Return a text that changes when the same Markdown may render differently.
+
+    That is with the code of the modules that take part and with the versions
+    of what they use; it is found without importing either.
+    """
+    folder = Path(__file__).parent
+    sources = [(folder / f"{name}.py").read_bytes() for name in _TAKING_PART]
     versions = [version(name) for name in ("Markdown", "nh3", "Pygments", "pymdown-extensions")]
-    return fingerprint(
-        _REVISION, versions, _EXTENSIONS, sorted(safehtml.TAGS), sorted(safehtml.CLASSES)
-    )
+    return fingerprint(sources, versions, sys.version_info[:3])

@@ -77,9 +77,10 @@ def parse(file: SourceFile, options: SiteOptions) -> Document | None:
     keys = {**defaults_for(file, options), **matter.keys}
     reader = _Reader(file, options, matter, keys)
     document = reader.document()
+    published = reader.is_published(document.date)
     if reader.problems:
         raise ContentError(reader.problems)
-    return document if reader.is_published(document.date) else None
+    return document if published else None
 
 
 def _read(path: Path, shown: str) -> bytes:
@@ -184,7 +185,7 @@ class _Reader:
     def _layout(self) -> str:
         usual = "home" if index_folder(self._file.path) == "" else "page"
         value = self._keys.get("layout", usual)
-        if value in {None, "none", "null"}:
+        if value is None or value == "none":
             return ""
         if not isinstance(value, str):
             self._refuse("layout", "'layout' must be the name of a page layout")

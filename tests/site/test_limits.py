@@ -50,10 +50,13 @@ REFUSED = [
     ("a\n=\n" * 30_000, "limit"),
     ("---\n" * 50_000, "limit"),
     ("a  \n" * 60_000, "limit"),
+    ("a\n[b]: c\n" * 4_900, "limit"),
     ("```\n" * 30_000, "limit"),
     ("<div>" * 5_000, "nest"),
     ("<div>\n" * 200, "nest"),
     ("".join(f"<b id={n}><p>" for n in range(500)), "nest"),
+    # not hidden by a character that is dropped
+    ("===\n\x03" * 50_000, "limit"),
     # not hidden from the count by something that only looks like a fence
     ("    text\n```\n" + "[" * 200 + ("[ " * 13_000) + "\n```\n", "limit"),
     ("``` {.a}\n```\n" + "[ " * 13_000 + "\n```\n", "limit"),
@@ -95,7 +98,7 @@ HONEST = [
     "- - -\n\n* * *\n\n" + "-" * 200 + "\n\n" + "*" * 200 + "\n\n" + "_ " * 60,
     "[![a](b.svg)](c) " * 50,
     "a < b and c > d, x[i] == y[j], f(a(b(c)))\n" * 500,
-    "".join(f"[{n}]: https://example.org/{n}\n" for n in range(1_000)),
+    "".join(f"[{n}]: https://example.org/{n}\n" for n in range(4_000)),
     "<!-- " + "<div>" * 200 + " -->",
     "> quoted *text*\n" * 2_000,
     "Lorem *ipsum* dolor `sit` [amet](x).\n" * 2_000,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from builder.errors import ContentError
+from builder.site import engine
 from builder.site.markdown import MarkdownRenderer, Rendered, engine_key
 
 
@@ -191,6 +193,22 @@ def test_a_render_leaves_nothing_for_the_next() -> None:
         for text in order:
             again = renderer.render(text, path="p", first_line=1, base="", files=())
             assert again == once[texts.index(text)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(RecursionError(), "nested too deeply"), (IndexError(), "IndexError")]
+)
+def test_a_parser_that_fails_is_one_problem(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, said: str
+) -> None:
+    def fail(*_: object) -> str:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.Engine, "convert", fail)
+        with pytest.raises(ContentError, match=f"README.md:5: .*{said}"):
+            render("a")
+    assert render("a").html == "<p>a</p>"
 
 
 def test_the_key_of_the_engine_is_stable() -> None:

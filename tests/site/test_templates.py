@@ -232,7 +232,7 @@ def test_fingerprints_follow_what_is_reached(
     tmp_path: Path, changed: str, layouts: set[str]
 ) -> None:
     before = templates(tmp_path / "1", FINGERPRINTED, assets=ASSETS)
-    edited = {**FINGERPRINTED, changed: FINGERPRINTED[changed] + " "}
+    edited = {**FINGERPRINTED, changed: FINGERPRINTED[changed] + "x"}
     after = templates(tmp_path / "2", edited, assets=ASSETS)
     differing = {n for n in before.names() if before.fingerprint(n) != after.fingerprint(n)}
     assert differing == layouts

@@ -1,0 +1,60 @@
+"""`builder rm`: a collection or a manifest goes."""
+
+from __future__ import annotations
+
+import click
+
+from builder.cli.options import Console, common_options, load_config
+from builder.errors import ContentError
+from builder.oci.digest import Digest
+from builder.oci.reference import Reference
+from builder.registry.edit import lock, remove_collection, remove_manifest, tags_of
+from builder.registry.model import RegistryOptions
+
+
+@click.command("rm")
+@click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
+@click.option("--force", is_flag=True, help="Remove a manifest that other tags share.")
+@common_options
+def command(
+    *,
+    reference: str,
+    force: bool,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Remove a collection, a tag or a manifest.
+
+    NAME:TAG and NAME@DIGEST remove the manifest with every tag that points to
+    it. Layers stay until gc. Collections below NAME stay.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    wanted = Reference.parse(reference)
+    options = load_config(source=source, configs=configs).registry
+    with lock(options):
+        digest = wanted.digest or _digest(options, wanted, force=force)
+        if digest is None:
+            remove_collection(options, wanted.name)
+            tags: tuple[str, ...] = ()
+        else:
+            tags = remove_manifest(options, wanted.name, digest)
+    what = f"{wanted.name}@{digest}" if digest else wanted.name
+    note = f" (tags: {', '.join(tags)})" if tags else ""
+    value = {"name": wanted.name, "digest": digest and str(digest), "tags": list(tags)}
+    console.result(value, f"removed {what}{note}; 'builder gc' finds what nothing needs now")
+
+
+def _digest(options: RegistryOptions, wanted: Reference, *, force: bool) -> Digest | None:
+    """Return what a tag points to, or None for a whole collection."""
+    if not wanted.tag:
+        return None
+    digest, tags = tags_of(options, wanted.name, wanted.tag)
+    others = [tag for tag in tags if tag != wanted.tag]
+    if others and not force:
+        message = f"{wanted} is also tagged {', '.join(others)}"
+        hint = f"'builder untag {wanted}' removes one tag; --force removes them all"
+        raise ContentError.at(str(wanted), message, hint)
+    return digest

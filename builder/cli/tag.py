@@ -1,0 +1,47 @@
+"""`builder tag`: one more tag for an image that is here."""
+
+from __future__ import annotations
+
+import click
+
+from builder.cli.options import Console, common_options, load_config
+from builder.errors import UsageError
+from builder.oci.reference import Reference, tag_fault
+from builder.registry.clock import now
+from builder.registry.edit import copy_tag, lock
+
+
+@click.command("tag")
+@click.argument("reference", metavar="NAME:OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--force", is_flag=True, help="Move NEW even if it is immutable.")
+@common_options
+def command(
+    *,
+    reference: str,
+    new: str,
+    force: bool,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Give a tag's image one more tag.
+
+    If NEW is there, it moves. Both tags then have the same digest.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    old = Reference.parse(reference)
+    if not old.tag:
+        raise UsageError(f"{reference}: names no tag", "write NAME:OLD NEW")
+    name, colon, tag = new.rpartition(":")
+    if colon and name != old.name:
+        raise UsageError(f"{new}: a tag stays in its collection", f"write {old.name}:OLD NEW")
+    if fault := tag_fault(tag):
+        raise UsageError(f"{new}: {fault}")
+    options = load_config(source=source, configs=configs).registry
+    with lock(options):
+        digest = copy_tag(options, old.name, old.tag, tag, created=now(), force=force)
+    value = {"name": old.name, "tag": tag, "digest": str(digest) if digest else None}
+    console.result(value, f"tagged {old.name}:{tag} {digest or '(manifest in front matter)'}")
