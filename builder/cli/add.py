@@ -12,7 +12,8 @@ from builder.errors import Problem, UsageError, printable
 from builder.oci.descriptor import Platform
 from builder.oci.reference import Reference
 from builder.registry.clock import now
-from builder.registry.edit import Added, Part, add_image, lock
+from builder.registry.edit import lock
+from builder.registry.intake import Added, Part, add_image
 from builder.registry.model import RegistryOptions
 from builder.transports import open_source
 

@@ -11,15 +11,19 @@ from builder.oci.reference import Reference
 from builder.registry.edit import lock, remove_collection, remove_manifest, tags_of
 from builder.registry.model import RegistryOptions
 
+_AFTER = "; 'builder gc' finds what nothing needs now"
+
 
 @click.command("rm")
 @click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
-@click.option("--force", is_flag=True, help="Remove a manifest that other tags share.")
+@click.option("--force", is_flag=True, help="Remove what is immutable or has more tags.")
+@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 @common_options
 def command(
     *,
     reference: str,
     force: bool,
+    dry_run: bool,
     source: str,
     configs: str | None,
     quiet: bool,
@@ -37,14 +41,20 @@ def command(
     with lock(options):
         digest = wanted.digest or _digest(options, wanted, force=force)
         if digest is None:
-            remove_collection(options, wanted.name)
+            remove_collection(options, wanted.name, force=force, dry_run=dry_run)
             tags: tuple[str, ...] = ()
         else:
-            tags = remove_manifest(options, wanted.name, digest)
+            tags = remove_manifest(options, wanted.name, digest, force=force, dry_run=dry_run)
     what = f"{wanted.name}@{digest}" if digest else wanted.name
     note = f" (tags: {', '.join(tags)})" if tags else ""
-    value = {"name": wanted.name, "digest": digest and str(digest), "tags": list(tags)}
-    console.result(value, f"removed {what}{note}; 'builder gc' finds what nothing needs now")
+    value = {
+        "name": wanted.name,
+        "digest": str(digest) if digest else None,
+        "tags": list(tags),
+        "dryRun": dry_run,
+    }
+    verb, after = ("would remove", "") if dry_run else ("removed", _AFTER)
+    console.result(value, f"{verb} {what}{note}{after}")
 
 
 def _digest(options: RegistryOptions, wanted: Reference, *, force: bool) -> Digest | None:

@@ -15,12 +15,14 @@ from builder.registry.edit import copy_tag, lock
 @click.argument("reference", metavar="NAME:OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--force", is_flag=True, help="Move NEW even if it is immutable.")
+@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 @common_options
 def command(
     *,
     reference: str,
     new: str,
     force: bool,
+    dry_run: bool,
     source: str,
     configs: str | None,
     quiet: bool,
@@ -42,6 +44,14 @@ def command(
         raise UsageError(f"{new}: {fault}")
     options = load_config(source=source, configs=configs).registry
     with lock(options):
-        digest = copy_tag(options, old.name, old.tag, tag, created=now(), force=force)
-    value = {"name": old.name, "tag": tag, "digest": str(digest) if digest else None}
-    console.result(value, f"tagged {old.name}:{tag} {digest or '(manifest in front matter)'}")
+        digest = copy_tag(
+            options, old.name, old.tag, tag, created=now(), force=force, dry_run=dry_run
+        )
+    value = {
+        "name": old.name,
+        "tag": tag,
+        "digest": str(digest) if digest else None,
+        "dryRun": dry_run,
+    }
+    verb = "would tag" if dry_run else "tagged"
+    console.result(value, f"{verb} {old.name}:{tag} {digest or '(manifest in front matter)'}")

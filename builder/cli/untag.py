@@ -12,10 +12,14 @@ from builder.registry.edit import lock, remove_tag
 
 @click.command("untag")
 @click.argument("reference", metavar="NAME:TAG")
+@click.option("--force", is_flag=True, help="Remove a tag even if it is immutable.")
+@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 @common_options
 def command(
     *,
     reference: str,
+    force: bool,
+    dry_run: bool,
     source: str,
     configs: str | None,
     quiet: bool,
@@ -32,7 +36,8 @@ def command(
         raise UsageError(f"{reference}: names no tag", "write NAME:TAG")
     options = load_config(source=source, configs=configs).registry
     with lock(options):
-        pending = remove_tag(options, wanted.name, wanted.tag)
+        pending = remove_tag(options, wanted.name, wanted.tag, force=force, dry_run=dry_run)
     note = "; its recipe stays, so it is pending" if pending else ""
-    value = {"name": wanted.name, "tag": wanted.tag, "pending": pending}
-    console.result(value, f"untagged {wanted}{note}")
+    value = {"name": wanted.name, "tag": wanted.tag, "pending": pending, "dryRun": dry_run}
+    verb = "would untag" if dry_run else "untagged"
+    console.result(value, f"{verb} {wanted}{note}")

@@ -13,10 +13,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from builder import frontmatter
-from builder.errors import ContentError, LocalError, printable
+from builder.errors import ContentError, LocalError, Problem, printable
 from builder.oci.layout import MARKER as LAYOUT_MARKER
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES
@@ -72,7 +73,7 @@ class CollectionFolder:
 
     def require(self) -> None:
         """Raise ContentError when there is no such collection."""
-        if not self.path.is_dir():
+        if not self.path.is_dir() or self.path.is_symlink():
             raise ContentError.at(self.origin, "there is no such collection", "see 'builder list'")
 
     def sweep(self) -> None:
@@ -133,6 +134,25 @@ class CollectionFolder:
                 message = f"the tags {tag!r} and {other!r} are the same but for case"
                 raise ContentError.at(f"{self.origin}/{TAGS}/{other}", message, "use another name")
 
+    def refuse_immutable(self, *tags: str, change: str) -> None:
+        """Raise ContentError when configuration or collection say that a tag stays as it is.
+
+        `change` is what would happen to it, after "would".
+        """
+        readme = (self.readme() or "").encode()
+        always = frontmatter.parse(readme, f"{self.origin}/{README}").keys.get("immutable")
+        problems = []
+        for tag in tags:
+            names = (tag, f"{self.name}:{tag}")
+            patterns = self._options.immutable
+            said = any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+            if said or always is True:
+                message = f"the tag {tag!r} is immutable and would {change}"
+                hint = "use --force, or leave it and use a new tag"
+                problems.append(Problem(f"{self.origin}/{TAGS}/{tag}", 0, message, hint))
+        if problems:
+            raise ContentError(problems)
+
     def write_tag(self, tag: str, manifest: bytes | None, readme: str) -> None:
         """Let a tag be `manifest` and `readme`; what else is in its folder stays.
 
@@ -170,11 +190,27 @@ class CollectionFolder:
         except OSError as error:
             raise LocalError(f"{self.origin}/{README}: {error.strerror}") from error
 
+    def holds_manifest(self, digest: str) -> bool:
+        """Tell whether a blob of this digest is a manifest: a child of an index, a referrer."""
+        if not 0 < (self.blobs.size(digest) or 0) <= MAX_BYTES:
+            return False
+        with self.blobs.open(digest) as stream:
+            raw = stream.read()
+        try:
+            parse_manifest(raw, allow_foreign=True)
+        except ManifestError:
+            return False
+        return True
+
+    def has_recipe(self, tag: str) -> bool:
+        """Tell whether a tag's folder says how it is made."""
+        names = [name for name in os.listdir(self._tags / tag) if not is_litter(name)]
+        return bool(recipe_file(names, f"{self.origin}/{TAGS}/{tag}"))
+
     def drop_tag(self, tag: str) -> bool:
         """Remove a tag; tell whether its recipe stays, which makes it pending."""
         folder = self._tags / tag
-        names = [name for name in os.listdir(folder) if not is_litter(name)]
-        if recipe_file(names, f"{self.origin}/{TAGS}/{tag}"):
+        if self.has_recipe(tag):
             for name in (README, MANIFEST):
                 (folder / name).unlink(missing_ok=True)
             sync_folder(folder)

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from builder.errors import ContentError, Problem
+from builder.errors import ContentError, LocalError, Problem
 
 Kind = Literal["page", "static", "data", "document"]
 
@@ -98,10 +98,13 @@ def discover(options: SiteOptions) -> tuple[SourceFile, ...]:
 
     `assets/` is left to `assets_of`, `collections/` to the registry. Raises
     ContentError for links, special files, names that no address can hold,
-    and a folder with two index pages.
+    and a folder with two index pages; LocalError for what cannot be read.
     """
     walk = _Walk(options)
-    files = tuple(sorted(walk.folder("", "", optional=False)))
+    try:
+        files = tuple(sorted(walk.folder("", "", optional=False)))
+    except OSError as error:
+        raise LocalError(f"{error.filename} cannot be read: {error.strerror}") from error
     problems = [*walk.problems, *_two_indexes(files)]
     if problems:
         raise ContentError(problems)

@@ -30,17 +30,18 @@ MAX_FENCES = 4_000  # opening and closing lines
 _BUDGET = 4_000_000_000
 _PER_SPECIAL = 1
 _PER_LINE = 100  # headings, rules and definitions, which split the block they are in
+_PER_BRACE = 8  # of attributes, in headings
 _PER_TAG = 120
 _PER_PAREN = 220
 _PER_BRACKET = 540
 
 _HINT = "write it more simply, or put code into a fence (```)"
-_SPECIAL = "[]`*_\\&<~"
-_SPECIALS = re.compile(r"[\[\]`*_\\&<~]|  \n")
+_SPECIAL = "[]`*_\\&<~{"
+_SPECIALS = re.compile(r"[\[\]`*_\\&<~{]|  \n")
 _RUN = re.compile(r"([\[(<>*_`!&~\\])\1{" + str(MAX_RUN) + "}")
 _QUOTE_OR_ITEM = r"(?:[ \t]*(?:>|[-*+](?=[ \t])|[0-9]{1,9}[.)](?=[ \t])))"
 _NESTED = re.compile(
-    r"^" + _QUOTE_OR_ITEM + "{" + str(MAX_NESTING + 1) + r"}(?![ \t]*([-*])(?:[ \t]*\1)*[ \t]*$)",
+    r"^" + _QUOTE_OR_ITEM + "{" + str(MAX_NESTING + 1) + r"}(?! {0,2}([-*])(?: {0,2}\1)* *$)",
     re.MULTILINE,
 )
 _INDENTED = re.compile(
@@ -139,10 +140,10 @@ class _Check:
         total = _PER_TAG * _tag_distance(self._text)
         if total > _BUDGET:
             self._refuse(0, "opens more HTML tags without closing them than the limits allow")
-        for offset, unit in _units(self._text):
-            total += _unit_cost(unit)
+        for offset, block in _blocks(self._text):
+            total += _block_cost(block) + sum(map(_text_cost, _texts(block)))
             if total > _BUDGET:
-                signs = Counter(_SPECIALS.findall(unit)) or Counter(unit)
+                signs = Counter(_SPECIALS.findall(block)) or Counter(block)
                 sign, count = signs.most_common(1)[0]
                 message = f"is over the limits: {count:,} times {sign!r} in one block of text"
                 self._refuse(offset, message)
@@ -172,33 +173,41 @@ def without_fences(text: str) -> str:
     return "\n".join(lines)
 
 
-def _units(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the pieces that are searched for inline mark-up, as a whole each, and their offsets."""
+def _blocks(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the blocks between empty lines, and their offsets."""
     start = 0
-    ends = [match.start() for match in _BLANK.finditer(text)]
-    for end in [*ends, len(text)]:
-        block = text[start:end]
-        kind = next((item for item in _ITEMS if item.match(block.lstrip("\n"))), None)
-        for unit in kind.split(block) if kind else [block]:
-            yield start, unit
-            start += len(unit)
+    for match in _BLANK.finditer(text):
+        yield start, text[start : match.start()]
+        start = match.end()
+    yield start, text[start:]
 
 
-def _unit_cost(unit: str) -> int:
-    length = len(unit)
-    specials = sum(1 for _ in _SPECIALS.finditer(unit))
-    lines = sum(1 for _ in _SPLITTING.finditer(unit))
-    lines += sum(1 for _ in _DEFINED_AFTER_TEXT.finditer(unit))
-    cost = length * (specials * _PER_SPECIAL + lines * _PER_LINE)
-    return cost + _bracket_cost(unit) if "[" in unit else cost
+def _texts(block: str) -> list[str]:
+    """Return the pieces of a block that are searched for inline mark-up, as a whole each."""
+    inner = block.lstrip("\n")
+    kind = next((item for item in _ITEMS if item.match(inner)), None)
+    return kind.split(block) if kind else [block]
 
 
-def _bracket_cost(unit: str) -> int:
+def _block_cost(block: str) -> int:
+    """Return the cost of the lines that split a block, which is then looked at anew."""
+    lines = sum(1 for _ in _SPLITTING.finditer(block))
+    lines += sum(1 for _ in _DEFINED_AFTER_TEXT.finditer(block))
+    return len(block) * lines * _PER_LINE
+
+
+def _text_cost(text: str) -> int:
+    specials = sum(1 for _ in _SPECIALS.finditer(text))
+    cost = len(text) * (specials * _PER_SPECIAL + text.count("{") * _PER_BRACE)
+    return cost + _bracket_cost(text) if "[" in text else cost
+
+
+def _bracket_cost(text: str) -> int:
     """Return the cost of searching for each `[` its `]`, and for each `](` its `)`."""
     brackets: list[int] = []
     parens: list[tuple[int, bool]] = []
     cost = 0
-    for match in _BRACKETS.finditer(unit):
+    for match in _BRACKETS.finditer(text):
         at, sign = match.start(), match[0]
         if sign == "[":
             brackets.append(at)
@@ -209,7 +218,7 @@ def _bracket_cost(unit: str) -> int:
         if sign == ")" and parens:
             opened, is_link = parens.pop()
             cost += (at - opened) * _PER_PAREN * is_link
-    length = len(unit)
+    length = len(text)
     cost += sum(length - at for at in brackets) * _PER_BRACKET
     return cost + sum(length - at for at, is_link in parens if is_link) * _PER_PAREN
 

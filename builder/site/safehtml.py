@@ -61,6 +61,7 @@ _ANGLES = str.maketrans("", "", "<>")
 _IMAGE = re.compile(r'<img((?: [a-z-]+="[^"]*")*)>|<(/?)a[ >]')
 _SOURCE = re.compile(r' src="([^"]*)"')
 _ALT = re.compile(r' alt="([^"]*)"')
+_ANCHOR = re.compile(r'<a((?: [a-z-]+="[^"]*")*)>')
 _FIRST_HEADING = re.compile(r"<(/?)h1\b")
 
 
@@ -76,9 +77,18 @@ def clean(html: str, links: Links) -> str:
         url_schemes={"http", "https", "mailto"},
         strip_comments=True,
     )
+    # `rel` is for links; nh3 gives it to every `a`.
+    result = _ANCHOR.sub(
+        lambda match: match[0] if ' href="' in match[1] else _bare(match[1]), result
+    )
     if "<h1" in result:
         result = _FIRST_HEADING.sub(r"<\1h2", result)
     return _place_images(result) if "<img" in result else result
+
+
+def _bare(attributes: str) -> str:
+    without = attributes.replace(f' rel="{LINK_REL}"', "")
+    return f"<a{without}>"
 
 
 def _attribute_filter(links: Links) -> Callable[[str, str, str], str | None]:

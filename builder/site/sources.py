@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from builder import frontmatter
-from builder.errors import ContentError, Problem
+from builder.errors import ContentError, LocalError, Problem
 
 LAYOUTS, INCLUDES = "_layouts", "_includes"
 PACKAGED = "theme/"  # a name that starts so is the packaged template, never an override
@@ -38,10 +38,16 @@ class TemplateSource:
 
 
 def read_sources(source: Path, theme: Path, problems: list[Problem]) -> dict[str, TemplateSource]:
-    """Return every template under each of its names; the registry's own win over the theme's."""
+    """Return every template under each of its names; the registry's own win over the theme's.
+
+    Raises LocalError when one cannot be read.
+    """
     same = source.resolve() == theme.resolve()
-    own = {} if same else _read_root(source, "", problems)
-    packaged = _read_root(theme, "" if same else PACKAGED, problems)
+    try:
+        own = {} if same else _read_root(source, "", problems)
+        packaged = _read_root(theme, "" if same else PACKAGED, problems)
+    except OSError as error:
+        raise LocalError(f"{error.filename} cannot be read: {error.strerror}") from error
     for name in own.keys() & packaged.keys():
         if own[name].kind != packaged[name].kind:
             message = f"has the name of the theme's {packaged[name].path}, of another kind"

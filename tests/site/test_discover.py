@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builder.errors import ContentError
+from builder.errors import ContentError, LocalError
 from builder.site.discover import (
     CollectionOptions,
     SiteOptions,
@@ -121,6 +121,11 @@ def test_links_are_problems_and_are_not_followed(tmp_path: Path) -> None:
         "pipe: is neither a file nor a folder",
     ]
     assert found(tmp_path, exclude=("link.md", "folder", "pipe")) == [("page", "a.md")]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="cannot be read"):
+        discover(SiteOptions(tmp_path / "nowhere"))
 
 
 def test_names_that_no_address_can_hold(tmp_path: Path) -> None:

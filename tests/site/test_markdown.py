@@ -112,6 +112,11 @@ def test_every_link_is_without_opener() -> None:
     assert html.count('rel="nofollow noopener"') == 2
 
 
+def test_an_anchor_that_leads_nowhere_has_no_relation() -> None:
+    html = render('<a name="x"></a>[y](javascript:z "t")').html
+    assert html == '<p><a name="user-content-x"></a><a title="t">y</a></p>'
+
+
 def test_pictures_of_other_hosts_become_links() -> None:
     html = render("![the badge](https://ci.example/b.svg)").html
     link = '<a href="https://ci.example/b.svg" rel="nofollow noopener">the badge</a>'

@@ -63,6 +63,10 @@ def same_layer_other_size(document: dict[str, Any]) -> None:
     document["layers"].append({**document["layers"][0], "size": 1})
 
 
+def two_diff_ids(document: dict[str, Any]) -> None:
+    document["rootfs"]["diff_ids"] *= 2
+
+
 def with_layers(folder: Path, top: dict[str, Any]) -> dict[str, Any]:
     return index_of(folder, [top], layers=[])
 
@@ -180,7 +184,8 @@ BAD = [
     Case("digits", raw(lambda data: data.replace(b'"size": 1', b'"size": 1' + b"9" * 5000, 1)),
          ("out of range",)),
     Case("no number", manifest(*SIZE, to=float("nan")), ("NaN",)),
-    Case("two sizes of one digest", {"manifest": same_layer_other_size}, ("/layers/1/size",)),
+    Case("two sizes of one digest",
+         {"manifest": same_layer_other_size, "config": two_diff_ids}, ("/layers/1/size",)),
     Case("more than any disk", manifest(*SIZE, to=2**62), ()),
     # Digests.
     Case("upper case", layer_digest(lambda text: f"sha256:{text[7:].upper()}"),
