@@ -12,7 +12,7 @@ import pytest
 from builder.cli import run
 from tests.images import Image
 
-TOOLS = ("skopeo", "podman", "crun", "containerd", "nginx", "chromium", "chromedriver", "curl")
+TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,10 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     destination = tmp_path_factory.mktemp("example") / "site"
     assert run(["build", "-q", "-s", str(ROOT), "-d", str(destination)]) == 0
-    yield destination
+    return destination
 
 
 def test_every_json_file_is_json(site: Path) -> None:
@@ -56,8 +56,6 @@ def test_no_page_says_what_python_says(site: Path) -> None:
 
 
 def test_every_link_leads_somewhere(site: Path) -> None:
-    import re  # noqa: PLC0415
-
     missing = set()
     for page in site.rglob("*.html"):
         for link in re.findall(r'(?:href|src)="(/[^"#?]*)', page.read_text()):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from builder.errors import UsageError
-from builder.oci.digest import Digest, looks_like_digest
+from builder.oci.digest import Digest, DigestError
 
 _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
@@ -102,6 +102,7 @@ class Reference:
 
 
 def _digest(text: str, digest: str) -> Digest:
-    if not looks_like_digest(digest):
-        raise UsageError(f"{text}: {digest!r} is not a digest")
-    return Digest(digest)
+    try:
+        return Digest(digest)
+    except DigestError as error:
+        raise UsageError(f"{text}: {error.message}") from None

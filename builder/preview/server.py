@@ -82,9 +82,9 @@ class Server:
             server.stop()
 
     def stop(self) -> None:
-        """End `run`; may be called from any thread."""
+        """End `run`; may be called from any thread and from a signal handler."""
         if self._loop:
-            self._loop.add_callback(self._loop.stop)
+            self._loop.add_callback_from_signal(self._loop.stop)
 
     def show(self, make: Callable[[], Responder] | None, problems: Iterable[str] = ()) -> None:
         """Serve another map, or keep the last and say what is wrong; tell the browsers.
@@ -186,7 +186,7 @@ class _Handler(_Guarded):
         self.clear_header("ETag")
         before, end, after = page.rpartition(b"</body>")
         banner = _banner(self.server.problems)
-        return before + banner + _SCRIPT + end + after if end else page
+        return before + banner + _SCRIPT + end + after if end else page + banner + _SCRIPT
 
     def _send(self, data: bytes) -> None:
         if self.get_status() != 304:

@@ -240,10 +240,11 @@ class CollectionFolder:
         """Remove folders of this collection, and namespaces above it, that are empty."""
         stop = self._options.source / self._options.collections
         blobs = self.path / "blobs"
-        for path in (*sorted(blobs.glob("*")), blobs, self._tags, self.path, *self.path.parents):
+        inner = [] if blobs.is_symlink() else sorted(blobs.glob("*"))
+        for path in (*inner, blobs, self._tags, self.path, *self.path.parents):
             if path == stop:
                 return
-            if path.is_dir() and not any(path.iterdir()):
+            if not path.is_symlink() and path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
 
 

@@ -204,8 +204,7 @@ class _Keeper:
             storage.delete(digest)
         if self._is_new:
             (self._folder.path / README).unlink(missing_ok=True)
-        if self._folder.path.is_dir():
-            self._folder.prune()
+        self._folder.prune()
 
     def _keep(self, storage: LocalStorage, node: Node, advance: Callable[[int], None]) -> None:
         with opened(self._source, node.descriptor, self._label, node.place) as verified:

@@ -32,6 +32,7 @@ _PER_SPECIAL = 1
 _PER_LINE = 100  # headings, rules and definitions, which split the block they are in
 _PER_BRACE = 8  # of attributes, in headings
 _PER_TAG = 120
+_PER_TICK = 120
 _PER_PAREN = 220
 _PER_BRACKET = 540
 
@@ -54,6 +55,7 @@ _DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]*\]:", re.MULTILINE)
 _TAG = re.compile(r"<[A-Za-z/!?]")
 _TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
 _BRACKETS = re.compile(r"\]\(|[\[\]()]")
+_TICKS = re.compile(r"\\?(`+)")
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w#.+-]*[ \t]*")
 _OTHER_FENCE = re.compile(r"^[ \t>]*+(?:[-*+]|[0-9]{1,9}[.)])?+[ \t>]*+(?:```|~~~)", re.MULTILINE)
 _DELIMITERS = re.compile(r"^[ \t|]*:?-[-: \t|]*$", re.MULTILINE)
@@ -199,7 +201,22 @@ def _block_cost(block: str) -> int:
 def _text_cost(text: str) -> int:
     specials = sum(1 for _ in _SPECIALS.finditer(text))
     cost = len(text) * (specials * _PER_SPECIAL + text.count("{") * _PER_BRACE)
+    if "`" in text:
+        cost += _tick_cost(text)
     return cost + _bracket_cost(text) if "[" in text else cost
+
+
+def _tick_cost(text: str) -> int:
+    """Return the cost of searching for each run of backticks the next one of its length."""
+    cost = 0
+    next_of: dict[int, int] = {}
+    for match in reversed(list(_TICKS.finditer(text))):
+        start, length = match.start(), len(match[1])
+        opening = length - (match[0][0] == "\\")  # an escaped one does not open
+        if opening:
+            cost += (next_of.get(opening, len(text)) - start) * _PER_TICK
+        next_of[length] = start
+    return cost
 
 
 def _bracket_cost(text: str) -> int:

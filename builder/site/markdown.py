@@ -81,7 +81,7 @@ class MarkdownRenderer:
 
         parser = engine.engine_for(text)
         try:
-            html = parser.convert(text)
+            html = safehtml.without_false_tags(parser.convert(text))
         except RecursionError:
             engine.discard()
             raise _refused(path, first_line, "is nested too deeply for Markdown") from None

@@ -61,8 +61,17 @@ _ANGLES = str.maketrans("", "", "<>")
 _IMAGE = re.compile(r'<img((?: [a-z-]+="[^"]*")*)>|<(/?)a[ >]')
 _SOURCE = re.compile(r' src="([^"]*)"')
 _ALT = re.compile(r' alt="([^"]*)"')
+_FALSE_TAG = re.compile(r"<(?=/?[A-Za-z][A-Za-z0-9:._-]*[^A-Za-z0-9:._\-\s/<>])")
 _ANCHOR = re.compile(r'<a((?: [a-z-]+="[^"]*")*)>')
 _FIRST_HEADING = re.compile(r"<(/?)h1\b")
+
+
+def without_false_tags(html: str) -> str:
+    """Return `html` with what only looks like a tag, as `<me@example.org>` does, made text.
+
+    A parser would take each for an element that is never closed.
+    """
+    return _FALSE_TAG.sub("&lt;", html)
 
 
 def clean(html: str, links: Links) -> str:

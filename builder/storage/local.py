@@ -52,8 +52,8 @@ class LocalStorage:
         final = self.path(digest)
         temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{final.name[:16]}"
         try:
-            make_folder(final.parent)
             self._refuse_links(final.parent)
+            make_folder(final.parent)
             write_durably(temporary, final, source)
         except OSError as error:
             raise LocalError(f"{self._label}/{blob_path(digest)}: {error.strerror}") from error

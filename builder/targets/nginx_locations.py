@@ -25,7 +25,7 @@ POLICY = (
 
 _BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
-_CONTENT = r"""# Made by builder. Include inside server{} beside `root`, and http.conf inside http{}.
+_CONTENT = r"""# Made by builder. Include in server{} beside `root`, and http.conf in http{}.
 
 location = /v2 {
     absolute_redirect off;

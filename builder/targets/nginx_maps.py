@@ -106,6 +106,7 @@ map $uri $registry_error {
 
 
 def http_config(maps: list[Map]) -> str:
+    """Return `http.conf`: the maps, and hash tables large enough for them."""
     size, bucket = _hash_sizes(maps)
     lines = [
         "# Made by builder. Include inside http{}; server.conf goes inside server{}.",

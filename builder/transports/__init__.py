@@ -32,7 +32,8 @@ def open_source(text: str, spool: Path) -> ImageSource:
     if scheme in SCHEMES and colon:
         path, reference = _split(rest)
         return _open(scheme, path, reference, spool)
-    if colon and _SCHEME.fullmatch(scheme) and not os.path.lexists(text):
+    is_path = os.path.lexists(text) or os.path.lexists(scheme)
+    if colon and _SCHEME.fullmatch(scheme) and not is_path:
         known = ", ".join(f"{name}:" for name in SCHEMES)
         raise UsageError(f"{text}: cannot read from {scheme!r}", f"use {known} or a path")
     path, reference = _split(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.oci import mediatype
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.image import ImageConfig
 from builder.oci.manifest import Manifest
@@ -203,7 +203,9 @@ def greeting() -> Collection:
     maker.attach(made["1.2"], SIGNATURE, "signature", 712)
     maker.tag(
         "nightly",
-        recipe=Recipe("collections/vanessa/greeting/manifests/nightly/Dockerfile", "pending", _RECIPE),
+        recipe=Recipe(
+            "collections/vanessa/greeting/manifests/nightly/Dockerfile", "pending", _RECIPE
+        ),
     )
     return maker.done()
 
@@ -217,7 +219,9 @@ ENTRYPOINT ["/usr/bin/greet"]
 
 def dataset() -> Collection:
     """An artifact: two files, each with a title."""
-    maker = Maker("data/weather", description="Daily temperatures of three cities.", license="CC0-1.0")
+    maker = Maker(
+        "data/weather", description="Daily temperatures of three cities.", license="CC0-1.0"
+    )
     layers = []
     for name, size in (("berlin.csv", 220_400), ("oslo.csv", 198_022)):
         layer = maker.blob(name, size, "text/csv")
@@ -273,7 +277,9 @@ def legacy() -> Collection:
 
 def recipe() -> Collection:
     """Nothing but a recipe that nobody has built."""
-    maker = Maker("labs/solver", description="A solver, to be built.", deprecated="vanessa/greeting")
+    maker = Maker(
+        "labs/solver", description="A solver, to be built.", deprecated="vanessa/greeting"
+    )
     path = "collections/labs/solver/manifests/1.0/Singularity"
     text = "Bootstrap: docker\nFrom: alpine\n\n%post\n    echo '</pre><script>'\n"
     maker.tag("1.0", recipe=Recipe(path, "pending", text))

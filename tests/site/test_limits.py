@@ -51,6 +51,8 @@ REFUSED = [
     ("---\n" * 50_000, "limit"),
     ("a  \n" * 60_000, "limit"),
     ("# {#" * 60_000, "limit"),
+    ("\\`` a " * 14_000, "limit"),
+    ("``a`" * 20_000, "limit"),
     ("- \n" * 60_000, "limit"),
     ("- \t" * 60_000, "nest"),
     ("a\n[b]: c\n" * 4_900, "limit"),
@@ -142,6 +144,13 @@ DEEP = [
     "<li><ul>" * 200,
     "<tr><td><table>" * 200,
     "<p><object><p>" * 200,
+    "<span><div></span>" * 200,
+    "<x-y><section></x-y>" * 200,
+    "<form><div></form>" * 200,
+    "<li><section><li>" * 200,
+    "<table><caption><div></tr>" * 200,
+    "<ul><li></ul></li><ol><li></ul>" * 200,
+    "".join(f"<table><b id={n}></table>" for n in range(200)),
 ]
 
 
@@ -164,6 +173,12 @@ FLAT = [
     "<svg><path/></svg>" + "<b>a</b>" * 300,
     "<a href='x>y'>z</a>" * 300,
     "1 < 2 " * 500,
+    "<dl>" + "<dt>a<dd>b" * 500 + "</dl>",
+    "<table>" + "<tr><th>a<td><i>b</td>" * 500 + "</table>",
+    "<li>the \\<name> of it</li>" * 500,
+    "<p>the \\<string\\[]> of it</p>" * 500,
+    "<a name='x'>b<p>" * 500,
+    "<center><font>a</center>" * 50,
 ]
 
 

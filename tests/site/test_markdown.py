@@ -36,6 +36,8 @@ SHOWN = [
     ("a & b &copy; &lt;", "a &amp; b © &lt;"),
     ("a <kbd>Ctrl</kbd> b", "<kbd>Ctrl</kbd>"),
     ("<https://example.org/?a=1&b=2>", 'href="https://example.org/?a=1&amp;b=2"'),
+    ("<div>\nAda <<ada@example.org>>\n</div>", "Ada &lt;&lt;ada@example.org&gt;&gt;"),
+    ("the \\<string[]> type", "&lt;string[]&gt;"),
     ("<me@example.org>", 'href="mailto:me@example.org"'),
 ]
 

@@ -1,0 +1,121 @@
+"""`add`, `tag`, `untag`, `rm` and `gc` as typed: exit codes, output, JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.cli import run
+from tests.conftest import read_tree
+from tests.images import Image
+
+NAME = "vanessa/greeting"
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _inside(greeting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(greeting)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1717147800")
+    Image.of("two").layout(Path("layout"), "1.0", "latest")
+
+
+def said(capsys: Capture, *arguments: str) -> Any:
+    assert run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_add_says_where_layers_went(capsys: Capture) -> None:
+    assert run(["add", "layout:1.0", NAME + ":2"]) == 0
+    out = capsys.readouterr().out
+    assert f"added {NAME}:2 {Image.of('two').digest}" in out
+    assert "committed in the collection" in out
+    Path("_config.yml").write_text("registry:\n  commit_below: 1\n")
+    run(["add", "layout:1.0", "x/y:2"])
+    out = capsys.readouterr().out
+    assert "kept in _blobs, which is not committed" in out
+    assert "registry.blobs" in out
+
+
+def test_add_writes_the_date_and_takes_latest_by_default() -> None:
+    assert run(["add", "oci:layout:1.0", "x/y"]) == 0
+    readme = Path("collections/x/y/manifests/latest/README.md").read_text()
+    assert readme == "---\ncreated: 2024-05-31T09:30:00Z\n---\n"
+
+
+def test_add_as_json(capsys: Capture) -> None:
+    value = said(capsys, "add", "layout:latest", "x/y:1", "--dry-run")
+    assert (value["dryRun"], value["changed"], value["tag"]) == (True, True, "1")
+    assert value["layers"][0]["place"] == "collection"
+    assert not Path("collections/x").exists()
+
+
+def test_what_was_added_builds() -> None:
+    assert run(["add", "layout:1.0", "x/y:1"]) == 0
+    assert run(["build", "-q"]) == 0
+    assert Path("_site/v2/x/y/manifests/1").read_bytes() == Image.of("two").manifest
+
+
+def test_tag_untag_and_rm(capsys: Capture) -> None:
+    assert said(capsys, "tag", f"{NAME}:latest", "1.0")["digest"] == Image.of("one").digest
+    assert said(capsys, "tag", f"{NAME}:latest", f"{NAME}:1.1")["tag"] == "1.1"
+    assert said(capsys, "untag", f"{NAME}:1.0")["pending"] is False
+    assert run(["rm", f"{NAME}:latest"]) == 1
+    assert "also tagged 1.1" in capsys.readouterr().err
+    assert said(capsys, "rm", f"{NAME}:latest", "--force")["tags"] == ["1.1", "latest"]
+    assert said(capsys, "gc")["deleted"] is False
+    assert len(said(capsys, "gc", "--delete")["blobs"]) == 2
+    assert said(capsys, "gc")["blobs"] == []
+    assert said(capsys, "rm", NAME)["digest"] is None
+    assert read_tree(Path("collections")) == {}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tag", f"{NAME}:latest", "x"),
+        ("untag", f"{NAME}:latest"),
+        ("rm", NAME),
+        ("rm", f"{NAME}:latest"),
+        ("gc", "--delete"),
+        ("add", "layout:1.0", f"{NAME}:x"),
+    ],
+)
+def test_dry_run_changes_nothing(arguments: tuple[str, ...]) -> None:
+    Image.of("gone").store(Path("collections") / NAME)
+    before = read_tree(Path("collections"))
+    assert run([*arguments, "--dry-run"]) == 0
+    assert read_tree(Path("collections")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "word"),
+    [
+        (("add", "layout:1.0", "a:b:c"), 2, "'b:c' is not a valid tag"),
+        (("add", "layout:1.0", "a:"), 2, "empty"),
+        (("add", "layout:1.0", "A:x"), 2, "lower-case"),
+        (("add", "layout:1.0", "a@sha256:" + "0" * 64), 2, "NAME:TAG"),
+        (("add", "layout:1.0", "a:x", "--platform", "x"), 2, "OS/ARCH"),
+        (("add", "layout:2.0", "a:x"), 1, "2.0"),
+        (("add", "./nope", "a:x"), 1, "./nope: does not exist"),
+        (("add", "docker://example.org/a", "a:x"), 2, "oci-archive:"),
+        (("add", "layout"), 2, "NAME"),
+        (("tag", NAME, "x"), 2, "NAME:OLD NEW"),
+        (("tag", f"{NAME}:latest", ".x"), 2, "not a valid tag"),
+        (("tag", f"{NAME}:latest", "other:x"), 2, "stays in its collection"),
+        (("tag", f"{NAME}:nope", "x"), 1, "no manifest"),
+        (("untag", NAME), 2, "NAME:TAG"),
+        (("untag", f"{NAME}:nope"), 1, "its tags: latest"),
+        (("rm", "vanessa/nope"), 1, "no such collection"),
+        (("rm", f"{NAME}:nope"), 1, "no tag 'nope'"),
+        (("rm", f"{NAME}@sha256:" + "0" * 64), 1, "no manifest"),
+    ],
+)
+def test_mistakes(arguments: tuple[str, ...], status: int, word: str, capsys: Capture) -> None:
+    before = read_tree(Path("collections"))
+    assert run(list(arguments)) == status
+    assert word in capsys.readouterr().err
+    assert read_tree(Path("collections")) == before
