@@ -116,9 +116,8 @@ def report(count: int, found: dict[str, Cost | float]) -> None:
     print(f"\n{count:,} collections, {files:,.0f} files")
     for name, cost in found.items():
         if isinstance(cost, Cost):
-            print(
-                f"  {name:10} wall {cost.wall:8.2f} s  cpu {cost.cpu:8.2f} s  peak {cost.peak:6.0f} MB"
-            )
+            spent = f"wall {cost.wall:8.2f} s  cpu {cost.cpu:8.2f} s"
+            print(f"  {name:10} {spent}  peak {cost.peak:6.0f} MB")
     if isinstance(cold, Cost) and isinstance(bare, Cost) and isinstance(files, float):
         print(f"  cold / floor, cpu        {cold.cpu / bare.cpu:6.2f}")
         for name in ("no change", "one edit"):

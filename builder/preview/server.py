@@ -7,10 +7,12 @@ browser of whoever previews it.
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
@@ -21,7 +23,7 @@ import livereload
 from livereload.handlers import LiveReloadHandler
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
@@ -31,6 +33,8 @@ from builder.preview.respond import Request, Responder, Response, header_map
 log = logging.getLogger(__name__)
 
 CHUNK = 256 << 10
+TLS_HANDSHAKE = b"\x16"
+MAX_PAUSE = 1.0  # seconds; a connection this silent is left to the HTTP server
 _SCRIPT = b'<script src="/livereload.js"></script>'
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _FORBIDDEN = b"this preview answers only to its own address\n"
@@ -72,7 +76,7 @@ class Server:
             message = f"cannot listen on {self._bind} port {self._wanted}: {error.strerror}"
             raise LocalError(message, "choose another with -P/--port") from error
         self.port = sockets[0].getsockname()[1]
-        server = HTTPServer(self._application(), max_header_size=64 << 10)
+        server = _PlainServer(self._application(), max_header_size=64 << 10)
         server.add_sockets(sockets)
         if started:
             self._loop.add_callback(started)
@@ -117,6 +121,38 @@ class Server:
             ]
         routes.append((r"/.*", _Handler, {"server": self}))
         return Application(routes, log_function=_log)
+
+
+class _PlainServer(HTTPServer):
+    """An HTTP server that hangs up on TLS.
+
+    Clients try https first; a server that waits for the rest of what looks
+    like a header makes each of them wait for ten seconds.
+    """
+
+    def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None]:
+        """Serve a connection once its first byte shows that it speaks HTTP."""
+        return self._look(stream, address)
+
+    async def _look(self, stream: IOStream, address: Any) -> None:
+        pause = 0.0005
+        while (first := _peek(stream)) is None and pause < MAX_PAUSE:
+            await asyncio.sleep(pause)
+            pause *= 1.5
+        if first == TLS_HANDSHAKE:
+            stream.close()
+        elif not stream.closed():
+            super().handle_stream(stream, address)
+
+
+def _peek(stream: IOStream) -> bytes | None:
+    """Return a connection's first byte without taking it; None when it has sent nothing yet."""
+    try:
+        return stream.socket.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return None
+    except (OSError, AttributeError):  # already gone
+        return b""
 
 
 def _log(handler: RequestHandler) -> None:

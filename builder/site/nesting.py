@@ -35,11 +35,15 @@ _ENDED_BY = {
     "dd": _names("dd dt"),
     "dt": _names("dd dt"),
     "li": _names("li"),
-    "p": _names("p"),
     "td": _names("td th"),
     "th": _names("td th"),
     "tr": _names("td th tr"),
 }
+_ENDS_PARAGRAPH = _names(
+    "address article aside blockquote center dd details dialog dir div dl dt fieldset figcaption "
+    "figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr li listing main menu nav ol p pre "
+    "search section summary table ul xmp"
+)
 # An end tag does not reach through these to what is open around them.
 _SCOPE = _names("applet caption marquee object table td th")
 _TABLE_SCOPE = _names("caption table")
@@ -81,6 +85,8 @@ def too_deep(html: str) -> bool:
         name = (match["start"] or match["end"] or "").lower()
         if match["odd"] or name in _UNCLEAR:
             return len(_START.findall(html, match.start())) > MAX_UNCLEAR
+        if match["start"] and name in _ENDS_PARAGRAPH:
+            _close("p", open_names)
         if match["end"]:
             _close(name, open_names)
         elif name in _RAW_TEXT:

@@ -24,10 +24,14 @@ class GitHubPages:
         max_file=100_000_000,
         max_site=1_000_000_000,
         notes=(
-            "crane, python oras, apptainer (1.4 or newer) and singularity-ce (4.1 or newer) pull "
-            "single-platform tags, and curl fetches everything.",
-            "docker, podman, buildah, skopeo, containerd, helm and oras do not pull: all files "
-            "without an extension, manifests among them, are application/octet-stream.",
+            (
+                "crane, python oras, apptainer (1.4 or newer) and singularity-ce (4.1 or newer) "
+                "pull single-platform tags, and curl fetches everything."
+            ),
+            (
+                "docker, podman, buildah, skopeo, containerd, helm and oras do not pull: all files "
+                "without an extension, manifests among them, are application/octet-stream."
+            ),
             "Layers stored elsewhere have no redirect below /v2/: clients do not find them there.",
             "Names contain colons: publish with upload-pages-artifact, not from a branch.",
         ),

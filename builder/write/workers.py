@@ -123,6 +123,8 @@ class _Slot:
         if self.pipe is not None:
             if self.batch:
                 self._process.terminate()
+            else:  # later workers hold copies of this pipe, so closing it alone tells nothing
+                self.pipe.send(None)
             self._end()
         self.batch = []
         self.queue.clear()
@@ -154,9 +156,12 @@ def _work(session: object, pipe: Connection, parents: Connection, position: mmap
     parents.close()
     while True:
         try:
-            task, batch, cpu_seconds = pipe.recv()
+            message = pipe.recv()
         except (EOFError, ConnectionResetError):
             os._exit(0)
+        if message is None:
+            os._exit(0)
+        task, batch, cpu_seconds = message
         try:
             answer: Any = _answers(getattr(session, task), batch, cpu_seconds, position)
         except BuilderError as error:

@@ -188,7 +188,8 @@ def test_a_killed_build_converges(greeting: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from builder.cli import main; main()", "build", "-s"]
     for delay in (0.15, 0.2, 0.25, 0.3, 0.35, 0.4):
         process = subprocess.Popen([*command, str(greeting)], start_new_session=True,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+                                   stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)  # fmt: skip
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

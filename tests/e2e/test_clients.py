@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,10 +70,17 @@ def test_curl_gets_a_layer(host: str, tmp_path: Path) -> None:
     assert sha256(out.read_bytes()) == layer["digest"]
 
 
-def test_podman_pulls_and_runs(host: str, tmp_path: Path) -> None:
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path is short enough for podman's sockets."""
+    with tempfile.TemporaryDirectory(prefix="p") as folder:
+        yield Path(folder)
+
+
+def test_podman_pulls_and_runs(host: str, short_path: Path) -> None:
     podman = ["podman", "--storage-driver=vfs", "--runtime=runc", "--cgroup-manager=cgroupfs",
-              f"--root={tmp_path}/root", f"--runroot={tmp_path}/run",
-              "--tmpdir", str(tmp_path / "tmp")]  # fmt: skip
+              f"--root={short_path}/root", f"--runroot={short_path}/run",
+              "--tmpdir", str(short_path / "tmp")]  # fmt: skip
     name = f"{host}/vanessa/greeting:latest"
     try:
         run(*podman, "pull", "-q", "--tls-verify=false", name)
