@@ -130,9 +130,16 @@ class _PlainServer(HTTPServer):
     like a header makes each of them wait for ten seconds.
     """
 
-    def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None]:
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        """Take tornado's arguments, and keep the connections that are looked at."""
+        super().initialize(*args, **kwargs)
+        self._looking: set[asyncio.Task[None]] = set()
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Serve a connection once its first byte shows that it speaks HTTP."""
-        return self._look(stream, address)
+        task = asyncio.ensure_future(self._look(stream, address))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
 
     async def _look(self, stream: IOStream, address: Any) -> None:
         pause = 0.0005

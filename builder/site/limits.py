@@ -30,6 +30,7 @@ MAX_FENCES = 4_000  # opening and closing lines
 _BUDGET = 4_000_000_000
 _PER_SPECIAL = 1
 _PER_LINE = 100  # headings, rules and definitions, which split the block they are in
+_PER_ESCAPE = 2
 _PER_BRACE = 8  # of attributes, in headings
 _PER_TAG = 120
 _PER_TICK = 120
@@ -200,7 +201,8 @@ def _block_cost(block: str) -> int:
 
 def _text_cost(text: str) -> int:
     specials = sum(1 for _ in _SPECIALS.finditer(text))
-    cost = len(text) * (specials * _PER_SPECIAL + text.count("{") * _PER_BRACE)
+    cost = len(text) * specials * _PER_SPECIAL
+    cost += len(text) * (text.count("\\") * _PER_ESCAPE + text.count("{") * _PER_BRACE)
     if "`" in text:
         cost += _tick_cost(text)
     return cost + _bracket_cost(text) if "[" in text else cost

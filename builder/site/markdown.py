@@ -24,6 +24,7 @@ _TAKING_PART = (
 )  # fmt: skip
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_RAW_HTML = re.compile(r"<[A-Za-z]")
 
 # What Python-Markdown, its extensions and lexers raise on text they were not written for.
 _PARSER_FAULTS = (
@@ -81,7 +82,7 @@ class MarkdownRenderer:
 
         parser = engine.engine_for(text)
         try:
-            html = safehtml.without_false_tags(parser.convert(text))
+            html = parser.convert(text)
         except RecursionError:
             engine.discard()
             raise _refused(path, first_line, "is nested too deeply for Markdown") from None
@@ -89,7 +90,9 @@ class MarkdownRenderer:
             engine.discard()
             what = f"cannot be read as Markdown ({type(error).__name__})"
             raise _refused(path, first_line, what) from error
-        nesting.check_html(html, path=path, first_line=first_line)
+        if _RAW_HTML.search(text):  # else what there is was made by the parser, and well
+            html = safehtml.without_false_tags(html)
+            nesting.check_html(html, path=path, first_line=first_line)
         links = Links(self._baseurl, base, files, warn)
         return Rendered(
             safehtml.clean(html, links),
