@@ -8,12 +8,14 @@ problems, and then writes nothing, or leaves the destination whole.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from builder import session as work
 from builder.config import Config
@@ -31,6 +33,7 @@ from builder.site.dates import parse_date
 from builder.site.discover import SourceFile, discover
 from builder.site.model import SiteState
 from builder.site.parse import Document, parse
+from builder.site.templates import Templates
 from builder.storage.cache import Cache
 from builder.storage.lock import lock
 from builder.theme import Theme, find_theme
@@ -70,6 +73,9 @@ class Pipeline:
         self._cache = Cache(config.cache / "cache.sqlite")
         self._folders: dict[str, ScannedFolder] = {}
         self._facts: dict[str, Facts] = {}
+        self._row_keys: dict[str, str] = {}
+        self._checked: dict[str, tuple[Claim, ...]] = {}
+        self._compiled: tuple[str, Templates] | None = None
         self._code = code_key()
         options = fingerprint(self._code, config.registry, config.site, config.pages)
         self._options = options
@@ -110,6 +116,13 @@ class Pipeline:
         known = record.bundles()
         if record.meta("code") != self._options:
             transaction.trusted = transaction.trusted and not known
+        data = load_data(config.site, content.files)
+        inputs = self._inputs(theme, content, data)
+        if transaction.trusted and not problems and record.meta("inputs") == inputs:
+            report = transaction.report
+            report.warnings = [Problem(*item) for item in json.loads(record.meta("warnings"))]
+            record.close()
+            return report
         dirty = self._changed(known, record)
         reads = self._reads(theme)
         session = Session(
@@ -119,11 +132,7 @@ class Pipeline:
             config.target,
             folder,
             self._cache,
-            theme.templates(
-                baseurl=config.address.baseurl,
-                url=config.address.url,
-                timezone=config.site.timezone,
-            ),
+            self._templates(theme),
             documents=content.documents,
             assets=theme.assets,
             redirects=config.redirects,
@@ -135,14 +144,14 @@ class Pipeline:
             if errors:
                 record.close()
                 raise ContentError(problems)
-            state = self._state(content)
+            state = self._state(content, data)
             session.state = state
             bundles = self._bundles(state, content, theme, reads)
             changed = [item for item in bundles if self._is_dirty(item, known)]
             gone = known.keys() - {item.name for item in bundles} - {"side"}
             report = transaction.report
             if changed or gone or not transaction.trusted:
-                OutputTree(tuple(bundles))
+                self._check_claims(bundles, changed)
                 transaction.start()
                 first = [item for item in changed if item.rank == 0]
                 reuse = workers if not reads & {"collections", "namespaces", "pages"} else None
@@ -155,12 +164,42 @@ class Pipeline:
                 record.set_meta("code", self._options)
                 record.set_meta("store", self._store_key())
                 transaction.end()
-        record.close()
         warnings = [item for facts in self._all_facts() for item in facts.warnings]
         report.warnings = sorted(
             {*config.warnings, *warnings, *(item for item in problems if item.warning)}
         )
+        record.set_meta("inputs", inputs)
+        record.set_meta("warnings", json.dumps([astuple(item) for item in report.warnings]))
+        record.commit()
+        record.close()
         return report
+
+    def _inputs(self, theme: Theme, content: _Content, data: Mapping[str, object]) -> str:
+        """Return an identity of everything that is read: equal means that nothing changed."""
+        total = hashlib.blake2b(digest_size=16)
+        for name, folder in sorted(self._folders.items()):
+            total.update(f"{name} {folder.signature}\n".encode())
+        stamps = [(path, _stamp(source)) for path, source in sorted(content.static.items())]
+        epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+        return fingerprint(
+            total.hexdigest(), self._options, theme.key, self._store_key(), stamps,
+            sorted(content.documents.items()), data, epoch,
+        )  # fmt: skip
+
+    def _templates(self, theme: Theme) -> Templates:
+        """Return the compiled theme, as long as it is the same."""
+        if self._compiled is None or self._compiled[0] != theme.key:
+            address = self._config.address
+            zone = self._config.site.timezone
+            made = theme.templates(baseurl=address.baseurl, url=address.url, timezone=zone)
+            self._compiled = (theme.key, made)
+        return self._compiled[1]
+
+    def _check_claims(self, bundles: list[Bundle], changed: list[Bundle]) -> None:
+        """Refuse two owners of one path, unless all claims are as they were."""
+        if any(self._checked.get(item.name) != item.claims for item in changed):
+            OutputTree(tuple(bundles))
+            self._checked = {item.name: item.claims for item in bundles}
 
     def _scan(self, touched: frozenset[str] | None) -> list[Problem]:
         """Walk the collections; of those that were touched alone when that is enough.
@@ -234,7 +273,7 @@ class Pipeline:
         key = f"reads {theme.key} {self._code}"
         if (kept := self._cache.get(key)) is not None:
             return frozenset(kept.decode().split())
-        templates = theme.templates(baseurl="", url="", timezone="UTC")
+        templates = self._templates(theme)
         names: set[str] = set()
         for layout in _LAYOUTS:
             read = templates.site_attributes(layout)
@@ -307,6 +346,7 @@ class Pipeline:
             learnt += result.learnt
             if result.facts is not None:
                 self._facts[result.item[1]] = result.facts
+                self._row_keys.pop(result.item[1], None)
         if learnt:
             self._cache.save(learnt)
             self._cache.close()
@@ -328,7 +368,12 @@ class Pipeline:
             if folder.is_collection and name in self._facts:
                 yield self._facts[name]
 
-    def _state(self, content: _Content) -> SiteState:
+    def _row_key(self, name: str) -> str:
+        if name not in self._row_keys:
+            self._row_keys[name] = row_key(self._facts[name])
+        return self._row_keys[name]
+
+    def _state(self, content: _Content, data: Mapping[str, Any]) -> SiteState:
         """Put together what the lists show."""
         rows = tuple(sorted((facts.row for facts in self._all_facts()), key=lambda row: row.name))
         known = []
@@ -336,7 +381,6 @@ class Pipeline:
             if not folder.is_collection:
                 known.append(load_namespace(self._config.registry, name)[0])
         documents = tuple(content.documents[name] for name in sorted(content.documents))
-        data = load_data(self._config.site, content.files)
         return SiteState(
             self._time(rows, documents), rows, plan.namespaces_of(rows, known), documents, data
         )
@@ -359,7 +403,7 @@ class Pipeline:
     ) -> list[Bundle]:
         """Return every bundle of the site with its fingerprint, collections first."""
         below = _below(state.rows)
-        everything = "".join(row_key(facts) for facts in self._all_facts())
+        everything = fingerprint([self._row_key(row.name) for row in state.rows])
         base = fingerprint(
             self._options, theme.key, repr(state.data) if "data" in reads else "",
             state.time if "time" in reads else "",
@@ -370,7 +414,8 @@ class Pipeline:
             facts = self._facts.get(name)
             if self._folders[name].is_collection and facts is not None:
                 children = below.get(name, [])
-                mark = fingerprint(base, self._load_key(name), facts.complete, children)
+                keys = [self._row_key(row.name) for row in children]
+                mark = fingerprint(base, self._load_key(name), facts.complete, keys)
                 bundles.append(work.collection_bundle(name, mark, facts, children))
         total = fingerprint(base, everything, state.time, repr(state.data), theme.key)
         bundles += self._namespace_bundles(state, below, base)
@@ -386,7 +431,7 @@ class Pipeline:
         for namespace in state.namespaces:
             rows = below.get(namespace.name, [])
             inner = children.get(namespace.name, [])
-            mark = fingerprint(base, namespace, rows, inner)
+            mark = fingerprint(base, namespace, [self._row_key(row.name) for row in rows], inner)
             claims = _namespace_claims(namespace)
             arguments = (namespace, tuple(rows), tuple(inner))
             yield work.bundle(
@@ -428,7 +473,8 @@ class Pipeline:
         if not folder.is_collection:
             return Known(item.fingerprint, folder.signature, ""), ""
         facts = self._facts[name]
-        return Known(item.fingerprint, self._load_key(name), row_key(facts)), facts.to_text()
+        key = self._row_key(name)
+        return Known(item.fingerprint, self._load_key(name), key), facts.to_text()
 
     def _side_files(self, record: Record, transaction: Transaction, folder: Folder) -> None:
         """Write what the target needs beside the content."""

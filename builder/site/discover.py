@@ -57,9 +57,9 @@ class CollectionOptions:
 class SiteOptions:
     """The site's slice of the configuration.
 
-    `destination` is the output folder relative to `source`, empty when it is
-    elsewhere; `now` is `site.time`, which `future` compares dates with (None:
-    nothing is in the future); the rest are Jekyll's keys of the same names.
+    `destination` is the output folder, relative to `source` or absolute;
+    `now` is `site.time`, which `future` compares dates with (None: nothing is
+    in the future); the rest are Jekyll's keys of the same names.
     """
 
     source: Path
@@ -117,7 +117,8 @@ class _Walk:
     def __init__(self, options: SiteOptions) -> None:
         self._options = options
         self._exclude = (*DEFAULT_EXCLUDE, *options.exclude)
-        self._never = _NEVER | {options.destination.strip("/"), "assets"}
+        destination = os.path.relpath(options.source / options.destination, options.source)
+        self._never = _NEVER | {destination, "assets"}
         self.problems: list[Problem] = []
 
     def folder(self, path: str, collection: str, *, optional: bool) -> Iterator[SourceFile]:

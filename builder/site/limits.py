@@ -52,17 +52,18 @@ _INDENTED = re.compile(
     + r"}[ \t]*(?:>|[-*+][ \t]|[0-9]{1,9}[.)][ \t]|!!!)",
     re.MULTILINE,
 )
-_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]*\]:", re.MULTILINE)
 _TAG = re.compile(r"<[A-Za-z/!?]")
 _TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
 _BRACKETS = re.compile(r"\]\(|[\[\]()]")
 _TICKS = re.compile(r"\\?(`+)")
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w#.+-]*[ \t]*")
 _OTHER_FENCE = re.compile(r"^[ \t>]*+(?:[-*+]|[0-9]{1,9}[.)])?+[ \t>]*+(?:```|~~~)", re.MULTILINE)
-_DELIMITERS = re.compile(r"^[ \t|]*:?-[-: \t|]*$", re.MULTILINE)
-_SPLITTING = re.compile(r"^(?:[ \t]*(?:#|[-=*_][-=*_ \t]*$)|!!!)", re.MULTILINE)
+_DELIMITERS = re.compile(r"^[ \t|>]*+:?-[-: \t|]*$", re.MULTILINE)
+_SPLITTING = re.compile(r"^(?:[ \t>]*+(?:#|!!!|[-=*_][-=*_ \t]*$))", re.MULTILINE)
+_DEFINITION_LINE = r"[ \t>]*+\[[^\]\n]*\]:"
+_DEFINITION = re.compile(rf"^{_DEFINITION_LINE}", re.MULTILINE)
 _DEFINED_AFTER_TEXT = re.compile(
-    r"^(?! {0,3}\[[^\]\n]*\]:)[^\n]+\n(?= {0,3}\[[^\]\n]*\]:)", re.MULTILINE
+    rf"^(?!{_DEFINITION_LINE})[^\n]+\n(?={_DEFINITION_LINE})", re.MULTILINE
 )
 _BLANK = re.compile(r"(?:\n[ \t]*)+(?=\n)")
 _ITEMS = tuple(  # an item of the other kind does not begin a new one

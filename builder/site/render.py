@@ -7,8 +7,8 @@ served below `/v2/` and at the friendly endpoints is no business of this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from builder.output import PAGES, Claim, Made, Output, fingerprint
@@ -20,7 +20,15 @@ from builder.site.model import PageOptions, SiteState
 from builder.site.pages import Page, crumbs, software
 from builder.site.press import HTML, JSON, Press, redirect_claims
 from builder.site.templates import Templates
-from builder.site.views import Desk, Link, collection_view, tag_url, tag_view
+from builder.site.views import (
+    CollectionView,
+    Desk,
+    Link,
+    TagView,
+    collection_view,
+    tag_url,
+    tag_view,
+)
 
 if TYPE_CHECKING:
     from builder.site.parse import Document
@@ -104,13 +112,14 @@ class Renderer:
         )  # fmt: skip
         whole = fingerprint(key, listing.row_key(row), row.blobs, self._press.rows_key(children))
         name = collection.name
-        context = partial(self._collection_context, desk, children)
+        view = cache(partial(collection_view, desk))
+        context = partial(self._collection_context, view, children)
         yield self._press.html(
             f"{name}/index.html", "collection", page, context, key=whole, text=text.html
         )
         yield self._press.json(
             f"{name}/index.json",
-            partial(self._collection_twin, desk, children),
+            partial(self._collection_twin, view, row, children),
             key=whole,
             origin=collection.origin,
         )
@@ -123,15 +132,19 @@ class Renderer:
             origin=collection.origin,
         )
 
-    def _collection_context(self, desk: Desk, children: tuple[Row, ...]) -> dict[str, Any]:
+    def _collection_context(
+        self, view: Callable[[], CollectionView], children: tuple[Row, ...]
+    ) -> dict[str, Any]:
         return {
-            "collection": collection_view(desk),
+            "collection": view(),
             "children": children,
             "children_html": self._press.rows(children),
         }
 
-    def _collection_twin(self, desk: Desk, children: tuple[Row, ...]) -> Any:
-        return twins.collection_json(collection_view(desk), desk.row, children, self._options)
+    def _collection_twin(
+        self, view: Callable[[], CollectionView], row: Row, children: tuple[Row, ...]
+    ) -> Any:
+        return twins.collection_json(view(), row, children, self._options)
 
     def _tag_page(self, desk: Desk, key: str, tag: Tag) -> Iterator[Output]:
         collection, row = desk.collection, desk.row
@@ -156,13 +169,14 @@ class Renderer:
         )  # fmt: skip
         whole = fingerprint(key, row.title, row.deprecated, text.title)
         folder = url.strip("/")
-        context = partial(_tag_context, desk, tag, text.title)
+        view = cache(partial(tag_view, desk, tag))
+        context = partial(_tag_context, view, text.title)
         yield self._press.html(
             f"{folder}/index.html", "tag", page, context, key=whole, text=text.html
         )
         yield self._press.json(
             f"{folder}/index.json",
-            partial(_tag_twin, desk, tag),
+            partial(_tag_twin, view, desk.options),
             key=whole,
             origin=tag.origin,
         )
@@ -340,12 +354,12 @@ def _tag_key(tag: Tag) -> tuple[object, ...]:
     )
 
 
-def _tag_context(desk: Desk, tag: Tag, notes_title: str) -> dict[str, Any]:
-    return {"tag": tag_view(desk, tag), "notes_title": notes_title}
+def _tag_context(view: Callable[[], TagView], notes_title: str) -> dict[str, Any]:
+    return {"tag": view(), "notes_title": notes_title}
 
 
-def _tag_twin(desk: Desk, tag: Tag) -> Any:
-    return twins.tag_json(tag_view(desk, tag), desk.options)
+def _tag_twin(view: Callable[[], TagView], options: PageOptions) -> Any:
+    return twins.tag_json(view(), options)
 
 
 def _part_below(folder: str, name: str) -> str:

@@ -107,7 +107,10 @@ def test_jekyll_collections_and_drafts(tmp_path: Path) -> None:
 
 def test_the_destination_is_never_read(tmp_path: Path) -> None:
     tree(tmp_path, "public/index.html", "a.md")
-    assert found(tmp_path, destination="public", include=("public",)) == [("page", "a.md")]
+    for destination in ("public", "./public/", str(tmp_path / "public")):
+        files = found(tmp_path, destination=destination, include=("public",))
+        assert files == [("page", "a.md")]
+    assert len(found(tmp_path, destination=str(tmp_path.parent / "public"))) == 2
 
 
 def test_links_are_problems_and_are_not_followed(tmp_path: Path) -> None:
