@@ -84,10 +84,13 @@ def newest_of(order: Sequence[Tag]) -> str:
     """Return the name of the newest tag that can be had, or empty.
 
     Dates decide where there are any, else the order of versions; `latest`
-    gives way to a version of the same age, a yanked tag to any other.
+    gives way to a version of the same age, a pre-release to any release, a
+    yanked tag to any other.
     """
     candidates = [tag for tag in order if tag.has_manifest]
     candidates = [tag for tag in candidates if not tag.yanked] or candidates
+    released = [tag for tag in candidates if not versions.is_pre_release(tag.name)]
+    candidates = released or candidates
     dated = [tag for tag in candidates if tag.created]
     if dated:
         latest_day = max(tag.created for tag in dated)
@@ -127,24 +130,24 @@ def _sizes(collection: Collection, order: Iterable[Tag]) -> dict[str, int]:
 
 
 def _previous(order: Sequence[Tag], aliases: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the version before each version: walking from the oldest up, in one pass."""
+    """Return the version before each version, walking once from the oldest up.
+
+    Of the tags on one digest only the most precise version counts (`1.2`, not
+    `1`); the others share what is found for it. A release skips pre-releases.
+    """
     before: dict[str, str] = {}
     release = any_version = ""
-    held: dict[str, str] = {}
     for tag in reversed(order):
         if tag.manifest is None or not tag.available or not versions.is_version(tag.name):
             continue
-        digest = tag.manifest.digest
-        if digest in held:
-            before[tag.name] = held[digest]
+        names = aliases[tag.manifest.digest]
+        if len(names) > 1 and tag.name != max(names, key=versions.precision):
             continue
         pre = versions.is_pre_release(tag.name)
-        held[digest] = before[tag.name] = any_version if pre else release
+        for name in names:
+            before[name] = any_version if pre else release
         any_version = tag.name
         release = release if pre else tag.name
-    if order and order[0].name == "latest":
-        twins = aliases.get(digest_of(order[0]), ())
-        before["latest"] = before.get(twins[1], "") if len(twins) > 1 else ""
     return {name: other for name, other in before.items() if other}
 
 

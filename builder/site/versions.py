@@ -49,6 +49,12 @@ def is_pre_release(tag: str) -> bool:
     return key(tag)[0] == _PRE
 
 
+def precision(tag: str) -> int:
+    """Return how many numbers a version has; -1 of what is none."""
+    rank, numbers, _, _ = key(tag)
+    return len(numbers) if rank in {_RELEASE, _PRE} else -1
+
+
 def newest_first(tags: Iterable[str]) -> list[str]:
     """Return tag names in the order of pages and lists."""
     return sorted(tags, key=key, reverse=True)
