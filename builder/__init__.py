@@ -1,10 +1,16 @@
 """A container registry made of plain files."""
 
-from importlib.metadata import PackageNotFoundError, version
+from __future__ import annotations
 
-try:
-    __version__ = version("static-container-registry")
-except PackageNotFoundError:  # running from an unpacked tree, without installation
-    __version__ = "0.0.0"
 
-__all__ = ["__version__"]
+def package_version() -> str:
+    """Return the installed version, or 0.0.0 in a tree that was only unpacked."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - 30 ms
+
+    try:
+        return version("static-container-registry")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+__all__ = ["package_version"]

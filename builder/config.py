@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from builder.content import epoch
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.frontmatter import KeyPath, decode, load_yaml
 from builder.registry.model import RegistryOptions
@@ -323,6 +324,7 @@ def _site_options(
         drafts=flags.drafts or keys.get("show_drafts") is True,
         timezone=timezone,
         collections=_jekyll_collections(keys.get("collections")),
+        now=epoch(),
     )
 
 

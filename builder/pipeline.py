@@ -12,32 +12,27 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import astuple
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from builder import session as work
+from builder.bundles import EVERYTHING, Loaded, bundles_of
 from builder.config import Config
+from builder.content import Content, epoch, read_content, site_time
 from builder.errors import ContentError, LocalError, Problem
 from builder.output import Bundle, Claim, Data, Output, OutputTree, fingerprint
-from builder.registry.endpoints import REGISTRY_CLAIMS, EndpointOptions
+from builder.registry.endpoints import EndpointOptions
 from builder.registry.load import load_namespace
-from builder.registry.model import Namespace, Row
 from builder.registry.scan import Folder as ScannedFolder
 from builder.registry.scan import scan
 from builder.session import Facts, Item, LoadedItem, Session, row_key
 from builder.site import plan
-from builder.site.data import load_data
-from builder.site.dates import parse_date
-from builder.site.discover import SourceFile, discover
 from builder.site.model import SiteState
-from builder.site.parse import Document, parse
 from builder.site.templates import Templates
 from builder.storage.cache import Cache
 from builder.storage.lock import lock
 from builder.theme import Theme, find_theme
-from builder.write.folder import Folder
+from builder.write.folder import Folder, write_beside
 from builder.write.record import Known, Record
 from builder.write.workers import Workers
 from builder.write.writer import Report, Task, Transaction, Written, write_bundle
@@ -45,22 +40,15 @@ from builder.write.writer import Report, Task, Transaction, Written, write_bundl
 Progress = Callable[[str, int, int], None]
 
 FEW = 50  # below this many changes a second process costs more than it does
-RENDER_SECONDS = 5  # of processor time for one text
+RENDER_SECONDS = 10  # of processor time for one text
 _RACY = 20_000_000  # nanoseconds: two writes this close can leave one time
+SIDE = "side"  # the bundle of the files that a target adds
 _LAYOUTS = ("collection", "tag", "namespace", "page")
 
 
 def build(config: Config, *, jobs: int = 0, progress: Progress | None = None) -> Report:
     """Build the site once; see `Pipeline.build`."""
     return Pipeline(config, jobs=jobs, progress=progress).build()
-
-
-class _Content(NamedTuple):
-    """What the site holds beside the collections."""
-
-    documents: dict[str, Document]
-    static: dict[str, str]
-    files: tuple[SourceFile, ...]
 
 
 class Pipeline:
@@ -76,6 +64,7 @@ class Pipeline:
         self._row_keys: dict[str, str] = {}
         self._checked: dict[str, tuple[Claim, ...]] = {}
         self._compiled: tuple[str, Templates] | None = None
+        self._sound = False  # whether the last build had no problem anywhere
         self._code = code_key()
         options = fingerprint(self._code, config.registry, config.site, config.pages)
         self._options = options
@@ -105,30 +94,70 @@ class Pipeline:
             return self._build(touched)
 
     def _build(self, touched: frozenset[str] | None) -> Report:
-        config = self._config
-        problems = self._scan(touched)
-        theme = find_theme(config.source)
-        content = self._content(problems)
-        folder = Folder(config.destination)
-        record = Record(self._record_path)
-        transaction = Transaction(folder, record)
-        transaction.begin()
+        problems = self._scan(touched if self._sound else None)
+        self._sound = False
+        theme = find_theme(self._config.source)
+        content = read_content(self._config.site, problems)
+        with closing(Record(self._record_path)) as record:
+            transaction = Transaction(Folder(self._config.destination), record)
+            transaction.begin()
+            inputs = self._inputs(theme, content)
+            if transaction.trusted and not problems and record.meta("inputs") == inputs:
+                report = transaction.report
+                report.warnings = [Problem(*item) for item in json.loads(record.meta("warnings"))]
+            else:
+                report = self._make(theme, content, transaction, problems)
+                record.set_meta("inputs", inputs)
+                record.set_meta("warnings", json.dumps([*map(astuple, report.warnings)]))
+                record.commit()
+        self._sound = True
+        return report
+
+    def _make(
+        self, theme: Theme, content: Content, transaction: Transaction, problems: list[Problem]
+    ) -> Report:
+        """Load what changed, plan the whole site, write what is new."""
+        record = transaction.record
         known = record.bundles()
-        if record.meta("code") != self._options:
-            transaction.trusted = transaction.trusted and not known
-        data = load_data(config.site, content.files)
-        inputs = self._inputs(theme, content, data)
-        if transaction.trusted and not problems and record.meta("inputs") == inputs:
-            report = transaction.report
-            report.warnings = [Problem(*item) for item in json.loads(record.meta("warnings"))]
-            record.close()
-            return report
         dirty = self._changed(known, record)
         reads = self._reads(theme)
-        session = Session(
+        session = self._session(theme, content, transaction.folder)
+        self._cache.close()
+        with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
+            problems += self._load(workers, dirty, content, known)
+            if any(not problem.warning for problem in problems):
+                raise ContentError(problems)
+            session.state = self._state(content)
+            bundles = bundles_of(
+                self._loaded(), session.state, content, theme,
+                options=self._options, reads=reads, redirects=self._config.redirects,
+            )  # fmt: skip
+            changed = [item for item in bundles if self._is_dirty(item, known)]
+            gone = known.keys() - {item.name for item in bundles} - {SIDE}
+            if changed or gone or not transaction.trusted:
+                self._check_claims(bundles, changed)
+                transaction.start()
+                first = [item for item in changed if item.rank == 0]
+                self._write(session, None if reads & EVERYTHING else workers, first, transaction)
+                rest = [item for item in changed if item.rank > 0]
+                self._write(session, None, rest, transaction)
+                for name in gone:
+                    transaction.drop(name)
+                self._side_files(transaction)
+                record.set_meta("store", self._store_key())
+                transaction.end()
+        warnings = {item for facts in self._all_facts() for item in facts.warnings}
+        warnings |= {item for item in problems if item.warning}
+        transaction.report.warnings = sorted({*self._config.warnings, *warnings})
+        return transaction.report
+
+    def _session(self, theme: Theme, content: Content, folder: Folder) -> Session:
+        config = self._config
+        address, capable = config.address, config.pages.capabilities
+        return Session(
             config.registry,
             config.pages,
-            EndpointOptions(config.address.url, config.address.baseurl, config.pages.capabilities),
+            EndpointOptions(address.url, address.baseurl, capable),
             config.target,
             folder,
             self._cache,
@@ -137,54 +166,14 @@ class Pipeline:
             assets=theme.assets,
             redirects=config.redirects,
         )
-        self._cache.close()
-        with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
-            problems += self._load(workers, dirty, content, known)
-            errors = [problem for problem in problems if not problem.warning]
-            if errors:
-                record.close()
-                raise ContentError(problems)
-            state = self._state(content, data)
-            session.state = state
-            bundles = self._bundles(state, content, theme, reads)
-            changed = [item for item in bundles if self._is_dirty(item, known)]
-            gone = known.keys() - {item.name for item in bundles} - {"side"}
-            report = transaction.report
-            if changed or gone or not transaction.trusted:
-                self._check_claims(bundles, changed)
-                transaction.start()
-                first = [item for item in changed if item.rank == 0]
-                reuse = workers if not reads & {"collections", "namespaces", "pages"} else None
-                self._write(session, reuse, first, transaction)
-                rest = [item for item in changed if item.rank > 0]
-                self._write(session, None, rest, transaction)
-                for name in gone:
-                    transaction.drop(name)
-                self._side_files(record, transaction, folder)
-                record.set_meta("code", self._options)
-                record.set_meta("store", self._store_key())
-                transaction.end()
-        warnings = [item for facts in self._all_facts() for item in facts.warnings]
-        report.warnings = sorted(
-            {*config.warnings, *warnings, *(item for item in problems if item.warning)}
-        )
-        record.set_meta("inputs", inputs)
-        record.set_meta("warnings", json.dumps([astuple(item) for item in report.warnings]))
-        record.commit()
-        record.close()
-        return report
 
-    def _inputs(self, theme: Theme, content: _Content, data: Mapping[str, object]) -> str:
+    def _inputs(self, theme: Theme, content: Content) -> str:
         """Return an identity of everything that is read: equal means that nothing changed."""
         total = hashlib.blake2b(digest_size=16)
         for name, folder in sorted(self._folders.items()):
             total.update(f"{name} {folder.signature}\n".encode())
-        stamps = [(path, _stamp(source)) for path, source in sorted(content.static.items())]
-        epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-        return fingerprint(
-            total.hexdigest(), self._options, theme.key, self._store_key(), stamps,
-            sorted(content.documents.items()), data, epoch,
-        )  # fmt: skip
+        parts = (self._options, theme.key, content.key, self._store_key(), epoch())
+        return fingerprint(total.hexdigest(), *parts)
 
     def _templates(self, theme: Theme) -> Templates:
         """Return the compiled theme, as long as it is the same."""
@@ -250,24 +239,6 @@ class Pipeline:
             names.add(name)
         return names
 
-    def _content(self, problems: list[Problem]) -> _Content:
-        """Read the site's own documents and static files."""
-        files = discover(self._config.site)
-        documents: dict[str, Document] = {}
-        static: dict[str, str] = {}
-        for file in files:
-            if file.kind in ("page", "document"):
-                try:
-                    document = parse(file, self._config.site)
-                except ContentError as error:
-                    problems.extend(error.problems)
-                    continue
-                if document is not None and document.output:
-                    documents[file.path] = document
-            elif file.kind == "static":
-                static[file.published_path] = file.path
-        return _Content(documents, static, files)
-
     def _reads(self, theme: Theme) -> frozenset[str]:
         """Return which attributes of `site` the pages of collections read."""
         key = f"reads {theme.key} {self._code}"
@@ -325,7 +296,7 @@ class Pipeline:
         self,
         workers: Workers,
         dirty: Iterable[str],
-        content: _Content,
+        content: Content,
         known: Mapping[str, Known],
     ) -> list[Problem]:
         """Load in worker processes; a text that takes too long is its own problem."""
@@ -373,7 +344,19 @@ class Pipeline:
             self._row_keys[name] = row_key(self._facts[name])
         return self._row_keys[name]
 
-    def _state(self, content: _Content, data: Mapping[str, Any]) -> SiteState:
+    def _loaded(self) -> Loaded:
+        facts = {
+            name: self._facts[name]
+            for name, folder in self._folders.items()
+            if folder.is_collection and name in self._facts
+        }
+        return Loaded(
+            facts,
+            {name: self._load_key(name) for name in facts},
+            {name: self._row_key(name) for name in facts},
+        )
+
+    def _state(self, content: Content) -> SiteState:
         """Put together what the lists show."""
         rows = tuple(sorted((facts.row for facts in self._all_facts()), key=lambda row: row.name))
         known = []
@@ -381,62 +364,9 @@ class Pipeline:
             if not folder.is_collection:
                 known.append(load_namespace(self._config.registry, name)[0])
         documents = tuple(content.documents[name] for name in sorted(content.documents))
-        return SiteState(
-            self._time(rows, documents), rows, plan.namespaces_of(rows, known), documents, data
-        )
-
-    def _time(self, rows: Iterable[Row], documents: Iterable[Document]) -> datetime | None:
-        """Return `site.time`: SOURCE_DATE_EPOCH, else the newest date in the content."""
-        if epoch := os.environ.get("SOURCE_DATE_EPOCH", ""):
-            try:
-                return datetime.fromtimestamp(int(epoch), UTC)
-            except (ValueError, OverflowError):
-                message = f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds"
-                raise ContentError.at("SOURCE_DATE_EPOCH", message) from None
-        zone = self._config.site.timezone
-        dates = [parse_date(row.updated, zone) for row in rows if row.updated]
-        dates += [document.date for document in documents]
-        return max((date for date in dates if date is not None), default=None)
-
-    def _bundles(
-        self, state: SiteState, content: _Content, theme: Theme, reads: frozenset[str]
-    ) -> list[Bundle]:
-        """Return every bundle of the site with its fingerprint, collections first."""
-        below = _below(state.rows)
-        everything = fingerprint([self._row_key(row.name) for row in state.rows])
-        base = fingerprint(
-            self._options, theme.key, repr(state.data) if "data" in reads else "",
-            state.time if "time" in reads else "",
-            everything if reads & {"collections", "namespaces", "pages"} else "",
-        )  # fmt: skip
-        bundles = []
-        for name in sorted(self._folders):
-            facts = self._facts.get(name)
-            if self._folders[name].is_collection and facts is not None:
-                children = below.get(name, [])
-                keys = [self._row_key(row.name) for row in children]
-                mark = fingerprint(base, self._load_key(name), facts.complete, keys)
-                bundles.append(work.collection_bundle(name, mark, facts, children))
-        total = fingerprint(base, everything, state.time, repr(state.data), theme.key)
-        bundles += self._namespace_bundles(state, below, base)
-        bundles += _site_bundles(state, content, theme, total, session_claims(state, self._config))
-        return bundles
-
-    def _namespace_bundles(
-        self, state: SiteState, below: Mapping[str, list[Row]], base: str
-    ) -> Iterator[Bundle]:
-        children: dict[str, list[Namespace]] = {}
-        for namespace in state.namespaces:
-            children.setdefault(namespace.name.rpartition("/")[0], []).append(namespace)
-        for namespace in state.namespaces:
-            rows = below.get(namespace.name, [])
-            inner = children.get(namespace.name, [])
-            mark = fingerprint(base, namespace, [self._row_key(row.name) for row in rows], inner)
-            claims = _namespace_claims(namespace)
-            arguments = (namespace, tuple(rows), tuple(inner))
-            yield work.bundle(
-                f"namespace {namespace.name}", mark, "namespace_outputs", arguments, claims
-            )
+        time = site_time(rows, documents, self._config.site.timezone)
+        namespaces = plan.namespaces_of(rows, known)
+        return SiteState(time, rows, namespaces, documents, content.data)
 
     def _is_dirty(self, item: Bundle, known: Mapping[str, Known]) -> bool:
         return item.name not in known or known[item.name].fingerprint != item.fingerprint
@@ -476,10 +406,10 @@ class Pipeline:
         key = self._row_key(name)
         return Known(item.fingerprint, self._load_key(name), key), facts.to_text()
 
-    def _side_files(self, record: Record, transaction: Transaction, folder: Folder) -> None:
+    def _side_files(self, transaction: Transaction) -> None:
         """Write what the target needs beside the content."""
         config = self._config
-        entries = (entry for entry in record.under("") if entry.path != "side")
+        entries = transaction.record.under("")
         inside, outside = [], {}
         for file in config.target.side_files(entries, config.address):
             if file.in_site:
@@ -490,9 +420,9 @@ class Pipeline:
                 outside[file.path] = file.data
         name = config.target.capabilities.name
         claims = tuple(Claim(item.path, f"the {name} target") for item in inside)
-        item = Bundle("side", "", list, claims)
+        item = Bundle(SIDE, "", list, claims)
         written = write_bundle(
-            transaction.task(item), inside, folder, lambda output: iter((output,))
+            transaction.task(item), inside, transaction.folder, lambda output: iter((output,))
         )
         transaction.done(written, Known("", "", ""), "")
         write_beside(config.destination, name, outside)
@@ -500,79 +430,6 @@ class Pipeline:
 
 def _silent(label: str, done: int, total: int) -> None:
     """Show no progress."""
-
-
-def write_beside(destination: Path, target: str, files: Mapping[str, bytes]) -> None:
-    """Write a target's files to `<destination>.<target>/`, leaving equal ones alone."""
-    folder = destination.with_name(f"{destination.name}.{target}")
-    for path, data in files.items():
-        file = folder / path
-        if file.is_file() and file.read_bytes() == data:
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.new")
-        temporary.write_bytes(data)
-        temporary.replace(file)
-
-
-def session_claims(state: SiteState, config: Config) -> list[Claim]:
-    """Return what the lists and the old names of collections own."""
-    from builder.site.lists import list_claims  # noqa: PLC0415 - heavy, and only a build needs it
-
-    moved = [Claim(f"{old.strip('/')}/index.html", "_config.yml") for old in config.redirects]
-    return [*list_claims(state), *REGISTRY_CLAIMS, *moved]
-
-
-def _namespace_claims(namespace: Namespace) -> tuple[Claim, ...]:
-    name = namespace.name
-    files = ("index.html", "index.json", "feed.xml", "page/")
-    return tuple(Claim(f"{name}/{file}", namespace.origin) for file in files)
-
-
-def _site_bundles(
-    state: SiteState, content: _Content, theme: Theme, total: str, claims: list[Claim]
-) -> Iterator[Bundle]:
-    documents = fingerprint([(item.source, item.keys, item.body) for item in state.documents])
-    yield work.bundle("lists", fingerprint(total, documents), "lists_outputs", (), claims)
-    assets = [Claim(path, f"assets/{name}") for name, (_, path) in theme.assets.items()]
-    yield work.bundle("assets", theme.key, "asset_outputs", (), assets)
-    for document in state.documents:
-        if document.output == "index.html":
-            continue
-        mark = fingerprint(total, document)
-        mine = [Claim(document.output, document.source)]
-        mine += [Claim(_page_path(old), document.source) for old in document.redirect_from]
-        yield work.bundle(
-            f"page {document.source}", mark, "document_outputs", (document.source,), mine
-        )
-    if content.static:
-        stamps = [(path, _stamp(source)) for path, source in sorted(content.static.items())]
-        mine = [Claim(path, source) for path, source in content.static.items()]
-        mark = fingerprint(stamps)
-        yield work.bundle("static", mark, "static_outputs", (dict(content.static),), mine)
-
-
-def _page_path(url: str) -> str:
-    path = url.strip("/")
-    return path if path.endswith((".html", ".htm")) else f"{path}/index.html"
-
-
-def _stamp(source: str) -> tuple[int, int]:
-    try:
-        found = os.stat(source)
-    except FileNotFoundError:
-        return (0, 0)
-    return found.st_size, found.st_mtime_ns
-
-
-def _below(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return the rows below every folder, at any depth."""
-    result: dict[str, list[Row]] = {}
-    for row in rows:
-        parts = row.name.split("/")
-        for count in range(1, len(parts)):
-            result.setdefault("/".join(parts[:count]), []).append(row)
-    return result
 
 
 def _task_key(task: Task) -> Item:

@@ -13,7 +13,6 @@ from importlib import import_module
 
 import click
 
-from builder import __version__
 from builder.errors import BuilderError, ContentError, LocalError
 
 # Each command's one line of help stands here, so that `builder --help` imports no command.
@@ -72,7 +71,7 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BUILDER"},
 )
-@click.version_option(__version__, prog_name="builder")
+@click.version_option(package_name="static-container-registry", prog_name="builder")
 @click.option("--trace", is_flag=True, help="Show a traceback for errors.")
 def group(*, trace: bool) -> None:
     """Run a container registry made of plain files.

@@ -269,12 +269,6 @@ class Renderer:
             "maintainers": people,
         }
 
-    def namespace_claims(self, namespace: Namespace) -> tuple[Claim, ...]:
-        """Return the paths that the pages of a namespace own."""
-        name = namespace.name
-        mine = (f"{name}/index.html", f"{name}/index.json", f"{name}/feed.xml", f"{name}/page/")
-        return tuple(Claim(path, namespace.origin) for path in mine)
-
     def lists(self, state: SiteState, texts: Mapping[str, Rendered]) -> Iterator[Output]:
         """Yield the home page and everything else that shows all collections at once.
 
@@ -314,6 +308,13 @@ class Renderer:
         """Return the paths that a document's page owns."""
         mine = Claim(document.output, document.source)
         return (mine, *redirect_claims(tuple(document.redirect_from), document.source))
+
+
+def namespace_claims(namespace: Namespace) -> tuple[Claim, ...]:
+    """Return the paths that the pages of a namespace own."""
+    name = namespace.name
+    mine = (f"{name}/index.html", f"{name}/index.json", f"{name}/feed.xml", f"{name}/page/")
+    return tuple(Claim(path, namespace.origin) for path in mine)
 
 
 def document_layout(document: Document) -> str:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from builder.errors import ContentError, LocalError
@@ -195,3 +195,16 @@ class Folder:
 def is_inside(path: str) -> bool:
     """Tell whether an output path stays inside its folder."""
     return bool(path) and not path.startswith("/") and not {"", ".", ".."} & set(path.split("/"))
+
+
+def write_beside(destination: Path, target: str, files: Mapping[str, bytes]) -> None:
+    """Write a target's files to `<destination>.<target>/`, leaving equal ones alone."""
+    folder = destination.with_name(f"{destination.name}.{target}")
+    for path, data in files.items():
+        file = folder / path
+        if file.is_file() and file.read_bytes() == data:
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.new")
+        temporary.write_bytes(data)
+        temporary.replace(file)

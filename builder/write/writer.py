@@ -140,8 +140,8 @@ class Transaction:
     """
 
     def __init__(self, folder: Folder, record: Record) -> None:
-        self._folder = folder
-        self._record = record
+        self.folder = folder
+        self.record = record
         self._old_paths: set[str] = set()
         self._stale: set[str] = set()
         self._fresh: set[str] = set()
@@ -151,38 +151,38 @@ class Transaction:
 
     def begin(self) -> None:
         """Decide whether the record is believed; raises ContentError for a foreign folder."""
-        held = self._folder.claim()
-        self.trusted = bool(held) and held == self._record.meta("identity")
+        held = self.folder.claim()
+        self.trusted = bool(held) and held == self.record.meta("identity")
         if self.trusted:
             self._identity = int(held, 16)
         else:
-            self._record.clear()
+            self.record.clear()
 
     def start(self) -> None:
         """Begin to write: from here on an interrupted build is seen by the next."""
         if not self.trusted:
-            self._old_paths = self._folder.noted()
-        self._folder.start()
+            self._old_paths = self.folder.noted()
+        self.folder.start()
 
     def task(self, bundle: Bundle) -> Task:
         """Return a bundle together with what the record knows of its files."""
-        return Task(bundle, self._record.outputs_of(bundle.name), self.trusted)
+        return Task(bundle, self.record.outputs_of(bundle.name), self.trusted)
 
     def done(self, written: Written, known: Known, facts: str) -> None:
         """Book a bundle that has been written."""
-        before = self._record.outputs_of(written.name)
+        before = self.record.outputs_of(written.name)
         after = {entry.path for entry in written.entries if not entry.location}
         self._stale.update(path for path, entry in before.items() if not entry.location)
         self._fresh |= after
         self._identity = shifted(self._identity, minus=before.values(), plus=written.entries)
-        self._record.replace_outputs(written.name, before, written.entries)
-        self._record.save_bundle(written.name, known, facts)
+        self.record.replace_outputs(written.name, before, written.entries)
+        self.record.save_bundle(written.name, known, facts)
         self.report.outputs += len(written.entries)
         self.report.written += written.written
 
     def drop(self, name: str) -> None:
         """Book that a bundle of the last build is gone."""
-        before = self._record.forget(name)
+        before = self.record.forget(name)
         self._stale.update(path for path, entry in before.items() if not entry.location)
         self._identity = shifted(self._identity, minus=before.values(), plus=())
 
@@ -190,13 +190,13 @@ class Transaction:
         """Remove what is no longer published, names before content, and seal the record."""
         gone = sorted((self._old_paths | self._stale) - self._fresh, key=_removal_order)
         for path in gone:
-            self._folder.remove(path)
+            self.folder.remove(path)
             self.report.removed += 1
         identity = f"{self._identity:032x}"
-        self._record.set_meta("identity", identity)
-        self._record.commit()
+        self.record.set_meta("identity", identity)
+        self.record.commit()
         changed = bool(gone) or not self.trusted or bool(self._fresh - self._stale)
-        self._folder.finish(identity, self._record.paths() if changed else None)
+        self.folder.finish(identity, self.record.paths() if changed else None)
 
 
 def _removal_order(path: str) -> tuple[int, str]:

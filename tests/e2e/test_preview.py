@@ -219,3 +219,17 @@ def test_ctrl_c_during_the_first_build_leaves_nothing_half_done(greeting: Path) 
     run(*BUILDER, "build", "-q", "-s", str(greeting), "-d", str(fresh))
     shutil.rmtree(greeting / ".builder-cache")
     run("diff", "-r", "-x", ".builder-site", str(greeting / "_site"), str(fresh))
+
+
+def test_a_problem_elsewhere_is_not_forgotten(live: tuple[Path, str]) -> None:
+    source, url = live
+    link = source / "collections/vanessa/other/link"
+    link.parent.mkdir()
+    link.symlink_to("/etc/passwd")
+    assert until(lambda: "build-problems" in page(url))
+    (source / README).write_text("---\ntitle: Greeting\n---\nStill held back.\n")
+    assert until(lambda: "vanessa/other/link" in page(url))
+    time.sleep(0.5)
+    assert "Still held back." not in page(url)
+    link.unlink()
+    assert until(lambda: "Still held back." in page(url))
