@@ -1,0 +1,105 @@
+"""Every kind of page in a real browser: small and large, light and dark, and live reload."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.e2e.conftest import serving
+
+pytestmark = pytest.mark.e2e
+PAGES = (
+    "", "browse/", "browse/updated/", "search/", "api/", "vanessa/", "vanessa/greeting/",
+    "vanessa/greeting/tags/latest/", "vanessa/dataset/", "library/lolcow/tags/latest/",
+    "tools/calendar/", "tools/text/wordcount/", "404.html",
+)  # fmt: skip
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    logs = {"browser": "ALL", "performance": "ALL"}
+    options.set_capability("goog:loggingPrefs", logs)
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def show(browser: Any, width: int, scheme: str) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+def requested_hosts(browser: Any) -> set[str]:
+    """Return every host that was asked for anything since the last call."""
+    hosts = set()
+    for line in browser.get_log("performance"):
+        message = json.loads(line["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            hosts.add(urlsplit(message["params"]["request"]["url"]).netloc)
+    return hosts - {""}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages(browser: Any, served: str, width: int, scheme: str) -> None:
+    show(browser, width, scheme)
+    browser.get_log("browser")
+    requested_hosts(browser)
+    for path in PAGES:
+        browser.get(f"http://{served}/{path}")
+        assert browser.get_log("browser") == [], path
+        assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1, path
+        sideways = "return document.documentElement.scrollWidth - window.innerWidth"
+        assert browser.execute_script(sideways) <= 0, path
+    assert requested_hosts(browser) == {served}
+
+
+def test_search_finds_with_a_slip(browser: Any, served: str) -> None:
+    browser.get(f"http://{served}/search/?q=greetin")
+    wait = WebDriverWait(browser, 10)
+    wait.until(lambda driver: "vanessa/greeting" in driver.find_element(By.ID, "results").text)
+    browser.get(f"http://{served}/search/?q=wordcoun")
+    wait.until(lambda driver: "tools/text/wordcount" in driver.find_element(By.ID, "results").text)
+
+
+def test_the_theme_can_be_chosen(browser: Any, served: str) -> None:
+    show(browser, 1280, "light")
+    browser.get(f"http://{served}/")
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    before = browser.execute_script(colour)
+    browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+    assert browser.execute_script(colour) != before
+
+
+def test_the_browser_reloads_after_an_edit(browser: Any, greeting: Path) -> None:
+    readme = greeting / "collections/vanessa/greeting/README.md"
+    with serving(greeting) as host:
+        browser.get(f"http://{host}/vanessa/greeting/")
+        assert "A friendly greeting." in browser.find_element(By.TAG_NAME, "main").text
+        connected = "return window.LiveReload && window.LiveReload.connector.socket.readyState == 1"
+        WebDriverWait(browser, 15).until(lambda driver: driver.execute_script(connected))
+        readme.write_text("---\ntitle: Greeting\n---\nSeen without a touch.\n")
+        WebDriverWait(browser, 15, ignored_exceptions=[Exception]).until(
+            lambda driver: "Seen without a touch." in driver.find_element(By.TAG_NAME, "main").text
+        )
