@@ -1,144 +1,209 @@
 "use strict";
 (() => {
-  const base = document.body.dataset.base;
-  const make = (tag, text, attributes = {}) => {
+  const root = document.documentElement;
+  const base = root.dataset.base;
+  const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const make = (tag, attributes = {}, ...content) => {
     const element = document.createElement(tag);
-    element.textContent = text;
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...content);
     return element;
   };
-  const remembered = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
-  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* private mode */ } };
+  const recall = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  const keep = (key, value) => { try { localStorage.setItem(key, value); } catch { /* private window */ } };
 
-  // Theme: as the system says, light, dark.
-  const themes = ["auto", "light", "dark"];
-  const apply = (theme) => {
-    if (theme === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
+  // The chosen theme counts before the page is drawn.
+  const themes = { auto: "M12 4a8 8 0 0 0 0 16z", light: "M12 8a4 4 0 1 0 .1 0zM12 2v2m0 16v2M2 12h2m16 0h2M5 5l1 1m12 12 1 1M5 19l1-1M18 6l1-1", dark: "M20 14A8 8 0 0 1 10 4a8 8 0 1 0 10 10z" };
+  let theme = recall("theme") in themes ? recall("theme") : "auto";
+  const dress = () => {
+    if (theme === "auto") delete root.dataset.theme;
+    else root.dataset.theme = theme;
   };
-  let theme = themes.includes(remembered("theme")) ? remembered("theme") : "auto";
-  apply(theme);
-  const toggle = make("button", `Theme: ${theme}`, { type: "button" });
-  toggle.addEventListener("click", () => {
-    theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-    apply(theme);
-    remember("theme", theme);
-    toggle.textContent = `Theme: ${theme}`;
-  });
-  document.querySelector(".bar nav")?.append(toggle);
+  dress();
 
-  // Copy buttons.
-  for (const block of document.querySelectorAll("pre.command")) {
-    const button = make("button", "Copy", { type: "button" });
-    const text = block.querySelector("code").textContent;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  const themeButton = () => {
+    const button = make("button", { type: "button" });
+    const show = () => {
+      dress();
+      const ring = theme === "auto" ? '<circle cx="12" cy="12" r="8" fill="none"/>' : "";
+      button.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true">${ring}<path d="${themes[theme]}"/></svg>`;
+      button.title = `Theme: ${theme}`;
+      button.setAttribute("aria-label", button.title);
+    };
+    button.addEventListener("click", () => {
+      const names = Object.keys(themes);
+      theme = names[(names.indexOf(theme) + 1) % names.length];
+      keep("theme", theme);
+      show();
     });
-    block.classList.add("copyable");
-    block.append(button);
-  }
+    show();
+    document.querySelector(".bar nav").append(button);
+  };
 
-  // The client somebody chose is open on every page.
-  const clients = [...document.querySelectorAll("details[data-client]")];
-  const chosen = clients.find((item) => item.dataset.client === remembered("client"));
-  if (chosen) for (const item of clients) item.open = item === chosen;
-  for (const item of clients) {
-    item.addEventListener("toggle", () => { if (item.open) remember("client", item.dataset.client); });
-  }
-
-  // Relative times beside the absolute ones.
-  const words = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "auto" });
-  for (const element of document.querySelectorAll("time[datetime]")) {
-    const days = Math.round((new Date(element.dateTime) - Date.now()) / 864e5);
-    const [count, unit] = Math.abs(days) > 540 ? [days / 365, "year"] : Math.abs(days) > 45 ? [days / 30, "month"] : [days, "day"];
-    if (!Number.isNaN(days)) element.title = words.format(Math.round(count), unit);
-  }
-
-  // Sortable tables of tags, with a filter when they are long.
-  for (const table of document.querySelectorAll("table.tags")) {
-    const body = table.tBodies[0];
-    const value = (row, n) => row.cells[n].dataset.sort ?? row.cells[n].textContent.trim();
-    table.querySelectorAll("thead th").forEach((head, n) => {
-      const button = make("button", head.textContent, { type: "button" });
-      head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const down = head.getAttribute("aria-sort") === "ascending";
-        for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const rows = [...body.rows].sort((a, b) => value(a, n).localeCompare(value(b, n), "en", { numeric: true }));
-        body.append(...(down ? rows.reverse() : rows));
+  const copyButtons = () => {
+    for (const block of navigator.clipboard ? all("pre.command") : []) {
+      const text = block.textContent;
+      const button = make("button", { type: "button" }, "Copy");
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(text);
+        button.textContent = "Copied";
+        setTimeout(() => { button.textContent = "Copy"; }, 1500);
       });
-    });
-    if (body.rows.length > 10) {
-      const input = make("input", "", { type: "search", placeholder: "Filter tags", "aria-label": "Filter tags" });
-      const box = make("p", "", { class: "search" });
-      box.append(input);
-      table.parentElement.before(box);
+      block.classList.add("copyable");
+      block.append(button);
+    }
+  };
+
+  const clients = () => {
+    for (const choice of all("input[name=client]")) {
+      if (choice.value === recall("client")) choice.checked = true;
+      choice.addEventListener("change", () => keep("client", choice.value));
+    }
+  };
+
+  const times = () => {
+    const words = new Intl.RelativeTimeFormat(root.lang || "en", { numeric: "auto" });
+    for (const element of all("time")) {
+      const days = (new Date(element.dateTime) - Date.now()) / 864e5;
+      const [length, unit] = [[365, "year"], [30, "month"], [1, "day"]].find(([n]) => Math.abs(days) >= n) ?? [1, "day"];
+      if (Number.isNaN(days)) continue;
+      const text = words.format(Math.round(days / length), unit);
+      if ("ago" in element.dataset) element.append(`, ${text}`);
+      else element.title = text;
+    }
+  };
+
+  const tagTables = () => {
+    for (const table of all("table.tags")) {
+      const rows = [...table.tBodies[0].rows];
+      const value = (row, n) => row.cells[n].dataset.sort ?? row.cells[n].textContent.trim();
+      const heads = all("thead th", table);
+      heads.forEach((head, n) => {
+        const button = make("button", { type: "button" }, head.textContent);
+        head.replaceChildren(button);
+        button.addEventListener("click", () => {
+          const next = { ascending: "descending", descending: "" }[head.getAttribute("aria-sort")] ?? "ascending";
+          heads.forEach((other) => other.removeAttribute("aria-sort"));
+          const order = [...rows];
+          if (next) {
+            head.setAttribute("aria-sort", next);
+            order.sort((a, b) => value(a, n).localeCompare(value(b, n), "en", { numeric: true }));
+          }
+          table.tBodies[0].append(...(next === "descending" ? order.reverse() : order));
+        });
+      });
+      if (rows.length < 8) continue;
+      const input = make("input", { type: "search", placeholder: "Filter tags", "aria-label": "Filter tags" });
+      table.parentElement.before(make("p", { class: "tools" }, input));
       input.addEventListener("input", () => {
-        for (const row of body.rows) row.hidden = !row.cells[0].textContent.includes(input.value.trim());
+        const wanted = input.value.trim().toLowerCase();
+        for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
       });
     }
-  }
-
-  // Search.
-  const field = document.getElementById("q");
-  const results = document.getElementById("results");
-  document.addEventListener("keydown", (event) => {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName);
-    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    if (field) field.focus();
-    else location.href = `${base}search/`;
-  });
-  if (!field || !results) return;
-  results.setAttribute("role", "status");
-  let index;
-  const load = () => { index ??= fetch(`${base}search.json`).then((answer) => answer.json()); return index; };
-  const near = (word, text) => { // one letter more, less or other
-    if (word.length < 4) return false;
-    return text.split(/[^a-z0-9]+/).some((other) => {
-      if (Math.abs(other.length - word.length) > 1) return false;
-      let i = 0;
-      while (i < word.length && word[i] === other[i]) i += 1;
-      const rest = (a, b) => a === b;
-      return rest(word.slice(i + 1), other.slice(i + 1)) || rest(word.slice(i + 1), other.slice(i)) || rest(word.slice(i), other.slice(i + 1));
-    });
   };
-  const score = (data, n, terms) => {
-    const name = data.name[n].toLowerCase();
-    const text = [name, data.title[n], data.keywords[n], data.description[n], data.tags[n]].join(" ").toLowerCase();
+
+  // At most `limit` letters more, less or other.
+  const near = (word, other, limit) => {
+    if (Math.abs(word.length - other.length) > limit) return false;
+    let line = [...Array(other.length + 1).keys()];
+    for (let i = 0; i < word.length; i += 1) {
+      const next = [i + 1];
+      for (let j = 0; j < other.length; j += 1) next.push(Math.min(next[j] + 1, line[j + 1] + 1, line[j] + (word[i] !== other[j])));
+      if (Math.min(...next) > limit) return false;
+      line = next;
+    }
+    return line.at(-1) <= limit;
+  };
+
+  let index;
+  const load = () => index ??= fetch(`${base}search.json`).then((answer) => answer.json()).then((data) => data.name.map((name, n) => {
+    const text = `${name} ${data.title[n]} ${data.keywords[n]} ${data.description[n]}`.toLowerCase();
+    const on = data.on[n].map((platform) => data.platforms[platform]);
+    return { name, text, on, words: [...new Set(text.split(/[^\p{L}\p{N}]+/u))], tags: ` ${data.tags[n].toLowerCase()}`, digest: data.digest[n], description: data.description[n], kind: data.kind[n], size: data.size[n], updated: data.updated[n] };
+  }));
+
+  const score = (item, terms) => {
     let total = 0;
-    for (const word of terms) {
-      if (name.split("/").pop().startsWith(word)) total += 9;
-      else if (name.includes(word)) total += 6;
-      else if (text.includes(word)) total += 3;
-      else if (data.digest[n] && word.length > 5 && word.replace("sha256:", "").startsWith(data.digest[n].slice(0, 6))) total += 5;
-      else if (near(word, text)) total += 1;
+    for (const term of terms) {
+      const place = item.name.indexOf(term);
+      const digest = term.replace("sha256:", "");
+      if (item.name === term) total += 30;
+      else if (place >= 0) total += place === 0 || item.name[place - 1] === "/" ? 12 : 8;
+      else if (item.words.some((word) => word.startsWith(term))) total += 5;
+      else if (item.text.includes(term)) total += 3;
+      else if (item.tags.includes(` ${term}`)) total += 4;
+      else if (digest.length > 5 && item.digest && (item.digest.startsWith(digest) || digest.startsWith(item.digest))) total += 20;
+      else if (term.length > 3 && item.words.some((word) => near(term, word, term.length > 7 ? 2 : 1))) total += 1;
       else return 0;
     }
     return total;
   };
-  const show = async () => {
-    const query = field.value.trim().toLowerCase();
-    history.replaceState(null, "", query ? `?q=${encodeURIComponent(query)}` : location.pathname);
-    results.hidden = !query;
-    if (!query) return;
-    const data = await load();
-    const terms = query.split(/\s+/);
-    const found = data.name.map((name, n) => [score(data, n, terms), n]).filter(([points]) => points)
-      .sort((a, b) => b[0] - a[0] || a[1] - b[1]);
-    const list = make("ul", "", { class: "rows" });
-    for (const [, n] of found.slice(0, 50)) {
-      const item = make("li", "", { class: "row" });
-      item.append(make("a", data.name[n], { class: "row-name", href: `${base}${data.name[n]}/` }));
-      if (data.description[n]) item.append(make("p", data.description[n]));
-      list.append(item);
-    }
-    results.replaceChildren(make("p", `${found.length} found`, { class: "facts" }), ...(found.length ? [list] : []));
+
+  const orders = {
+    "Best match": (a, b) => b.points - a.points,
+    Name: () => 0,
+    Updated: (a, b) => b.updated.localeCompare(a.updated),
+    Size: (a, b) => b.size - a.size,
   };
-  field.addEventListener("input", show);
-  field.value = new URLSearchParams(location.search).get("q") ?? "";
-  if (field.value) show();
+
+  const search = () => {
+    const field = document.getElementById("q");
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target.closest?.("input,textarea,select,[contenteditable]");
+      if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      if (field) field.select();
+      else location.href = `${base}search/`;
+    });
+    const results = document.getElementById("results");
+    if (!field || !results) return;
+    const names = document.getElementById("names");
+    const asked = new URLSearchParams(location.search);
+    const select = (key, label, options) => {
+      const element = make("select", { "aria-label": label }, ...options.map(([value, title]) => make("option", { value }, title)));
+      element.value = asked.get(key) ?? options[0][0];
+      if (element.selectedIndex < 0) element.selectedIndex = 0;
+      element.addEventListener("change", () => show());
+      return [key, element];
+    };
+    const count = make("span", { role: "status" });
+    const list = make("ul", { class: "rows" });
+    let selects;
+    const ready = (items) => {
+      const values = (of) => [...new Set(items.flatMap(of))].sort().map((value) => [value, value]);
+      selects = [
+        select("kind", "Kind", [["", "Every kind"], ...values((item) => item.kind)]),
+        select("on", "Platform", [["", "Every platform"], ...values((item) => item.on)]),
+        select("sort", "Order", Object.keys(orders).map((name) => [name, name])),
+      ];
+      results.append(make("div", { class: "tools" }, count, ...selects.map(([, element]) => element)), list);
+    };
+    const show = async () => {
+      const items = await load();
+      if (!selects) ready(items);
+      const query = field.value.trim().toLowerCase();
+      const chosen = Object.fromEntries(selects.map(([key, element]) => [key, element.value]));
+      const state = new URLSearchParams(query ? { q: field.value.trim() } : {});
+      for (const [key, element] of selects) if (element.selectedIndex) state.set(key, element.value);
+      history.replaceState(null, "", `${location.pathname}${state.size ? `?${state}` : ""}`);
+      results.hidden = !state.size;
+      if (names) names.hidden = !results.hidden;
+      const terms = query.split(/\s+/).filter(Boolean);
+      const found = items
+        .filter((item) => (!chosen.kind || item.kind === chosen.kind) && (!chosen.on || item.on.includes(chosen.on)))
+        .map((item) => ({ ...item, points: score(item, terms) }))
+        .filter((item) => item.points || !terms.length)
+        .sort(orders[chosen.sort]);
+      count.textContent = `${found.length} found${found.length > 60 ? ", the first 60 shown" : ""}`;
+      list.hidden = !found.length;
+      list.replaceChildren(...found.slice(0, 60).map((item) => make("li", { class: "row" },
+        make("div", {}, make("a", { class: "row-name", href: `${base}${item.name}/` }, item.name), make("p", {}, item.description)),
+        make("p", { class: "facts" }, item.updated))));
+    };
+    field.addEventListener("input", show);
+    field.value = asked.get("q") ?? field.value;
+    if (asked.size) show();
+  };
+
+  addEventListener("DOMContentLoaded", () => [themeButton, copyButtons, clients, times, tagTables, search].forEach((start) => start()));
 })();

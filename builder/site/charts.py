@@ -10,46 +10,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _WIDTH, _HEIGHT = 640, 120
-_MAX_BARS = 40
+_MARGIN = 10
+_MAX_POINTS = 60
 _TONES = 6
 _MAX_TILES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One tag's size as a rectangle."""
+class Point:
+    """One tag's size, in bytes, and where it stands."""
 
     tag: str
     size: int
     x: int
     y: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """A bar chart, oldest tag first; `largest` is the size at the top, in bytes."""
+class Curve:
+    """Sizes over tags, oldest first; `line` and `area` are SVG paths.
+
+    `largest` is the size at the top, in bytes; the bottom is zero.
+    """
 
     width: int
     height: int
     largest: int
-    bars: tuple[Bar, ...]
+    points: tuple[Point, ...]
+    line: str
+    area: str
 
 
-def bars(sizes: Sequence[tuple[str, int]]) -> Bars | None:
-    """Return the chart of the last forty `(tag, bytes)`; None with fewer than two."""
-    shown = [(tag, size) for tag, size in sizes if size > 0][-_MAX_BARS:]
+def curve(sizes: Sequence[tuple[str, int]]) -> Curve | None:
+    """Return the drawing of the last sixty `(tag, bytes)`; None with fewer than two."""
+    shown = [(tag, size) for tag, size in sizes if size > 0][-_MAX_POINTS:]
     if len(shown) < 2:
         return None
     largest = max(size for _, size in shown)
-    step = _WIDTH // max(len(shown), 6)
-    gap = min(8, step // 4)
-    drawn = []
-    for number, (tag, size) in enumerate(shown):
-        height = max(2, size * _HEIGHT // largest)
-        drawn.append(Bar(tag, size, number * step, _HEIGHT - height, step - gap, height))
-    return Bars(len(shown) * step - gap, _HEIGHT, largest, tuple(drawn))
+    across, up = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+    points = tuple(
+        Point(
+            tag,
+            size,
+            _MARGIN + number * across // (len(shown) - 1),
+            _HEIGHT - _MARGIN - size * up // largest,
+        )
+        for number, (tag, size) in enumerate(shown)
+    )
+    line = "M" + "L".join(f"{point.x} {point.y}" for point in points)
+    area = f"{line}V{_HEIGHT}H{points[0].x}Z"
+    return Curve(_WIDTH, _HEIGHT, largest, points, line, area)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ class Lists:
         return {
             "totals": totals,
             "newest": newest,
+            "newest_html": self._press.rows(newest),
             "spaces": spaces[:_MAX_CHOICES],
             "rows": first,
             "rows_html": self._press.rows(first),

@@ -136,18 +136,22 @@ def _previous(order: Sequence[Tag], aliases: Mapping[str, Sequence[str]]) -> dic
     `1`); the others share what is found for it. A release skips pre-releases.
     """
     before: dict[str, str] = {}
-    release = any_version = ""
+    releases: dict[str, str] = {}
+    any_version = ""
     for tag in reversed(order):
         if tag.manifest is None or not tag.available or not versions.is_version(tag.name):
             continue
         names = aliases[tag.manifest.digest]
         if len(names) > 1 and tag.name != max(names, key=versions.precision):
             continue
+        kind = versions.variant(tag.name)
         pre = versions.is_pre_release(tag.name)
         for name in names:
-            before[name] = any_version if pre else release
-        any_version = tag.name
-        release = release if pre else tag.name
+            before[name] = any_version if pre else releases.get(kind, "")
+        if not kind:
+            any_version = tag.name
+        if not pre:
+            releases[kind] = tag.name
     return {name: other for name, other in before.items() if other}
 
 

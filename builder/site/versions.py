@@ -49,10 +49,16 @@ def is_pre_release(tag: str) -> bool:
     return key(tag)[0] == _PRE
 
 
-def precision(tag: str) -> int:
-    """Return how many numbers a version has; -1 of what is none."""
-    rank, numbers, _, _ = key(tag)
-    return len(numbers) if rank in {_RELEASE, _PRE} else -1
+def precision(tag: str) -> tuple[int, int]:
+    """Return how precise a version is: its count of numbers, then whether it is no variant."""
+    rank, numbers, plain, _ = key(tag)
+    return (len(numbers), plain) if rank in {_RELEASE, _PRE} else (-1, 0)
+
+
+def variant(tag: str) -> str:
+    """Return what follows a release's numbers: `-alpine` of `3.1-alpine`; else nothing."""
+    match = _VERSION.fullmatch(tag)
+    return match["rest"] if match is not None and key(tag)[0] == _RELEASE else ""
 
 
 def newest_first(tags: Iterable[str]) -> list[str]:

@@ -69,10 +69,11 @@ class CollectionView:
     platforms: tuple[str, ...]
     attached: tuple[str, ...]
     tags: tuple[TagLine, ...]
-    sizes: charts.Bars | None
+    sizes: charts.Curve | None
     pull: Pull | None
     pull_tag: str
     license: str
+    license_url: str
     links: tuple[Link, ...]
     maintainers: tuple[plan.Person, ...]
     keywords: tuple[Link, ...]
@@ -201,13 +202,16 @@ def collection_view(desk: Desk) -> CollectionView:
         platforms=row.platforms,
         attached=_kinds(desk, newest) if newest is not None else (),
         tags=lines,
-        sizes=charts.bars(_sizes(desk)),
+        sizes=charts.curve(_sizes(desk)),
         pull=pull_of(collection, pull_tag, desk.options) if pull_tag is not None else None,
         pull_tag=pull_tag.name if pull_tag is not None else "",
         license=row.license,
+        license_url="" if row.hidden else browse_url("license", row.license),
         links=tuple(_links(keys)),
         maintainers=tuple(plan.people(keys.get("maintainers"))),
-        keywords=tuple(Link(word, browse_url("keyword", word)) for word in row.keywords),
+        keywords=tuple(
+            Link(word, "" if row.hidden else browse_url("keyword", word)) for word in row.keywords
+        ),
         distinct_bytes=sum(size for _, size in row.blobs),
     )
 
