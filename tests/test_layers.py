@@ -13,9 +13,9 @@ LINES = (
     ("pipeline",),
     ("bundles",),
     ("config", "session"),
-    ("content", "theme", "audit"),
+    ("content", "theme", "audit", "apps"),
     ("targets", "transports", "preview", "site", "write"),
-    ("registry",),
+    ("registry", "remote", "layers"),
     ("oci",),
     ("frontmatter", "output", "storage"),
     ("errors",),
@@ -25,7 +25,7 @@ ONLY_IN = {
     "tornado": {"preview"}, "livereload": {"preview"}, "watchdog": {"preview"},
     "jinja2": {"site"}, "markdown": {"site"}, "nh3": {"site"}, "pygments": {"site"},
     "pymdownx": {"site"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
-    "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"},
+    "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"}, "urllib3": {"remote"},
 }  # fmt: skip
 
 

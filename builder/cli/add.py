@@ -15,7 +15,7 @@ from builder.registry.clock import now
 from builder.registry.edit import lock
 from builder.registry.intake import Added, Part, add_image
 from builder.registry.model import RegistryOptions
-from builder.transports import open_source
+from builder.transports import SourceOptions, open_source
 
 _PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9]+))?")
 
@@ -56,7 +56,7 @@ def command(
     options = load_config(source=source, configs=configs).registry
     chosen = _platform(platform) if platform else None
     spool = options.source / ".builder-cache"
-    with lock(options), open_source(image, spool) as medium:
+    with lock(options), open_source([image], SourceOptions(spool)) as medium:
         added = add_image(
             options,
             medium,

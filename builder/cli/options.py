@@ -59,6 +59,19 @@ def build_options(function: Function) -> Function:
     return function
 
 
+def remote_options(function: Function) -> Function:
+    """Add the flags of everything that talks to other machines."""
+    options: tuple[Any, ...] = (
+        click.option("--insecure", is_flag=True,
+                     help="Allow plain http off this machine, and unvouched certificates."),
+        click.option("--ca", metavar="FILE", default="",
+                     help="Also trust the certificate authorities in FILE."),
+    )  # fmt: skip
+    for option in options:
+        function = option(function)
+    return function
+
+
 def split_configs(configs: str | None) -> tuple[str, ...]:
     """Return the file names of `-c A,B`."""
     return tuple(name.strip() for name in (configs or "").split(",") if name.strip())

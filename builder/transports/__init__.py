@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder.errors import ContentError, UsageError
 from builder.oci.layout import MARKER
 from builder.transports.archive import open_archive
-from builder.transports.base import ImageSource
+from builder.transports.base import ImageSource, SourceOptions
 from builder.transports.docker_archive import MANIFEST, DockerArchiveSource
 from builder.transports.oci_archive import OCIArchiveSource
 from builder.transports.oci_layout import LayoutSource
 
-__all__ = ["ImageSource", "open_source"]
+__all__ = ["ImageSource", "SourceOptions", "open_source"]
 
 SCHEMES = ("oci", "oci-archive", "docker-archive")
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]*")
 
 
-def open_source(text: str, spool: Path) -> ImageSource:
-    """Return the source that `text` names; see `SCHEMES`, or a bare path.
+def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
+    """Return the source that the user named; see `SCHEMES`, or a bare path.
 
-    `spool` is a folder for what must be decompressed or converted; nothing
-    stays in it. Raises UsageError for a scheme nothing here can read,
+    `texts` are what was typed: one for every scheme but those that take
+    several files. Raises UsageError for a scheme nothing here can read,
     ContentError naming the path as typed when nothing is there or it is of no
     known type.
     """
+    text = texts[0]
+    if len(texts) > 1:
+        raise UsageError(f"{texts[1]}: one source at a time", "write SOURCE NAME:TAG")
     scheme, colon, rest = text.partition(":")
     if scheme in SCHEMES and colon:
         path, reference = _split(rest)
-        return _open(scheme, path, reference, spool)
+        return _open(scheme, path, reference, options.spool)
     is_path = os.path.lexists(text) or os.path.lexists(scheme)
     if colon and _SCHEME.fullmatch(scheme) and not is_path:
         known = ", ".join(f"{name}:" for name in SCHEMES)
@@ -39,7 +43,7 @@ def open_source(text: str, spool: Path) -> ImageSource:
     path, reference = _split(text)
     if not os.path.exists(path):
         raise ContentError.at(path, "does not exist")
-    return _recognised(path, reference, spool)
+    return _recognised(path, reference, options.spool)
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -6,31 +6,60 @@ not verified: whoever keeps content checks size and digest.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
+from builder.oci import mediatype
+from builder.oci.content import ContentReader, read_verified
 from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.oci.layout import REF_NAME
+from builder.oci.validate import ManifestError, parse_manifest
+from builder.remote.options import RemoteOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What else a source is told beside its name.
+
+    `spool` is a folder for what must be decompressed or converted; nothing
+    stays in it. `artifact_type` is for sources that make an artifact of files.
+    """
+
+    spool: Path
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
+    artifact_type: str = ""
 
 
 class ImageSource(Protocol):
     """Images in some medium; a context manager, because files may stay open meanwhile.
 
     Every method raises ContentError for a medium that is not what it claims
-    to be.
+    to be, RemoteError for one far away that cannot be read.
     """
 
     @property
     def label(self) -> str:
         """What the user typed for the medium, as messages name it."""
 
-    def entries(self) -> tuple[Descriptor, ...]:
-        """Return what the medium holds at its top; names are `ref.name` annotations."""
+    @property
+    def streams(self) -> int:
+        """How many pieces of content may be read at once."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names that images have here, in byte order."""
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the image of that name or digest; empty takes what the user typed.
 
         Raises ContentError when there is none, or more than one.
         """
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """Return the manifests here whose subject is `digest`, in byte order of their digests."""
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open content; raises FileNotFoundError when the medium does not hold it."""
@@ -43,3 +72,30 @@ class ImageSource(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def names_of(entries: Iterable[Descriptor]) -> tuple[str, ...]:
+    """Return the names that an image layout's entries have, in byte order."""
+    return tuple(sorted({entry.annotations.get(REF_NAME, "") for entry in entries} - {""}))
+
+
+def referrers_among(
+    entries: Iterable[Descriptor], reader: ContentReader, subject: Digest, label: str
+) -> tuple[Descriptor, ...]:
+    """Return which of an image layout's entries refer to `subject`.
+
+    Tools put referrers beside the images in `index.json`; only their bytes
+    tell which is which. Raises ContentError for an entry that is no manifest.
+    """
+    found: dict[Digest, Descriptor] = {}
+    for entry in entries:
+        if entry.media_type not in mediatype.MANIFESTS or entry.digest in found:
+            continue
+        raw = read_verified(reader, entry, label)
+        try:
+            manifest = parse_manifest(raw, entry.media_type, allow_foreign=True)
+        except ManifestError as error:
+            raise error.located(label, entry.digest) from None
+        if manifest.subject is not None and manifest.subject.digest == subject:
+            found[entry.digest] = manifest.descriptor
+    return tuple(found[digest] for digest in sorted(found))

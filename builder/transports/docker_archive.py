@@ -22,7 +22,6 @@ from builder.errors import ContentError
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.layout import REF_NAME
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.transports.archive import GZIP, ZSTD, Archive, Window, spooled, unpacked_limit
 
@@ -52,6 +51,8 @@ class _Layer(NamedTuple):
 class DockerArchiveSource:
     """An `ImageSource` over an open archive, which it closes; layers are spooled to `spool`."""
 
+    streams = 1
+
     def __init__(self, archive: Archive, spool: Path, reference: str = "") -> None:
         self.label = archive.label
         self._archive = archive
@@ -60,15 +61,14 @@ class DockerArchiveSource:
         self._content: dict[Digest, bytes] = {}
         self._layers: dict[str, _Layer] = {}
 
-    def entries(self) -> tuple[Descriptor, ...]:
-        """Return every image, once for each of its tags."""
-        found = []
-        for saved in self._saved():
-            descriptor = self._image(saved)
-            for tag in saved.tags or ("",):
-                annotations = {REF_NAME: tag} if tag else {}
-                found.append(_annotated(descriptor, annotations))
-        return tuple(found)
+    def names(self) -> tuple[str, ...]:
+        """Return the repository tags of all images."""
+        return tuple(sorted({tag for saved in self._saved() for tag in saved.tags}))
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """Return nothing: the format knows no referrers."""
+        del digest
+        return ()
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the image whose repository tag is, or ends in, the reference."""
@@ -227,10 +227,6 @@ def _manifest(config: Descriptor, layers: list[Descriptor]) -> bytes:
         "layers": [layer.to_json() for layer in layers],
     }
     return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _annotated(descriptor: Descriptor, annotations: dict[str, str]) -> Descriptor:
-    return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size, annotations)
 
 
 def _are_texts(value: object) -> bool:

@@ -7,11 +7,15 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
 from builder.oci.layout import ImageLayout, find_entry
+from builder.transports.base import names_of, referrers_among
 
 
 class LayoutSource:
     """An `ImageSource` over a folder."""
+
+    streams = 1
 
     def __init__(self, path: str, reference: str = "") -> None:
         self.label = path
@@ -21,6 +25,14 @@ class LayoutSource:
     def entries(self) -> tuple[Descriptor, ...]:
         """Return what `index.json` points to."""
         return self._layout.entries()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the entries."""
+        return names_of(self.entries())
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """Return the entries that refer to a manifest."""
+        return referrers_among(self.entries(), self, digest, self.label)
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the entry of that name."""

@@ -18,7 +18,7 @@ from builder.registry.edit import lock
 from builder.registry.intake import Added, add_image
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
-from builder.transports import open_source
+from builder.transports import SourceOptions, open_source
 from tests.conftest import read_tree, write_tree
 from tests.images import Image
 
@@ -37,7 +37,7 @@ def add(
 ) -> Added:
     layout = options.source.parent / "layout"
     image.layout(layout, "latest")
-    with lock(options), open_source(str(layout), layout / "spool") as source:
+    with lock(options), open_source([str(layout)], SourceOptions(layout / "spool")) as source:
         return add_image(
             options,
             source,
@@ -255,7 +255,7 @@ def test_bytes_that_change_while_they_are_read(options: RegistryOptions, tmp_pat
     (tmp_path / "other").write_bytes(b"other")
     changing = _Changing(LocalStorage(layout))
     changing._path = tmp_path
-    with open_source(str(layout), tmp_path) as source:
+    with open_source([str(layout)], SourceOptions(tmp_path)) as source:
         descriptor = source.resolve()
     with pytest.raises(ContentError, match="/config/size"):
         add_image(options, changing, descriptor, Reference.parse("x/y:t"), label="x", created=DAY)

@@ -15,8 +15,7 @@ from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import walk
-from builder.oci.layout import REF_NAME
-from builder.transports import ImageSource, open_source
+from builder.transports import ImageSource, SourceOptions, open_source
 from tests.transports.samples import DockerArchive, tar_of, write_layout
 
 Make = Callable[[Path], str]
@@ -55,13 +54,14 @@ def text(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def source(text: str, tmp_path: Path) -> Iterator[ImageSource]:
-    with open_source(text, tmp_path / "spool") as opened:
+    with open_source([text], SourceOptions(tmp_path / "spool")) as opened:
         yield opened
 
 
 def test_entries_are_what_resolve_gives(source: ImageSource) -> None:
-    (entry,) = source.entries()
-    assert entry.annotations[REF_NAME].endswith("latest")
+    entry = source.resolve()
+    assert [name.rpartition(":")[2] for name in source.names()] == ["latest"]
+    assert source.referrers(entry.digest) == ()
     assert source.resolve().digest == entry.digest
     assert source.resolve("latest").digest == entry.digest
 
@@ -89,24 +89,30 @@ def test_what_is_not_there(source: ImageSource) -> None:
 
 
 def test_reference_after_the_path(text: str, tmp_path: Path) -> None:
-    with open_source(f"{text}:latest", tmp_path) as source:
+    with open_source([f"{text}:latest"], SourceOptions(tmp_path)) as source:
         assert source.resolve()
-    with open_source(f"{text}:other", tmp_path) as source, pytest.raises(ContentError):
+    with (
+        open_source([f"{text}:other"], SourceOptions(tmp_path)) as source,
+        pytest.raises(ContentError),
+    ):
         source.resolve()
 
 
 def test_a_bare_path_is_recognised(text: str, tmp_path: Path) -> None:
     bare = text.partition(":")[2]
-    with open_source(text, tmp_path) as one, open_source(bare, tmp_path) as two:
+    with (
+        open_source([text], SourceOptions(tmp_path)) as one,
+        open_source([bare], SourceOptions(tmp_path)) as two,
+    ):
         assert type(one) is type(two)
         assert one.resolve() == two.resolve()
-    with open_source(f"{bare}:latest", tmp_path) as source:
+    with open_source([f"{bare}:latest"], SourceOptions(tmp_path)) as source:
         assert source.resolve()
 
 
 def test_nothing_stays_in_the_spool(text: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
-    with open_source(text, spool) as source:
+    with open_source([text], SourceOptions(spool)) as source:
         source.resolve()
     assert not spool.exists() or list(spool.iterdir()) == []
 
@@ -144,7 +150,7 @@ def test_what_cannot_be_opened(
     (tmp_path / "folder/x").write_text("x")
     (tmp_path / "other.tar").write_bytes(tar_of(tmp_path / "folder"))
     with pytest.raises(kind) as caught:
-        open_source(text, tmp_path / "spool")
+        open_source([text], SourceOptions(tmp_path / "spool"))
     assert word in str(caught.value)
 
 
@@ -152,13 +158,16 @@ def test_conversion_has_one_result(tmp_path: Path) -> None:
     text = docker_archive(tmp_path)
     manifests = set()
     for _ in range(2):
-        with open_source(text, tmp_path) as source:
+        with open_source([text], SourceOptions(tmp_path)) as source:
             manifests.add(source.resolve().digest)
     assert len(manifests) == 1
 
 
 def test_a_folder_that_is_no_layout(tmp_path: Path) -> None:
-    with open_source(str(tmp_path), tmp_path) as source, pytest.raises(ContentError) as caught:
+    with (
+        open_source([str(tmp_path)], SourceOptions(tmp_path)) as source,
+        pytest.raises(ContentError) as caught,
+    ):
         source.resolve()
     assert "oci-layout" in str(caught.value)
 
@@ -178,5 +187,5 @@ def test_gzip_of_an_archive_with_dot_names(tmp_path: Path) -> None:
             info.name = f"./{info.name}"
             new.addfile(info, content)
     (tmp_path / "dots.tar").write_bytes(renamed.getvalue())
-    with open_source(f"{tmp_path}/dots.tar", tmp_path) as source:
+    with open_source([f"{tmp_path}/dots.tar"], SourceOptions(tmp_path)) as source:
         assert list(walk(source.resolve(), source, source.label))

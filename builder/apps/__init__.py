@@ -1,0 +1,1 @@
+"""Static web apps as OCI artifacts: bundling, unpacking, serving."""

@@ -1,0 +1,1 @@
+"""Other registries: our own client of the distribution specification."""

@@ -1,0 +1,86 @@
+"""A collection of this registry, read as any other medium: what `push` and `export` copy from."""
+
+from __future__ import annotations
+
+import io
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from builder.errors import ContentError
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.registry.load import load_collection
+from builder.registry.model import Collection, RegistryOptions
+from builder.remote.options import RemoteOptions
+from builder.storage.cache import Cache
+from builder.storage.local import open_regular
+
+
+class RegistrySource:
+    """An `ImageSource` over a loaded collection; its blobs were hashed when it was loaded."""
+
+    streams = 2
+
+    def __init__(self, collection: Collection, remote: RemoteOptions) -> None:
+        self.label = collection.origin
+        self.collection = collection
+        self._remote = remote
+
+    @classmethod
+    def load(cls, options: RegistryOptions, name: str, remote: RemoteOptions) -> Self:
+        """Return the source for the collection `name`.
+
+        Raises ContentError when it is not there, with every problem it has.
+        """
+        origin = f"{options.collections}/{name}"
+        if not (options.source / origin).is_dir():
+            raise ContentError.at(origin, "there is no such collection", "see 'builder list'")
+        cache = Cache(options.source / ".builder-cache" / "cache.sqlite")
+        loaded = load_collection(options, name, cache)
+        cache.save(cache.drain())
+        cache.close()
+        if loaded.collection is None:
+            raise ContentError(problem for problem in loaded.problems if not problem.warning)
+        return cls(loaded.collection, remote)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the tags that clients can pull."""
+        return tuple(tag.name for tag in self.collection.tags if tag.in_v2)
+
+    def resolve(self, reference: str = "") -> Descriptor:
+        """Return what a tag or a digest names."""
+        for tag in self.collection.tags:
+            if tag.name == reference and tag.manifest is not None and tag.in_v2:
+                return tag.manifest.descriptor
+        for digest, manifest in self.collection.manifests.items():
+            if digest == reference:
+                return manifest.descriptor
+        known = ", ".join(self.names())
+        message = f"{self.collection.name} has no {reference!r} that can be pulled"
+        raise ContentError.at(self.label, message, f"its tags: {known}" if known else "")
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """Return what refers to a manifest of the collection."""
+        found = self.collection.referrers.get(digest, ())
+        return tuple(self.collection.manifests[item].descriptor for item in found)
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a manifest's bytes or a blob's file."""
+        manifest = self.collection.manifests.get(descriptor.digest)
+        if manifest is not None:
+            return io.BytesIO(manifest.raw)
+        place = self.collection.blobs.get(descriptor.digest)
+        if place is None or place.file is None:
+            raise FileNotFoundError(descriptor.digest)
+        return open_regular(place.file, f"{self.label}: {descriptor.digest}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Keep nothing open."""
