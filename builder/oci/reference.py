@@ -60,13 +60,21 @@ def tag_fault(tag: str) -> str:
             f"{tag!r} is not a valid tag: letters, digits, '_', '.', '-', "
             "not starting with '.' or '-'"
         )
-    if _REFERRERS_TAG.fullmatch(tag):
+    if is_referrers_tag(tag):
         return f"{tag!r} is reserved for the list of an image's referrers"
     if tag.lower() in _FOLDER_ANSWERS:
         return f"{tag!r} cannot be a tag: many hosts serve index.html for its folder"
     if tag.partition(".")[0].lower() in _DEVICES:
         return f"{tag!r} is a device name on Windows, where nobody could check it out"
     return ""
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Tell whether a tag is one of the referrers tag schema, which lists what refers to a digest.
+
+    Source: distribution-spec, "Referrers Tag Schema".
+    """
+    return _REFERRERS_TAG.fullmatch(tag) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,49 +7,41 @@ what it stored: a tag never points to something that is not there. Call with
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from builder import frontmatter
-from builder.errors import ContentError, LocalError
-from builder.oci.content import ContentReader, opened
+from builder.errors import ContentError
+from builder.oci.content import ContentReader
 from builder.oci.descriptor import Descriptor, Platform
-from builder.oci.digest import Digest, DigestError, VerifiedReader
+from builder.oci.digest import Digest
 from builder.oci.graph import Node, select_platform, walk
 from builder.oci.manifest import Manifest
 from builder.oci.reference import Reference
 from builder.registry.folder import CollectionFolder, new_readme
+from builder.registry.keep import Keeper, Part, Progress
 from builder.registry.model import RegistryOptions
-from builder.registry.scan import README
-from builder.storage import LocalStorage
 
-# Given the bytes to come, opens what is told of each chunk.
-Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+MAX_ATTACHED = 10_000  # pieces of all that refers to one image, in turn
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of an image and its place: `collection`, `store` or `urls`.
-
-    `kept` tells that it was there before.
-    """
-
-    descriptor: Descriptor
-    place: str
-    is_layer: bool
-    kept: bool
+# Given the digest of a manifest, returns what refers to it in the source.
+Referrers = Callable[[Digest], Sequence[Descriptor]]
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What `add_image` did; `changed` is false when the tag was the same image before."""
+    """What came in; `changed` is false when all of it was here before.
+
+    `tag` is empty for a referrer. `manifests` are the digests of the image,
+    its children and all that refers to them.
+    """
 
     name: str
     tag: str
     digest: Digest
     parts: tuple[Part, ...]
+    manifests: tuple[Digest, ...]
+    referrers: int
     warnings: tuple[str, ...]
     changed: bool
 
@@ -68,6 +60,8 @@ def add_image(
     label: str,
     created: str,
     progress: Progress | None = None,
+    referrers: Referrers | None = None,
+    streams: int = 1,
     allow_foreign: bool = False,
     platform: Platform | None = None,
     force: bool = False,
@@ -76,157 +70,164 @@ def add_image(
     """Store the image that `descriptor` names in `source`, and let a tag point to it.
 
     `label` names the source in messages; `created` is the tag's date, ISO
-    8601. Layers over `options.commit_below` bytes go to the content store,
-    everything else into the collection. Raises ContentError for content that
-    is not what it says, a move of an immutable tag without `force`; LocalError.
+    8601; `referrers` brings along what refers to the image. Layers over
+    `options.commit_below` bytes go to the content store, everything else into
+    the collection. Raises ContentError for content that is not what it says,
+    a move of an immutable tag without `force`; LocalError; RemoteError.
     """
     folder = CollectionFolder(options, reference.name)
     folder.check()
     folder.check_tag(reference.tag)
     if platform is not None:
         descriptor = select_platform(descriptor, source, label, platform)
-    nodes = tuple(walk(descriptor, source, label, allow_foreign=allow_foreign))
-    top = nodes[-1].manifest
-    if top is None:
-        raise ContentError.at(label, f"{descriptor.media_type} is not an image or an index")
+    image = tuple(walk(descriptor, source, label, allow_foreign=allow_foreign))
+    top = _top(image, label)
+    attached = _attached(image, source, label, referrers, allow_foreign=allow_foreign)
     before = folder.raw_manifest(reference.tag)
-    changed = before != top.raw
-    if before is not None and changed and not force:
+    moved = before != top.raw
+    if before is not None and moved and not force:
         folder.refuse_immutable(reference.tag, change="point to another image")
-    parts = tuple(_place(options, folder, source, node) for node in nodes[:-1])
-    warnings = tuple(dict.fromkeys(text for node in nodes for text in node.warnings))
-    added = Added(reference.name, reference.tag, top.digest, parts, warnings, changed)
-    if not dry_run:
-        keep = _Keeper(options, folder, source, label)
-        try:
-            keep.content(nodes[:-1], parts, top, progress or _nobody)
-            keep.tag(reference.tag, top, created, changed=changed)
-        except BaseException:
-            if folder.raw_manifest(reference.tag) != top.raw:
-                keep.undo()
-            raise
+    keeper = Keeper(options, folder, source, label, streams=streams)
+    nodes = (*image[:-1], *attached)
+    added = _added(
+        reference, top, (*image, *attached), tuple(map(keeper.place, nodes)), moved=moved
+    )
+    if dry_run:
+        return added
+    try:
+        folder.sweep()
+        if keeper.is_new:
+            folder.write_readme(new_readme(top, folder.name))
+        keeper.store(nodes, parts, progress)
+        _write_tag(folder, reference.tag, top, created, moved=moved)
+    except BaseException:
+        if folder.raw_manifest(reference.tag) != top.raw:
+            keeper.undo()
+        raise
     return added
 
 
-def _nobody(_: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda _: None)
+def add_referrer(
+    options: RegistryOptions,
+    source: ContentReader,
+    descriptor: Descriptor,
+    name: str,
+    *,
+    label: str,
+    progress: Progress | None = None,
+    dry_run: bool = False,
+) -> Added:
+    """Store a manifest that refers to another, and its content, without a tag.
 
-
-def _place(
-    options: RegistryOptions, folder: CollectionFolder, source: ContentReader, node: Node
-) -> Part:
-    """Decide where a piece of content belongs, and see whether it is there."""
-    descriptor = node.descriptor
-    is_large = node.is_layer and descriptor.size > options.commit_below
-    places = [("collection", folder.blobs)]
-    if is_large:
-        places.insert(0, ("store", _store(options)))
-    for place, storage in places:
-        if _holds(storage, descriptor):
-            return Part(descriptor, place, node.is_layer, kept=True)
-    if descriptor.urls and not _is_in(source, descriptor):
-        return Part(descriptor, "urls", node.is_layer, kept=True)
-    return Part(descriptor, places[0][0], node.is_layer, kept=False)
-
-
-def _holds(storage: LocalStorage, descriptor: Descriptor) -> bool:
-    """Tell whether a storage has a blob, judged by its bytes and not by its name."""
-    if storage.size(descriptor.digest) != descriptor.size:
-        return False
-    with storage.open(descriptor.digest) as stream:
-        verified = VerifiedReader(stream, descriptor.digest, descriptor.size)
-        try:
-            while verified.read():
-                pass
-        except DigestError:
-            return False
-    return True
-
-
-def _is_in(source: ContentReader, descriptor: Descriptor) -> bool:
+    Raises ContentError when there is no such collection, or when the manifest
+    names no subject: nothing would ever find it again.
+    """
+    folder = CollectionFolder(options, name)
+    folder.require()
+    folder.check()
+    nodes = tuple(walk(descriptor, source, label))
+    top = _top(nodes, label)
+    if top.subject is None:
+        raise ContentError.at(label, "names no subject, so that nothing would refer to it")
+    keeper = Keeper(options, folder, source, label)
+    parts = tuple(map(keeper.place, nodes))
+    added = _added(Reference(name), top, nodes, parts, moved=False)
+    if dry_run:
+        return added
     try:
-        source.open(descriptor).close()
-    except FileNotFoundError:
-        return False
-    return True
+        folder.sweep()
+        keeper.store(nodes, parts, progress)
+    except BaseException:
+        keeper.undo()
+        raise
+    return added
 
 
-def _store(options: RegistryOptions) -> LocalStorage:
-    return LocalStorage(options.source / options.store, options.store)
+def companion_tags(added: Added, names: Sequence[str]) -> tuple[str, ...]:
+    """Return which of a source's `names` hold what cosign signed or described an image with.
+
+    Before there were referrers, `sha256-<hex>.sig`, `.att` and `.sbom` named
+    them by the digest of their subject.
+    """
+    stems = {f"{digest.algorithm}-{digest.encoded}" for digest in added.manifests}
+    suffixes = (".sig", ".att", ".sbom")
+    return tuple(
+        name
+        for name in names
+        if name.endswith(suffixes) and name.rpartition(".")[0].rpartition(":")[2] in stems
+    )
 
 
-class _Keeper:
-    """Stores one image; forgets what it stored when it fails."""
-
-    def __init__(
-        self,
-        options: RegistryOptions,
-        folder: CollectionFolder,
-        source: ContentReader,
-        label: str,
-    ) -> None:
-        self._folder = folder
-        self._source = source
-        self._label = label
-        self._storages = {"collection": folder.blobs, "store": _store(options)}
-        self._options = options
-        self._fresh: list[tuple[LocalStorage, Digest]] = []
-        self._is_new = folder.readme() is None and not folder.tags()
-
-    def content(
-        self, nodes: Sequence[Node], parts: Sequence[Part], top: Manifest, progress: Progress
-    ) -> None:
-        """Store every part that is not there, and the README of a new collection."""
-        total = sum(part.descriptor.size for part in parts if not part.kept)
-        self._check_space(total)
-        self._folder.sweep()
-        if self._is_new:
-            self._folder.write_readme(new_readme(top, self._folder.name))
-        with progress(total) as advance:
-            for node, part in zip(nodes, parts, strict=True):
-                if part.kept:
-                    continue
-                storage = self._storages[part.place]
-                if storage.size(part.descriptor.digest) is None:
-                    self._fresh.append((storage, part.descriptor.digest))
-                self._keep(storage, node, advance)
-
-    def tag(self, tag: str, top: Manifest, created: str, *, changed: bool) -> None:
-        """Let a tag point to the stored image."""
-        readme = self._folder.readme(tag)
-        if changed or readme is None:
-            text = frontmatter.set_key(readme or "", "created", created)
-            self._folder.write_tag(tag, top.raw, text)
-
-    def undo(self) -> None:
-        """Forget what was stored."""
-        for storage, digest in self._fresh:
-            storage.delete(digest)
-        if self._is_new:
-            (self._folder.path / README).unlink(missing_ok=True)
-        self._folder.prune()
-
-    def _keep(self, storage: LocalStorage, node: Node, advance: Callable[[int], None]) -> None:
-        with opened(self._source, node.descriptor, self._label, node.place) as verified:
-            storage.put(node.descriptor.digest, _Counted(verified, advance))
-
-    def _check_space(self, total: int) -> None:
-        """Refuse at once what the disk cannot hold."""
-        free = shutil.disk_usage(self._options.source).free
-        if total > free:
-            message = f"needs {total} bytes of disk, {free} are free"
-            raise LocalError(f"{self._label}: {message}", "make room, or add a smaller image")
+def _top(nodes: Sequence[Node], label: str) -> Manifest:
+    top = nodes[-1]
+    if top.manifest is None:
+        media_type = top.descriptor.media_type
+        raise ContentError.at(label, f"{media_type} is not an image or an index")
+    return top.manifest
 
 
-class _Counted:
-    """A source that tells how many bytes were read from it."""
+def _attached(
+    image: Sequence[Node],
+    source: ContentReader,
+    label: str,
+    referrers: Referrers | None,
+    *,
+    allow_foreign: bool,
+) -> tuple[Node, ...]:
+    """Return all content of what refers to an image or to a part of it, in turn."""
+    if referrers is None:
+        return ()
+    found: dict[Digest, Node] = {}
+    seen = {node.descriptor.digest for node in image}
+    waiting = [node.descriptor.digest for node in image if node.manifest is not None]
+    while waiting:
+        subject = waiting.pop(0)
+        for descriptor in referrers(subject):
+            if descriptor.digest in seen:
+                continue
+            for node in walk(descriptor, source, label, allow_foreign=allow_foreign):
+                if node.descriptor.digest not in seen:
+                    seen.add(node.descriptor.digest)
+                    found[node.descriptor.digest] = node
+                    waiting += [node.descriptor.digest] if node.manifest is not None else []
+        if len(found) > MAX_ATTACHED:
+            message = f"what refers to the image has more than {MAX_ATTACHED} parts"
+            raise ContentError.at(label, message, "add it without --with-referrers")
+    return tuple(found.values())
 
-    def __init__(self, source: VerifiedReader, advance: Callable[[int], None]) -> None:
-        self._source = source
-        self._advance = advance
 
-    def read(self, count: int = 1 << 20, /) -> bytes:
-        """Return up to `count` bytes; empty at the verified end."""
-        chunk = self._source.read(count)
-        self._advance(len(chunk))
-        return chunk
+def _added(
+    reference: Reference,
+    top: Manifest,
+    nodes: Sequence[Node],
+    parts: tuple[Part, ...],
+    *,
+    moved: bool,
+) -> Added:
+    manifests = tuple(node.manifest for node in nodes if node.manifest is not None)
+    new = any(not part.kept for part in parts)
+    return Added(
+        reference.name,
+        reference.tag,
+        top.digest,
+        parts,
+        tuple(manifest.digest for manifest in manifests),
+        sum(manifest.subject is not None and manifest is not top for manifest in manifests),
+        tuple(dict.fromkeys(_warnings(nodes))),
+        moved or new,
+    )
+
+
+def _warnings(nodes: Sequence[Node]) -> Iterator[str]:
+    for node in nodes:
+        yield from node.warnings
+
+
+def _write_tag(
+    folder: CollectionFolder, tag: str, top: Manifest, created: str, *, moved: bool
+) -> None:
+    """Let a tag point to the stored image."""
+    readme = folder.readme(tag)
+    if moved or readme is None:
+        text = frontmatter.set_key(readme or "", "created", created)
+        folder.write_tag(tag, top.raw, text)

@@ -49,6 +49,10 @@ class ImageSource(Protocol):
     def streams(self) -> int:
         """How many pieces of content may be read at once."""
 
+    @property
+    def suggested_tag(self) -> str:
+        """The tag that what is here would take by itself; empty where it has none."""
+
     def names(self) -> tuple[str, ...]:
         """Return the names that images have here, in byte order."""
 

@@ -52,6 +52,7 @@ class DockerArchiveSource:
     """An `ImageSource` over an open archive, which it closes; layers are spooled to `spool`."""
 
     streams = 1
+    suggested_tag = ""
 
     def __init__(self, archive: Archive, spool: Path, reference: str = "") -> None:
         self.label = archive.label

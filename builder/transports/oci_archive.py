@@ -18,6 +18,7 @@ class OCIArchiveSource:
     """An `ImageSource` over an open archive, which it closes."""
 
     streams = 1
+    suggested_tag = ""
 
     def __init__(self, archive: Archive, reference: str = "") -> None:
         self.label = archive.label

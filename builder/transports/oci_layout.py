@@ -16,6 +16,7 @@ class LayoutSource:
     """An `ImageSource` over a folder."""
 
     streams = 1
+    suggested_tag = ""
 
     def __init__(self, path: str, reference: str = "") -> None:
         self.label = path

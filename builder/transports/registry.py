@@ -20,6 +20,7 @@ class RegistrySource:
     """An `ImageSource` over a loaded collection; its blobs were hashed when it was loaded."""
 
     streams = 2
+    suggested_tag = ""
 
     def __init__(self, collection: Collection, remote: RemoteOptions) -> None:
         self.label = collection.origin

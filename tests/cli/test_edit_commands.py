@@ -119,3 +119,46 @@ def test_mistakes(arguments: tuple[str, ...], status: int, word: str, capsys: Ca
     assert run(list(arguments)) == status
     assert word in capsys.readouterr().err
     assert read_tree(Path("collections")) == before
+
+
+def test_all_tags_and_those_that_fit(capsys: Capture) -> None:
+    found = said(capsys, "add", "--all-tags", "oci:layout", "x/all")
+    assert [(item["name"], item["tag"]) for item in found] == [
+        ("x/all", "1.0"),
+        ("x/all", "latest"),
+    ]
+    found = said(capsys, "add", "--all-tags", "--tag-filter", "1.*", "oci:layout", "x/some")
+    assert [item["tag"] for item in found] == ["1.0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("oci:layout",), "SOURCE"),
+        (("--all-tags", "oci:layout", "x/y:1"), "NAME alone"),
+        (("--tag-filter", "1*", "oci:layout", "x/y"), "--all-tags"),
+        (("oci:layout", "oci:layout", "x/y"), "one source"),
+    ],
+)
+def test_add_flags_that_do_not_fit(capsys: Capture, arguments: tuple[str, ...], words: str) -> None:
+    assert run(["add", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_no_tag_fits(capsys: Capture) -> None:
+    assert run(["add", "--all-tags", "--tag-filter", "9*", "oci:layout", "x/y"]) == 1
+    assert "no tag that fits" in capsys.readouterr().err
+    assert not Path("collections/x").exists()
+
+
+def test_one_bad_tag_does_not_keep_the_others_out(capsys: Capture) -> None:
+    index = json.loads(Path("layout/index.json").read_bytes())
+    gone = index["manifests"][0] | {"digest": "sha256:" + "0" * 64}
+    gone["annotations"] = {"org.opencontainers.image.ref.name": "gone"}
+    index["manifests"].append(gone)
+    Path("layout/index.json").write_text(json.dumps(index))
+    assert run(["add", "--all-tags", "oci:layout", "x/y"]) == 1
+    assert "sha256:000000" in capsys.readouterr().err
+    assert sorted(path.name for path in Path("collections/x/y/manifests").iterdir()) == [
+        "1.0", "latest",
+    ]  # fmt: skip

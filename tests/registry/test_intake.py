@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from builder.errors import BuilderError, ContentError, LocalError
-from builder.oci.descriptor import Platform
+from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.layout import ImageLayout
 from builder.oci.reference import Reference
 from builder.registry.edit import lock
-from builder.registry.intake import Added, add_image
+from builder.registry.intake import Added, add_image, add_referrer, companion_tags
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
 from builder.transports import SourceOptions, open_source
 from tests.conftest import read_tree, write_tree
-from tests.images import Image
+from tests.images import LAYER, MANIFEST, Image, as_json
+from tests.images import descriptor as descriptor_of
 
 DAY = "2024-05-31T09:30:00Z"
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - the shape of shutil's
@@ -260,3 +264,79 @@ def test_bytes_that_change_while_they_are_read(options: RegistryOptions, tmp_pat
     with pytest.raises(ContentError, match="/config/size"):
         add_image(options, changing, descriptor, Reference.parse("x/y:t"), label="x", created=DAY)
     assert names(options.source / "collections") == []
+
+
+class _Together:
+    """A source that only gives its pieces once several are asked for at the same time."""
+
+    def __init__(self, storage: LocalStorage, wanted: int) -> None:
+        self._storage = storage
+        self._meeting = threading.Barrier(wanted, timeout=30)
+        self.waiting = False
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        if self.waiting and descriptor.media_type == LAYER:
+            self._meeting.wait()
+        return self._storage.open(descriptor.digest)
+
+
+def test_pieces_are_read_at_once(options: RegistryOptions, tmp_path: Path) -> None:
+    image = Image.index(Image.of("one"), Image.of("two"))
+    image.layout(tmp_path / "layout", "latest")
+    source = _Together(LocalStorage(tmp_path / "layout"), 2)
+    descriptor = ImageLayout(tmp_path / "layout", "layout").entries()[0]
+    reference = Reference.parse("x/y:t")
+    add_image(options, source, descriptor, reference, label="x", created=DAY, dry_run=True)
+    source.waiting = True
+    add_image(options, source, descriptor, reference, label="x", created=DAY, streams=3)
+    assert (options.source / "collections/x/y/manifests/t/manifest.json").is_file()
+
+
+def referring(image: Image, text: str) -> Image:
+    """Return an artifact that refers to an image."""
+    subject = descriptor_of(MANIFEST, image.manifest)
+    return Image.of(text, subject=subject, artifactType="application/vnd.test")
+
+
+def test_referrers_come_along(options: RegistryOptions, tmp_path: Path) -> None:
+    image = Image.of("one")
+    sbom = referring(image, "sbom")
+    signature = referring(sbom, "signature of the sbom")
+    layout = tmp_path / "layout"
+    image.layout(layout, "latest")
+    for extra in (sbom, signature):
+        Image(extra.manifest, extra.blobs | {extra.digest: extra.manifest}).store(layout)
+    index = json.loads((layout / "index.json").read_bytes())
+    index["manifests"] += [descriptor_of(MANIFEST, extra.manifest) for extra in (sbom, signature)]
+    (layout / "index.json").write_bytes(as_json(index))
+    with lock(options), open_source([f"{layout}:latest"], SourceOptions(tmp_path)) as source:
+        wanted = Reference.parse("x/y:t")
+        plain = add_image(options, source, source.resolve(), wanted, label="x", created=DAY)
+        added = add_image(
+            options, source, source.resolve(), wanted, label="x", created=DAY,
+            referrers=source.referrers,
+        )  # fmt: skip
+    assert (plain.referrers, added.referrers, added.changed) == (0, 2, True)
+    assert set(added.manifests) == {image.digest, sbom.digest, signature.digest}
+    blobs = LocalStorage(options.source / "collections/x/y")
+    assert blobs.size(sbom.digest) == len(sbom.manifest)
+    assert blobs.size(signature.digest) == len(signature.manifest)
+
+
+def test_tags_that_cosign_names(options: RegistryOptions) -> None:
+    added = add(options, Image.of("one"))
+    mine = str(added.digest).replace(":", "-")
+    names = ("latest", f"{mine}.sig", f"{mine}.att", f"{mine}.other", f"sha256-{'0' * 64}.sig")
+    assert companion_tags(added, names) == (f"{mine}.sig", f"{mine}.att")
+
+
+def test_a_referrer_without_a_subject_is_refused(options: RegistryOptions, tmp_path: Path) -> None:
+    add(options, Image.of("one"))
+    image = Image.of("two")
+    image.layout(tmp_path / "two", "latest")
+    with (
+        lock(options),
+        open_source([str(tmp_path / "two")], SourceOptions(tmp_path)) as source,
+        pytest.raises(ContentError, match="subject"),
+    ):
+        add_referrer(options, source, source.resolve(), "x/y", label="x")
