@@ -89,9 +89,8 @@ def add_image(
         folder.refuse_immutable(reference.tag, change="point to another image")
     keeper = Keeper(options, folder, source, label, streams=streams)
     nodes = (*image[:-1], *attached)
-    added = _added(
-        reference, top, (*image, *attached), tuple(map(keeper.place, nodes)), moved=moved
-    )
+    parts = tuple(map(keeper.place, nodes))
+    added = _added(reference, top, (*image, *attached), parts, moved=moved)
     if dry_run:
         return added
     try:
