@@ -82,15 +82,19 @@ class VerifiedReader:
     """
 
     def __init__(self, stream: BinaryIO, digest: Digest, size: int) -> None:
-        self._stream = stream
+        self.stream = stream
         self._digest = digest
         self._size = size
         self._left = size
         self._hash = hashlib.new(digest.algorithm)
 
+    def over(self, stream: BinaryIO) -> VerifiedReader:
+        """Return a reader that asks of `stream` what this one asks of its own."""
+        return VerifiedReader(stream, self._digest, self._size)
+
     def read(self, count: int = 1 << 20) -> bytes:
         """Return up to `count` bytes; empty at the verified end."""
-        chunk = self._stream.read(min(count, self._left)) if self._left else b""
+        chunk = self.stream.read(min(count, self._left)) if self._left else b""
         if not chunk:
             self._check_end()
             return b""
@@ -102,7 +106,7 @@ class VerifiedReader:
         if self._left:
             found = self._size - self._left
             raise SizeError(f"{self._digest}: {found} bytes where size says {self._size}")
-        if self._stream.read(1):
+        if self.stream.read(1):
             raise SizeError(f"{self._digest}: more bytes than the {self._size} that size says")
         if self._hash.hexdigest() != self._digest.encoded:
             raise DigestError(

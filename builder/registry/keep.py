@@ -124,9 +124,19 @@ class Keeper:
 
     def _keep(self, advance: Callable[[int], None], piece: tuple[Node, Part]) -> None:
         node, part = piece
-        with opened(self._source, node.descriptor, self._label, node.place) as verified:
-            source = _Watched(verified, advance, self._stop)
-            self._storages[part.place].put(node.descriptor.digest, source)
+        storage, descriptor = self._storages[part.place], node.descriptor
+
+        def watched(reader: VerifiedReader) -> _Watched:
+            return _Watched(reader, advance, self._stop)
+
+        with opened(self._source, descriptor, self._label, node.place) as verified:
+            if not storage.clone(
+                descriptor.digest,
+                verified.stream,
+                descriptor.size,
+                lambda copy: watched(verified.over(copy)),
+            ):
+                storage.put(descriptor.digest, watched(verified))
 
     def _check_space(self, total: int) -> None:
         """Refuse at once what the disk cannot hold."""

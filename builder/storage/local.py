@@ -7,11 +7,12 @@ name, fsync, rename, fsync of the folder.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from io import BufferedReader
+from collections.abc import Callable, Iterator
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from builder.errors import ContentError, LocalError
 from builder.storage.base import Source, Stored
 
 CHUNK = 1 << 20
+_FICLONE = 0x40049409  # from linux/fs.h
 TEMPORARY = ".incoming-"  # how the names of unfinished files and folders start
 
 
@@ -49,12 +51,29 @@ class LocalStorage:
 
     def put(self, digest: str, source: Source) -> None:
         """Keep `source` under `digest`; see `Storage.put`."""
+        self._put(digest, lambda temporary, final: write_durably(temporary, final, source))
+
+    def clone(
+        self, digest: str, stream: BinaryIO, size: int, verified: Callable[[BinaryIO], Source]
+    ) -> bool:
+        """Keep the file that `stream` reads, without copying, where the file system can share it.
+
+        `verified` makes of the clone, which nobody else writes to, the source
+        that checks it. Tells whether it is kept; if not, nothing has happened.
+        """
+        if not _is_whole_file(stream, size):
+            return False
+        return self._put(
+            digest, lambda temporary, final: _clone_durably(stream, temporary, final, verified)
+        )
+
+    def _put(self, digest: str, write: Callable[[Path, Path], bool]) -> bool:
         final = self.path(digest)
         temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{final.name[:16]}"
         try:
             self._refuse_links(final.parent)
             make_folder(final.parent)
-            write_durably(temporary, final, source)
+            return write(temporary, final)
         except OSError as error:
             raise LocalError(f"{self._label}/{blob_path(digest)}: {error.strerror}") from error
 
@@ -176,14 +195,13 @@ def sweep_folder(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_durably(temporary: Path, final: Path, source: Source) -> None:
+def write_durably(temporary: Path, final: Path, source: Source) -> bool:
     """Write `source` to `final` by way of `temporary`, so that it survives a power cut.
 
-    Nothing is left behind when `source.read` or the disk fails.
+    Nothing is left behind when `source.read` or the disk fails. Returns True.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(temporary, flags, 0o644), "wb") as file:
+        with os.fdopen(_new_file(temporary), "wb") as file:
             while chunk := source.read(CHUNK):
                 file.write(chunk)
             file.flush()
@@ -192,6 +210,47 @@ def write_durably(temporary: Path, final: Path, source: Source) -> None:
         sync_folder(final.parent)
     finally:
         temporary.unlink(missing_ok=True)
+    return True
+
+
+def _clone_durably(
+    stream: BinaryIO, temporary: Path, final: Path, verified: Callable[[BinaryIO], Source]
+) -> bool:
+    """Do as `write_durably` does by sharing blocks; tell whether the file system can."""
+    try:
+        with os.fdopen(_new_file(temporary), "r+b") as file:
+            if not _share_blocks(stream.fileno(), file.fileno()):
+                return False
+            source = verified(file)
+            while source.read(CHUNK):
+                pass
+            os.fsync(file.fileno())
+        temporary.replace(final)
+        sync_folder(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _new_file(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o644)
+
+
+def _share_blocks(source: int, target: int) -> bool:
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:  # another disk, or a file system that cannot: then it is copied
+        return False
+    return True
+
+
+def _is_whole_file(stream: BinaryIO, size: int) -> bool:
+    """Tell whether a stream is a regular file of `size` bytes, read from its start."""
+    if not isinstance(stream, BufferedReader) or not isinstance(stream.raw, FileIO):
+        return False
+    found = os.fstat(stream.fileno())
+    return stat.S_ISREG(found.st_mode) and found.st_size == size and stream.tell() == 0
 
 
 def sync_folder(folder: Path) -> None:

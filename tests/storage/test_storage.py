@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -146,3 +147,23 @@ def test_opening_below_a_folder(tmp_path: Path) -> None:
     for missing in ("a/nope/file", "a/b/nope", "a/b/file/x", "x" * 300):
         with pytest.raises(FileNotFoundError):
             open_inside(tmp_path, missing, "label")
+
+
+def test_a_clone_is_checked_and_kept_or_nothing_has_happened(tmp_path: Path) -> None:
+    data = b"x" * 300_000
+    (tmp_path / "file").write_bytes(data)
+    storage = LocalStorage(tmp_path / "store")
+    digest = Digest.of(data)
+
+    def verified(stream: BinaryIO) -> VerifiedReader:
+        return VerifiedReader(stream, digest, len(data))
+
+    with (tmp_path / "file").open("rb") as stream:
+        kept = storage.clone(digest, stream, len(data), verified)
+        assert storage.size(digest) == (len(data) if kept else None)
+        assert stream.tell() == 0  # what cannot be cloned can still be copied
+    with (tmp_path / "file").open("rb") as stream:
+        stream.read(1)
+        assert not storage.clone(digest, stream, len(data), verified)
+    assert not storage.clone(digest, io.BytesIO(data), len(data), verified)
+    assert list((tmp_path / "store").rglob(".incoming-*")) == []
