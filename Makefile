@@ -41,6 +41,7 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(READY) ## print ratios and growth; asserts nothing
+	$(BIN)/python scripts/bench_images.py
 	$(BIN)/python scripts/bench.py
 
 example: $(READY) ## make the example registry anew
