@@ -14,10 +14,11 @@ from builder.transports.base import ImageSource, SourceOptions
 from builder.transports.docker_archive import MANIFEST, DockerArchiveSource
 from builder.transports.oci_archive import OCIArchiveSource
 from builder.transports.oci_layout import LayoutSource
+from builder.transports.remote import RemoteSource
 
 __all__ = ["ImageSource", "SourceOptions", "open_source"]
 
-SCHEMES = ("oci", "oci-archive", "docker-archive")
+SCHEMES = ("oci", "oci-archive", "docker-archive", "docker")
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]*")
 
 
@@ -33,6 +34,8 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
     if len(texts) > 1:
         raise UsageError(f"{texts[1]}: one source at a time", "write SOURCE NAME:TAG")
     scheme, colon, rest = text.partition(":")
+    if scheme == "docker" and colon:
+        return RemoteSource.parse(rest, options.remote)
     if scheme in SCHEMES and colon:
         path, reference = _split(rest)
         return _open(scheme, path, reference, options.spool)

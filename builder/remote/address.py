@@ -1,0 +1,100 @@
+"""Which machines may be talked to: addresses, checked before a connection is made.
+
+A registry, a redirect or a realm can name any host, and a host can resolve to
+any address. What a user named is trusted as far as it goes; what a server
+named must be public, or as near as the server itself is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+
+from builder.errors import RemoteError
+
+CONNECT_SECONDS = 10
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name, without a port, is this machine by definition."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return _plain(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Policy:
+    """Decides about addresses; `name` a host to trust it.
+
+    A host that was not named must resolve to public addresses, or to ones of
+    the same kind (loopback, private) as a host that was.
+    """
+
+    def __init__(self) -> None:
+        self._named: set[str] = set()
+        self._kinds: set[str] = {"public"}
+
+    def name(self, host: str) -> None:
+        """Trust a host that the user wrote."""
+        self._named.add(host.strip("[]").lower())
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """Connect to a host at an address that is allowed.
+
+        Raises RemoteError for an address that is not, or a name nobody knows;
+        OSError when nobody answers.
+        """
+        failure: OSError | None = None
+        for family, address in list(self._resolve(host, port)):
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                connection.settimeout(CONNECT_SECONDS)
+                connection.connect((str(address), port))
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                connection.close()
+                failure = error
+            else:
+                return connection
+        raise failure or OSError(f"{host} has no address")
+
+    def _resolve(self, host: str, port: int) -> Iterator[tuple[int, Address]]:
+        name = host.strip("[]").lower()
+        try:
+            found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise RemoteError(f"{name}: the name does not resolve ({error})") from None
+        for family, _, _, _, place in found:
+            address = _plain(str(place[0]).partition("%")[0])
+            kind = _kind(address)
+            if name in self._named:
+                self._kinds.add(kind)
+            elif kind not in self._kinds:
+                message = (
+                    f"{name} is at {address}, a {kind} address, which no server may send us to"
+                )
+                raise RemoteError(message, "name the host yourself if you trust it")
+            yield family, ipaddress.ip_address(str(place[0]).partition("%")[0])
+
+
+def _plain(text: str) -> Address:
+    """Return an address, with an IPv4 address taken out of what wraps it."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return inner or address
+    return address
+
+
+def _kind(address: Address) -> str:
+    if address.is_loopback:
+        return "loopback"
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        return "special"
+    return "public" if address.is_global else "private"

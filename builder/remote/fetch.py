@@ -1,0 +1,45 @@
+"""Plain downloads, under the rules that registries are held to."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from builder.errors import RemoteError, UsageError
+from builder.remote.blob import BlobStream
+from builder.remote.http import Answer, Http, Request, host_of
+from builder.remote.options import RemoteOptions
+from builder.remote.registry import NotFoundError
+
+
+def open_url(
+    url: str, options: RemoteOptions, *, size: int | None = None, http: Http | None = None
+) -> BinaryIO:
+    """Open what a URL leads to; it goes on where it was when the connection breaks.
+
+    `size` is how many bytes it must have, where that is known. Raises
+    NotFoundError for a 404 or 410, RemoteError for all else that goes wrong,
+    UsageError for what is no http(s) URL.
+    """
+    client = http or Http(options)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise UsageError(f"{url}: is no http(s) address without a password")
+    if parts.scheme == "http" and not client.allows_plain(parts.hostname):
+        raise RemoteError(f"{host_of(url)}: plain http", "use https, or --insecure")
+
+    def opener(offset: int) -> Answer:
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        answer = client.send(Request("GET", url, headers, {}))
+        if answer.status in (200, 206) or (offset and answer.status == 416):
+            return answer
+        with answer:
+            kind = NotFoundError if answer.status in (404, 410) else RemoteError
+            raise kind(f"{url}: the server answered {answer.status}")
+
+    answer = opener(0)
+    length = answer.header("Content-Length")
+    if size is None and length.isdigit():
+        size = int(length)
+    return io.BufferedReader(BlobStream(opener, answer, size), 256 << 10)

@@ -1,0 +1,323 @@
+"""A registry over the network: repositories, manifests, blobs, lists.
+
+Source: distribution-spec, "Pull" and "Content Discovery". What comes is
+checked as far as it can be here; whoever keeps content checks it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+from urllib.parse import quote, urlsplit
+
+from builder.errors import ContentError, RemoteError
+from builder.oci import mediatype
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest, DigestError
+from builder.oci.strictjson import MAX_BYTES
+from builder.oci.validate import ManifestError, parse_manifest
+from builder.remote.auth import Authoriser
+from builder.remote.blob import BlobStream
+from builder.remote.connection import speaks_tls
+from builder.remote.credentials import find_credentials
+from builder.remote.http import Answer, Body, Http, Request, origin_of
+from builder.remote.links import next_link
+from builder.remote.options import RemoteOptions
+
+_ACCEPT = ", ".join([*sorted(mediatype.MANIFESTS), "*/*;q=0.1"])
+_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
+_MAX_LIST = 8 << 20  # bytes of one page of a list
+_MAX_PAGES = 10_000
+_OK, _NOT_FOUND, _UNAUTHORISED = 200, 404, 401
+
+
+class RegistryClient:
+    """One registry. `host` is what users write: `localhost:5000`, `docker.io`."""
+
+    def __init__(self, host: str, options: RemoteOptions, *, http: Http | None = None) -> None:
+        self.host = host
+        self.http = http or Http(options)
+        # docker.io is a name for people; its registry answers elsewhere.
+        self._place = "registry-1.docker.io" if host == "docker.io" else host
+        self.http.trust(f"https://{self._place}")
+        self._base = ""
+
+    @property
+    def base(self) -> str:
+        """The URL of the registry, without a path.
+
+        Plain http is only for this machine, or with `--insecure`, and only
+        for a server that does not answer a TLS handshake.
+        """
+        if not self._base:
+            self._base = f"{self._scheme()}://{self._place}"
+        return self._base
+
+    def _scheme(self) -> str:
+        parts = urlsplit(f"//{self._place}")
+        name = parts.hostname or ""
+        if not self.http.allows_plain(name):
+            return "https"
+        ways = [(parts.port, "http")] if parts.port else [(443, "https"), (80, "http")]
+        for port, otherwise in ways:
+            try:
+                if speaks_tls(self.http.policy, name, port):
+                    return "https"
+            except OSError as error:
+                failure = error
+            else:
+                return otherwise
+        message = f"{self.host}: cannot connect: {failure.strerror or failure}"
+        raise RemoteError(message, "is the server up, and the name right?")
+
+    def repository(self, name: str) -> Repository:
+        """Return a repository of the registry, whether or not it is there."""
+        if self.host == "docker.io" and "/" not in name:
+            name = f"library/{name}"
+        return Repository(self, name)
+
+    def catalog(self) -> Iterator[str]:
+        """Yield the names of repositories, where the registry tells them."""
+        authoriser = Authoriser(self.http, find_credentials(self.host, ""))
+        yield from _pages(
+            lambda url: self.ask("GET", url, authoriser, ("registry:catalog:*",)),
+            f"{self.base}/v2/_catalog?n=1000",
+            "repositories",
+        )
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        authoriser: Authoriser,
+        scopes: Sequence[str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> Answer:
+        """Send a request, authorised as far as that takes; returns any answer but a 401.
+
+        Raises RemoteError when we are not let in.
+        """
+        for _ in range(3):
+            own = origin_of(url) == origin_of(self.base)
+            secrets = authoriser.header(scopes) if own else {}
+            answer = self.http.send(Request(method, url, headers or {}, secrets, body))
+            if answer.status != _UNAUTHORISED:
+                return answer
+            challenges = answer.headers("WWW-Authenticate")
+            answer.close()
+            used = secrets.get("Authorization", "")
+            if not own or not authoriser.answer(self.base, challenges, scopes, used):
+                break
+        hint = f"log in with 'podman login {self.host}' or 'docker login {self.host}'"
+        raise RemoteError(f"{self.host}: 401: access is denied without a login that counts", hint)
+
+
+class Repository:
+    """One repository of a registry; safe to use from several threads."""
+
+    def __init__(self, client: RegistryClient, name: str) -> None:
+        self.name = name
+        self.label = f"{client.host}/{name}"
+        self.client = client
+        self._authoriser = Authoriser(client.http, find_credentials(client.host, name))
+
+    def request(
+        self,
+        method: str,
+        path_or_url: str,
+        *,
+        actions: str = "pull",
+        scopes: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        expect: Sequence[int] = (_OK,),
+    ) -> Answer:
+        """Send a request below `/v2/<name>/`, or to a URL that the registry gave.
+
+        `actions` are what the token must allow here, `scopes` what else it
+        must. Raises RemoteError for a status that is not expected.
+        """
+        is_url = "://" in path_or_url
+        url = path_or_url if is_url else f"{self.client.base}/v2/{self.name}/{path_or_url}"
+        wanted = (f"repository:{self.name}:{actions}", *scopes)
+        answer = self.client.ask(method, url, self._authoriser, wanted, headers=headers, body=body)
+        if answer.status in expect:
+            return answer
+        raise self._refused(answer, path_or_url)
+
+    def manifest(self, reference: str) -> tuple[Descriptor, bytes]:
+        """Return a manifest by tag or digest, with its exact bytes.
+
+        Raises RemoteError when it is not there, not what its digest or
+        headers say, or over 4 MiB; ContentError for what is no manifest.
+        """
+        with self._manifest("GET", reference, (_OK,)) as answer:
+            raw = answer.text(MAX_BYTES)
+            said, kind = answer.header("Docker-Content-Digest"), answer.header("Content-Type")
+        digest = self._digest(reference, said, raw)
+        media_type = kind.partition(";")[0].strip().lower()
+        if media_type.startswith(_SCHEMA1):
+            raise self._schema1(reference)
+        try:
+            manifest = parse_manifest(raw, allow_foreign=True)
+        except ManifestError as error:
+            if b'"fsLayers"' in raw:
+                raise self._schema1(reference) from None
+            raise error.located(f"{self.label} {reference}") from None
+        if media_type != manifest.media_type:
+            message = f"{self.label} {reference}: its Content-Type is {media_type or 'missing'}"
+            hint = "the registry, or a proxy before it, is set up wrongly"
+            raise RemoteError(f"{message}, its mediaType {manifest.media_type}", hint)
+        return Descriptor(manifest.media_type, digest, len(raw)), raw
+
+    def head(self, reference: str) -> Descriptor | None:
+        """Return what a tag or digest names now, None when it is not there.
+
+        A registry that does not say enough in its headers is asked for the whole.
+        """
+        with self._manifest("HEAD", reference, (_OK, _NOT_FOUND, 405)) as answer:
+            if answer.status == _NOT_FOUND:
+                return None
+            said, size = answer.header("Docker-Content-Digest"), answer.header("Content-Length")
+            kind = answer.header("Content-Type").partition(";")[0].strip().lower()
+        if said and size.isdigit() and kind in mediatype.MANIFESTS:
+            try:
+                return Descriptor(kind, Digest(said), int(size))
+            except DigestError:
+                pass
+        return self.manifest(reference)[0]
+
+    def open_blob(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob; it goes on where it was when the connection breaks.
+
+        Raises FileNotFoundError when it is not there.
+        """
+        return BlobStream.open(self, descriptor)
+
+    def blob_size(self, digest: Digest) -> int | None:
+        """Return the size of a blob in bytes, None when it is not there."""
+        with self.request("HEAD", f"blobs/{digest}", expect=(_OK, _NOT_FOUND)) as answer:
+            if answer.status == _NOT_FOUND:
+                return None
+            size = answer.header("Content-Length")
+        return int(size) if size.isdigit() else -1
+
+    def tags(self) -> Iterator[str]:
+        """Yield the tags, in the order the registry gives them."""
+        yield from _pages(
+            lambda url: self.request("GET", url, expect=(_OK,)),
+            f"{self.client.base}/v2/{self.name}/tags/list",
+            "tags",
+        )
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """Return what refers to a manifest: by the endpoint, else by the tag schema.
+
+        Source: distribution-spec, "Listing Referrers" and "Referrers Tag Schema".
+        """
+        found: dict[Digest, Descriptor] = {}
+        url = f"{self.client.base}/v2/{self.name}/referrers/{digest}"
+        for _ in range(_MAX_PAGES):
+            with self.request("GET", url, expect=(_OK, 400, _NOT_FOUND, 405)) as answer:
+                kind = answer.header("Content-Type").partition(";")[0].strip()
+                if answer.status != _OK or kind != mediatype.OCI_INDEX:
+                    return self._by_tag_schema(digest)
+                raw = answer.text(_MAX_LIST)
+                following = next_link(answer)
+            found.update((item.digest, item) for item in self._index(raw, url))
+            if not following:
+                return tuple(found.values())
+            url = following
+        raise RemoteError(f"{self.label}: the list of referrers does not end")
+
+    def _by_tag_schema(self, digest: Digest) -> tuple[Descriptor, ...]:
+        with self._manifest("GET", digest.referrers_tag, (_OK, _NOT_FOUND)) as answer:
+            if answer.status == _NOT_FOUND:
+                return ()
+            return self._index(answer.text(MAX_BYTES), answer.url)
+
+    def _index(self, raw: bytes, url: str) -> tuple[Descriptor, ...]:
+        try:
+            return parse_manifest(raw, mediatype.OCI_INDEX, allow_foreign=True).manifests
+        except ManifestError as error:
+            raise RemoteError(f"{url}: is no list of referrers: {error.message}") from None
+
+    def _manifest(self, method: str, reference: str, expect: Sequence[int]) -> Answer:
+        path = f"manifests/{quote(reference, safe=':')}"
+        return self.request(method, path, headers={"Accept": _ACCEPT}, expect=expect)
+
+    def _digest(self, reference: str, said: str, raw: bytes) -> Digest:
+        """Return the digest of a manifest's bytes, which must be the one that was asked for."""
+        for wanted in (reference if ":" in reference else "", said):
+            if not wanted:
+                continue
+            try:
+                digest = Digest(wanted)
+            except DigestError as error:
+                message = f"{self.label} {reference}: its Docker-Content-Digest: {error.message}"
+                raise RemoteError(message) from None
+            if not digest.matches(raw):
+                message = f"{self.label} {reference}: the bytes do not have the digest {digest}"
+                raise RemoteError(message, "somebody changed them on the way, or the registry lies")
+            if ":" in reference:
+                return digest
+        return Digest.of(raw)
+
+    def _schema1(self, reference: str) -> ContentError:
+        message = "is a manifest of Docker's schema 1, which nothing can verify"
+        return ContentError.at(
+            f"{self.label}:{reference}", message, "push it again with a new tool"
+        )
+
+    def _refused(self, answer: Answer, path: str) -> RemoteError:
+        """Return what to tell about a status that was not expected."""
+        with answer:
+            shown = path.partition("?")[0]
+            where = shown if "://" in shown else f"{self.label} {shown}"
+            if answer.status == _NOT_FOUND:
+                return NotFoundError(f"{where}: 404: not found", "check the name and the tag")
+            try:
+                said = _told(answer.text())
+            except RemoteError as error:
+                said = error.message
+        text = self.client.http.redacted(f"{where}: the registry answered {answer.status}: {said}")
+        hint = "does your login allow this?" if answer.status in (401, 403) else ""
+        return RemoteError(text.rstrip(": "), hint)
+
+
+class NotFoundError(RemoteError):
+    """What was asked for is not there."""
+
+
+def _told(raw: bytes) -> str:
+    """Return the message of an error's body. Source: distribution-spec, "Error Codes"."""
+    try:
+        errors = json.loads(raw)["errors"]
+        return ", ".join(f"{item['code']} {item.get('message') or ''}" for item in errors)[:300]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return raw[:120].decode("utf-8", "replace")
+
+
+def _pages(ask: Any, url: str, key: str) -> Iterator[str]:
+    """Yield the texts of a list that comes in pages."""
+    seen: set[str] = set()
+    for _ in range(_MAX_PAGES):
+        with ask(url) as answer:
+            raw = answer.text(_MAX_LIST)
+            following = next_link(answer)
+        try:
+            items = json.loads(raw)[key] or ()
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise RemoteError(f"{url}: is no list of {key}") from None
+        new = [item for item in items if isinstance(item, str) and item not in seen]
+        seen.update(new)
+        yield from new
+        if not following:
+            return
+        if not new:
+            raise RemoteError(f"{url}: its pages lead in a circle")
+        url = following
+    raise RemoteError(f"{url}: the list of {key} does not end")
