@@ -24,6 +24,8 @@ COMMANDS = {
     "list": "List the collections and their tags.",
     "inspect": "Show what a collection or a tag holds.",
     "add": "Bring an image in and give it a tag.",
+    "push": "Copy an image to another registry.",
+    "export": "Copy an image to an image layout or an archive.",
     "tag": "Give a tag's image one more tag.",
     "untag": "Remove a tag; its content stays until gc.",
     "rm": "Remove a collection, a tag or a manifest.",

@@ -16,7 +16,7 @@ from builder.oci.descriptor import Platform
 from builder.oci.reference import Reference, is_referrers_tag, tag_fault
 from builder.registry.clock import now
 from builder.registry.edit import lock
-from builder.registry.intake import Added, add_image, companion_tags
+from builder.registry.intake import Added, add_image, companions_of
 from builder.registry.keep import Part
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
@@ -161,7 +161,7 @@ class _Intake:
         added = self._one(known, reference)
         found = [added]
         if self._choices.with_referrers:
-            for companion in companion_tags(added, self._medium.names()):
+            for companion in companions_of(added.manifests, self._medium.names()):
                 tag = companion.rpartition(":")[2]
                 found.append(self._one(companion, Reference(reference.name, tag)))
         return found

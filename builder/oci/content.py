@@ -54,3 +54,27 @@ def opened(
         key = "size" if isinstance(error, SizeError) else "digest"
         before = f"{place}/{key}: " if place else ""
         raise ContentError.at(origin, f"{before}{error.message}") from None
+
+
+class Keeper(Protocol):
+    """A storage, as far as looking for content goes."""
+
+    def size(self, digest: str) -> int | None:
+        """Return the size of content in bytes, or None when it is not there."""
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open content that is there."""
+
+
+def is_held(storage: Keeper, descriptor: Descriptor) -> bool:
+    """Tell whether a storage has content, judged by its bytes and not by its name."""
+    if storage.size(descriptor.digest) != descriptor.size:
+        return False
+    with storage.open(descriptor.digest) as stream:
+        verified = VerifiedReader(stream, descriptor.digest, descriptor.size)
+        try:
+            while verified.read():
+                pass
+        except DigestError:
+            return False
+    return True

@@ -7,7 +7,7 @@ are limited for what only claims to be one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from builder.errors import ContentError
@@ -20,6 +20,10 @@ from builder.oci.validate import ManifestError, parse_config, parse_manifest
 
 MAX_DEPTH = 8  # indexes within indexes
 MAX_NODES = 50_000
+MAX_ATTACHED = 10_000  # pieces of all that refers to one image, in turn
+
+# Given the digest of a manifest, returns what refers to it.
+Referrers = Callable[[Digest], Sequence[Descriptor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,36 @@ def walk(
     document with faults, with all of its faults as JSON pointers.
     """
     yield from _Walk(reader, label, allow_foreign=allow_foreign).visit(top, "", 0)
+
+
+def walk_referrers(
+    image: Sequence[Node],
+    reader: ContentReader,
+    label: str,
+    referrers: Referrers,
+    *,
+    allow_foreign: bool = False,
+) -> tuple[Node, ...]:
+    """Return all content of what refers to an image or to a part of it, in turn.
+
+    Raises ContentError as `walk` does, and for more than `MAX_ATTACHED` pieces.
+    """
+    found: dict[Digest, Node] = {}
+    seen = {node.descriptor.digest for node in image}
+    waiting = [node.descriptor.digest for node in image if node.manifest is not None]
+    while waiting:
+        for descriptor in referrers(waiting.pop(0)):
+            if descriptor.digest in seen:
+                continue
+            for node in walk(descriptor, reader, label, allow_foreign=allow_foreign):
+                if node.descriptor.digest not in seen:
+                    seen.add(node.descriptor.digest)
+                    found[node.descriptor.digest] = node
+                    waiting += [node.descriptor.digest] if node.manifest is not None else []
+        if len(found) > MAX_ATTACHED:
+            message = f"what refers to the image has more than {MAX_ATTACHED} parts"
+            raise ContentError.at(label, message, "copy it without its referrers")
+    return tuple(found.values())
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ what it stored: a tag never points to something that is not there. Call with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from builder import frontmatter
@@ -15,17 +15,12 @@ from builder.errors import ContentError
 from builder.oci.content import ContentReader
 from builder.oci.descriptor import Descriptor, Platform
 from builder.oci.digest import Digest
-from builder.oci.graph import Node, select_platform, walk
+from builder.oci.graph import Node, Referrers, select_platform, walk, walk_referrers
 from builder.oci.manifest import Manifest
 from builder.oci.reference import Reference
 from builder.registry.folder import CollectionFolder, new_readme
 from builder.registry.keep import Keeper, Part, Progress
 from builder.registry.model import RegistryOptions
-
-MAX_ATTACHED = 10_000  # pieces of all that refers to one image, in turn
-
-# Given the digest of a manifest, returns what refers to it in the source.
-Referrers = Callable[[Digest], Sequence[Descriptor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,9 @@ def add_image(
         descriptor = select_platform(descriptor, source, label, platform)
     image = tuple(walk(descriptor, source, label, allow_foreign=allow_foreign))
     top = _top(image, label)
-    attached = _attached(image, source, label, referrers, allow_foreign=allow_foreign)
+    attached: tuple[Node, ...] = ()
+    if referrers is not None:
+        attached = walk_referrers(image, source, label, referrers, allow_foreign=allow_foreign)
     before = folder.raw_manifest(reference.tag)
     moved = before != top.raw
     if before is not None and moved and not force:
@@ -142,13 +139,13 @@ def add_referrer(
     return added
 
 
-def companion_tags(added: Added, names: Sequence[str]) -> tuple[str, ...]:
-    """Return which of a source's `names` hold what cosign signed or described an image with.
+def companions_of(manifests: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return which of `names` hold what cosign signed or described some manifests with.
 
-    Before there were referrers, `sha256-<hex>.sig`, `.att` and `.sbom` named
-    them by the digest of their subject.
+    `manifests` are digests. Before there were referrers, `sha256-<hex>.sig`,
+    `.att` and `.sbom` named them by the digest of their subject.
     """
-    stems = {f"{digest.algorithm}-{digest.encoded}" for digest in added.manifests}
+    stems = {digest.replace(":", "-", 1) for digest in manifests}
     suffixes = (".sig", ".att", ".sbom")
     return tuple(
         name
@@ -163,36 +160,6 @@ def _top(nodes: Sequence[Node], label: str) -> Manifest:
         media_type = top.descriptor.media_type
         raise ContentError.at(label, f"{media_type} is not an image or an index")
     return top.manifest
-
-
-def _attached(
-    image: Sequence[Node],
-    source: ContentReader,
-    label: str,
-    referrers: Referrers | None,
-    *,
-    allow_foreign: bool,
-) -> tuple[Node, ...]:
-    """Return all content of what refers to an image or to a part of it, in turn."""
-    if referrers is None:
-        return ()
-    found: dict[Digest, Node] = {}
-    seen = {node.descriptor.digest for node in image}
-    waiting = [node.descriptor.digest for node in image if node.manifest is not None]
-    while waiting:
-        subject = waiting.pop(0)
-        for descriptor in referrers(subject):
-            if descriptor.digest in seen:
-                continue
-            for node in walk(descriptor, source, label, allow_foreign=allow_foreign):
-                if node.descriptor.digest not in seen:
-                    seen.add(node.descriptor.digest)
-                    found[node.descriptor.digest] = node
-                    waiting += [node.descriptor.digest] if node.manifest is not None else []
-        if len(found) > MAX_ATTACHED:
-            message = f"what refers to the image has more than {MAX_ATTACHED} parts"
-            raise ContentError.at(label, message, "add it without --with-referrers")
-    return tuple(found.values())
 
 
 def _added(

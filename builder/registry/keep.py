@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from builder.errors import LocalError
-from builder.oci.content import ContentReader, opened
+from builder.oci.content import ContentReader, is_held, opened
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest, DigestError, VerifiedReader
+from builder.oci.digest import Digest, VerifiedReader
 from builder.oci.graph import Node
 from builder.registry.folder import CollectionFolder
 from builder.registry.model import RegistryOptions
@@ -75,7 +75,7 @@ class Keeper:
         is_large = node.is_layer and descriptor.size > self._options.commit_below
         places = ["store", "collection"] if is_large else ["collection"]
         for place in places:
-            if _holds(self._storages[place], descriptor):
+            if is_held(self._storages[place], descriptor):
                 return Part(descriptor, place, node.is_layer, kept=True)
         if descriptor.urls and not self._is_in_source(descriptor):
             return Part(descriptor, "urls", node.is_layer, kept=True)
@@ -148,20 +148,6 @@ class Keeper:
 
 def _nobody(_: int) -> AbstractContextManager[Callable[[int], None]]:
     return nullcontext(lambda _: None)
-
-
-def _holds(storage: LocalStorage, descriptor: Descriptor) -> bool:
-    """Tell whether a storage has a blob, judged by its bytes and not by its name."""
-    if storage.size(descriptor.digest) != descriptor.size:
-        return False
-    with storage.open(descriptor.digest) as stream:
-        verified = VerifiedReader(stream, descriptor.digest, descriptor.size)
-        try:
-            while verified.read():
-                pass
-        except DigestError:
-            return False
-    return True
 
 
 class _Watched:

@@ -60,6 +60,7 @@ def make_pools(options: RemoteOptions, policy: Policy) -> urllib3.PoolManager:
         num_pools=20,
         maxsize=8,
         retries=False,
+        blocksize=1 << 20,  # of what is sent at once
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
         ssl_context=_tls(options),
         assert_hostname=False if options.insecure else None,

@@ -42,6 +42,7 @@ MAX_REDIRECTS = 5
 MAX_TEXT = 1 << 20  # bytes of a token, a list or an error that are read
 _RETRIED = frozenset({429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_DRAINED = 64 << 10  # bytes of a body nobody wants that are read to keep the connection
 _LONGEST_PAUSE = 60.0
 _SLOW_AFTER = 15.0  # seconds after which a body must have come at _SLOWEST bytes a second
 _SLOWEST = 1024
@@ -63,6 +64,7 @@ class Request:
     headers: Mapping[str, str]
     secrets: Mapping[str, str]
     body: Body | None = None
+    again: bool = True  # whether it may be asked once more after a cut
 
 
 class Answer(io.RawIOBase):
@@ -116,8 +118,11 @@ class Answer(io.RawIOBase):
     def close(self) -> None:
         """Give the connection back if all was read, else end it."""
         if not self.closed:
-            if self._raw.length_remaining:
+            left = self._raw.length_remaining
+            if left is None or left > _DRAINED:
                 self._raw.close()
+            else:
+                self._raw.drain_conn()
             self._raw.release_conn()
         super().close()
 
@@ -197,7 +202,7 @@ class Http:
             try:
                 answer = self._once(request, url, secrets)
             except CutError:
-                if number == TRIES:
+                if number == TRIES or not request.again:
                     raise
                 self._pause(_backoff(number))
                 continue

@@ -95,6 +95,7 @@ class RegistryClient:
         *,
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
+        again: bool = True,
     ) -> Answer:
         """Send a request, authorised as far as that takes; returns any answer but a 401.
 
@@ -103,7 +104,7 @@ class RegistryClient:
         for _ in range(3):
             own = origin_of(url) == origin_of(self.base)
             secrets = authoriser.header(scopes) if own else {}
-            answer = self.http.send(Request(method, url, headers or {}, secrets, body))
+            answer = self.http.send(Request(method, url, headers or {}, secrets, body, again))
             if answer.status != _UNAUTHORISED:
                 return answer
             challenges = answer.headers("WWW-Authenticate")
@@ -133,17 +134,21 @@ class Repository:
         scopes: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
+        again: bool = True,
         expect: Sequence[int] = (_OK,),
     ) -> Answer:
         """Send a request below `/v2/<name>/`, or to a URL that the registry gave.
 
         `actions` are what the token must allow here, `scopes` what else it
-        must. Raises RemoteError for a status that is not expected.
+        must; `again` tells whether it may be asked twice. Raises
+        RemoteError for a status that is not expected.
         """
         is_url = "://" in path_or_url
         url = path_or_url if is_url else f"{self.client.base}/v2/{self.name}/{path_or_url}"
         wanted = (f"repository:{self.name}:{actions}", *scopes)
-        answer = self.client.ask(method, url, self._authoriser, wanted, headers=headers, body=body)
+        answer = self.client.ask(
+            method, url, self._authoriser, wanted, headers=headers, body=body, again=again
+        )
         if answer.status in expect:
             return answer
         raise self._refused(answer, path_or_url)
@@ -277,12 +282,13 @@ class Repository:
         with answer:
             shown = path.partition("?")[0]
             where = shown if "://" in shown else f"{self.label} {shown}"
-            if answer.status == _NOT_FOUND:
-                return NotFoundError(f"{where}: 404: not found", "check the name and the tag")
             try:
                 said = _told(answer.text())
             except RemoteError as error:
                 said = error.message
+            if answer.status == _NOT_FOUND:
+                text = f"{where}: 404: not found: {said}"
+                return NotFoundError(text.rstrip(": "), "check the name and the tag")
         text = self.client.http.redacted(f"{where}: the registry answered {answer.status}: {said}")
         hint = "does your login allow this?" if answer.status in (401, 403) else ""
         return RemoteError(text.rstrip(": "), hint)

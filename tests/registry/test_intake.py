@@ -18,7 +18,7 @@ from builder.oci.descriptor import Descriptor, Platform
 from builder.oci.layout import ImageLayout
 from builder.oci.reference import Reference
 from builder.registry.edit import lock
-from builder.registry.intake import Added, add_image, add_referrer, companion_tags
+from builder.registry.intake import Added, add_image, add_referrer, companions_of
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
 from builder.transports import SourceOptions, open_source
@@ -327,7 +327,7 @@ def test_tags_that_cosign_names(options: RegistryOptions) -> None:
     added = add(options, Image.of("one"))
     mine = str(added.digest).replace(":", "-")
     names = ("latest", f"{mine}.sig", f"{mine}.att", f"{mine}.other", f"sha256-{'0' * 64}.sig")
-    assert companion_tags(added, names) == (f"{mine}.sig", f"{mine}.att")
+    assert companions_of(added.manifests, names) == (f"{mine}.sig", f"{mine}.att")
 
 
 def test_a_referrer_without_a_subject_is_refused(options: RegistryOptions, tmp_path: Path) -> None:
