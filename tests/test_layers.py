@@ -26,6 +26,7 @@ ONLY_IN = {
     "jinja2": {"site"}, "markdown": {"site"}, "nh3": {"site"}, "pygments": {"site"},
     "pymdownx": {"site"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
     "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"}, "urllib3": {"remote"},
+    "backports": {"layers"}, "compression": {"layers"},
 }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def command(
             options,
             medium,
             console,
-            platform=_platform(platform) if platform else None,
+            platform=parse_platform(platform) if platform else None,
             with_referrers=with_referrers,
             allow_foreign=allow_foreign,
             force=force,
@@ -203,7 +203,8 @@ class _Intake:
             raise ContentError.at(self._medium.label, "has no tag that fits", hint)
 
 
-def _platform(text: str) -> Platform:
+def parse_platform(text: str) -> Platform:
+    """Return the platform that a user typed as OS/ARCH[/VARIANT]; raises UsageError."""
     found = _PLATFORM.fullmatch(text)
     if found is None:
         raise UsageError(f"--platform {text}: is no platform", "write OS/ARCH, as in linux/arm64")

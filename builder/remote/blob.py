@@ -5,14 +5,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from builder.errors import RemoteError
 from builder.remote.http import TRIES, Answer, CutError, host_of
-
-if TYPE_CHECKING:
-    from builder.oci.descriptor import Descriptor
-    from builder.remote.registry import Repository
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 # Opens the content: with an offset as a Range request, with 0 as the whole.
@@ -34,22 +30,6 @@ class BlobStream(io.RawIOBase):
         self._size = size
         self._at = 0
         self._cuts = 0
-
-    @classmethod
-    def open(cls, repository: Repository, descriptor: Descriptor) -> io.BufferedReader:
-        """Return a blob of a repository; raises FileNotFoundError when it is not there."""
-
-        def opener(offset: int) -> Answer:
-            headers = {"Range": f"bytes={offset}-"} if offset else {}
-            expect = (200, 206, 404, 416) if offset else (200, 404)
-            path = f"blobs/{descriptor.digest}"
-            return repository.request("GET", path, headers=headers, expect=expect)
-
-        answer = opener(0)
-        if answer.status == 404:
-            answer.close()
-            raise FileNotFoundError(descriptor.digest)
-        return io.BufferedReader(cls(opener, answer, descriptor.size), 256 << 10)
 
     def readable(self) -> bool:
         """Return True."""

@@ -6,6 +6,7 @@ checked as far as it can be here; whoever keeps content checks it again.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
@@ -200,7 +201,18 @@ class Repository:
 
         Raises FileNotFoundError when it is not there.
         """
-        return BlobStream.open(self, descriptor)
+        path = f"blobs/{descriptor.digest}"
+
+        def opener(offset: int) -> Answer:
+            headers = {"Range": f"bytes={offset}-"} if offset else {}
+            expect = (_OK, 206, 416) if offset else (_OK,)
+            return self.request("GET", path, headers=headers, expect=expect)
+
+        try:
+            answer = opener(0)
+        except NotFoundError:
+            raise FileNotFoundError(descriptor.digest) from None
+        return io.BufferedReader(BlobStream(opener, answer, descriptor.size), 256 << 10)
 
     def blob_size(self, digest: Digest) -> int | None:
         """Return the size of a blob in bytes, None when it is not there."""

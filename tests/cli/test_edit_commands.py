@@ -101,7 +101,7 @@ def test_dry_run_changes_nothing(arguments: tuple[str, ...]) -> None:
         (("add", "layout:1.0", "a:x", "--platform", "x"), 2, "OS/ARCH"),
         (("add", "layout:2.0", "a:x"), 1, "2.0"),
         (("add", "./nope", "a:x"), 1, "./nope: does not exist"),
-        (("add", "docker://example.org/a", "a:x"), 2, "oci-archive:"),
+        (("add", "ftp://example.org/a", "a:x"), 2, "oci-archive:"),
         (("add", "layout"), 2, "NAME"),
         (("tag", NAME, "x"), 2, "NAME:OLD NEW"),
         (("tag", f"{NAME}:latest", ".x"), 2, "not a valid tag"),

@@ -1,0 +1,109 @@
+"""`builder export`: images of this registry into a folder or a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from builder.cli.add import parse_platform
+from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.errors import UsageError
+from builder.oci.graph import select_platform
+from builder.oci.reference import Reference
+from builder.remote.options import RemoteOptions
+from builder.transports.archive_sink import ArchiveSink, DockerArchiveSink
+from builder.transports.copy import copy_image, plan_copy
+from builder.transports.layout_sink import LayoutSink
+from builder.transports.registry import RegistrySource
+from builder.transports.sink import ImageSink
+
+_SCHEMES = ("oci", "oci-archive", "docker-archive")
+
+
+@click.command("export")
+@click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
+@click.argument("target", metavar="oci:DIR[:REF]|oci-archive:FILE[:REF]|docker-archive:FILE")
+@click.option("--platform", metavar="OS/ARCH", help="Take one platform's image from an index.")
+@click.option("--referrers", is_flag=True, help="Also write what refers to the image.")
+@click.option(
+    "--as",
+    "repo_tag",
+    metavar="NAME:TAG",
+    default="",
+    help="The name in a Docker archive.  [default: the one here]",
+)
+@remote_options
+@common_options
+def command(
+    *,
+    reference: str,
+    target: str,
+    platform: str | None,
+    referrers: bool,
+    repo_tag: str,
+    insecure: bool,
+    ca: str,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:  # fmt: skip
+    """Copy an image to an image layout or an archive.
+
+    In an image layout that is there, other images stay. '-' as FILE is
+    standard output: builder export x/y docker-archive:- | docker load
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    wanted = Reference.parse(reference, tag="latest")
+    scheme, path, name = _target(target)
+    options = load_config(source=source, configs=configs).registry
+    medium = RegistrySource.load(options, wanted.name, RemoteOptions(insecure, ca))
+    top = medium.resolve(wanted.digest or wanted.tag)
+    if platform:
+        top = select_platform(top, medium, medium.label, parse_platform(platform))
+    name = name or wanted.tag or "latest"
+    spool = options.source / ".builder-cache"
+    sink = _sink(scheme, path, spool, repo_tag or f"{wanted.name}:{wanted.tag or 'latest'}")
+    with sink:
+        plan = plan_copy(medium, sink, top, referrers=referrers)
+        done = copy_image(
+            medium, sink, plan, name,
+            progress=lambda total: console.progress(total, f"writing {path}"),
+        )  # fmt: skip
+    if path == "-":
+        return
+    value = {
+        "to": target,
+        "name": name,
+        "digest": str(done.descriptor.digest),
+        "bytes": done.total,
+        "changed": done.changed,
+    }
+    verb = "wrote" if done.changed else "unchanged:"
+    console.result(value, f"{verb} {scheme}:{path}:{name} {done.descriptor.digest}")
+
+
+def _target(text: str) -> tuple[str, str, str]:
+    """Return scheme, path and name of a target; raises UsageError."""
+    scheme, colon, rest = text.partition(":")
+    if scheme not in _SCHEMES or not colon or not rest:
+        known = ", ".join(f"{name}:PATH" for name in _SCHEMES)
+        raise UsageError(f"{text}: cannot write there", f"use one of {known}")
+    path, _, name = rest.partition(":")
+    if path == "-" and scheme == "oci":
+        raise UsageError(f"{text}: a folder cannot go to standard output", "use oci-archive:-")
+    if path == "-" and sys.stdout.isatty():
+        raise UsageError(f"{text}: an archive is nothing for a terminal", "use a pipe or a file")
+    return scheme, path, name
+
+
+def _sink(scheme: str, path: str, spool: Path, repo_tag: str) -> ImageSink:
+    label = f"{scheme}:{path}"
+    if scheme == "oci":
+        return LayoutSink(Path(path), label)
+    if scheme == "oci-archive":
+        return ArchiveSink(path, label, spool)
+    return DockerArchiveSink(path, label, spool, repo_tag)

@@ -1,0 +1,194 @@
+"""`oci-archive:FILE` and `docker-archive:FILE` as places to write to.
+
+Both are made as an image layout first, in a folder of their own, and packed
+when that is whole: sorted, without times or owners, so that equal images give
+equal files. `-` as FILE is standard output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from builder.errors import ContentError, LocalError
+from builder.layers.compression import CompressionError, Unpacked
+from builder.oci import mediatype
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.oci.manifest import Manifest
+from builder.storage import LocalStorage
+from builder.storage.local import TEMPORARY, sync_folder
+from builder.transports.archive import unpacked_limit
+from builder.transports.layout_sink import LayoutSink
+from builder.transports.sink import Opener
+
+_CHUNK = 1 << 20
+
+
+class ArchiveSink:
+    """An `ImageSink` over a tar; `spool` is a folder for what waits to be packed."""
+
+    streams = 2
+
+    def __init__(self, path: str, label: str, spool: Path) -> None:
+        self.label = label
+        self._path = path
+        spool.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="export-", dir=spool))
+        self._layout = LayoutSink(self._folder / "layout", label)
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Tell whether the blob was put before."""
+        return self._layout.has(descriptor)
+
+    def put(self, descriptor: Descriptor, opener: Opener) -> None:
+        """Keep a blob until the end."""
+        self._layout.put(descriptor, opener)
+
+    def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
+        """Keep a manifest until the end."""
+        return self._layout.put_manifest(manifest, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Pack what was put, and forget it."""
+        try:
+            self._layout.__exit__(kind, error, trace)
+            if error is None:
+                with _written(self._path, self.label) as file:
+                    self._pack(file, self._folder / "layout")
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _pack(self, file: BinaryIO, layout: Path) -> None:
+        """Write the image layout as it is."""
+        names = sorted(path.relative_to(layout).as_posix() for path in layout.rglob("*"))
+        with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+            for name in names:
+                path = layout / name
+                if path.is_dir():
+                    archive.addfile(_member(name, 0, folder=True))
+                    continue
+                with path.open("rb") as stream:
+                    archive.addfile(_member(name, path.stat().st_size), stream)
+
+
+class DockerArchiveSink(ArchiveSink):
+    """What `docker save` writes: one image, its layers as plain tars.
+
+    `repo_tag` is the name that `docker load` gives it. Source: docker's image
+    specification v1.2, "Combined Image JSON + Filesystem Changeset Format".
+    """
+
+    def __init__(self, path: str, label: str, spool: Path, repo_tag: str) -> None:
+        super().__init__(path, label, spool)
+        self._repo_tag = repo_tag
+        self._image: Manifest | None = None
+
+    def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
+        """Keep the image; raises ContentError for what the format cannot hold."""
+        if manifest.is_index:
+            hint = "choose one with --platform OS/ARCH"
+            raise ContentError.at(self.label, "a Docker archive holds one platform", hint)
+        if not manifest.is_image:
+            hint = "use oci: or oci-archive: for artifacts"
+            raise ContentError.at(self.label, "a Docker archive holds images only", hint)
+        self._image = manifest
+        return super().put_manifest(manifest, name)
+
+    def _pack(self, file: BinaryIO, layout: Path) -> None:
+        image = self._image
+        if image is None or image.config is None:
+            raise ContentError.at(self.label, "no image was written")
+        storage = LocalStorage(layout)
+        with storage.open(image.config.digest) as stream:
+            config = stream.read()
+        diff_ids = json.loads(config)["rootfs"]["diff_ids"]
+        names: list[str] = []
+        members: dict[str, Path] = {}
+        for layer, diff_id in zip(image.layers, diff_ids, strict=True):
+            if not mediatype.is_filesystem_layer(layer.media_type):
+                raise ContentError.at(self.label, f"a layer is {layer.media_type}, no tar")
+            digest = Digest(diff_id)
+            name = f"{digest.encoded}/layer.tar"
+            names.append(name)
+            if name not in members:
+                members[name] = self._unpacked(storage, layer, digest)
+        entry = {
+            "Config": f"{image.config.digest.encoded}.json",
+            "RepoTags": [self._repo_tag],
+            "Layers": names,
+        }
+        with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+            archive.addfile(_member(str(entry["Config"]), len(config)), io.BytesIO(config))
+            for name, path in members.items():
+                with path.open("rb") as stream:
+                    archive.addfile(_member(name, path.stat().st_size), stream)
+            manifest = json.dumps([entry], separators=(",", ":")).encode()
+            archive.addfile(_member("manifest.json", len(manifest)), io.BytesIO(manifest))
+
+    def _unpacked(self, storage: LocalStorage, layer: Descriptor, diff_id: Digest) -> Path:
+        """Return a file of the layer's plain tar, checked against its diff ID."""
+        path = self._folder / diff_id.encoded
+        found = hashlib.new(diff_id.algorithm)
+        packed = Unpacked(storage.open(layer.digest), unpacked_limit(layer.size))
+        with packed, path.open("wb") as file:
+            try:
+                while chunk := packed.read(_CHUNK):
+                    found.update(chunk)
+                    file.write(chunk)
+            except CompressionError as error:
+                message = f"the layer {layer.digest} {error.message}"
+                raise ContentError.at(self.label, message) from None
+        if found.hexdigest() != diff_id.encoded:
+            message = f"the layer {layer.digest} does not unpack to its diff ID {diff_id}"
+            raise ContentError.at(self.label, message)
+        return path
+
+
+def _member(name: str, size: int, *, folder: bool = False) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.type = tarfile.DIRTYPE if folder else tarfile.REGTYPE
+    info.mode = 0o755 if folder else 0o644
+    return info
+
+
+@contextmanager
+def _written(path: str, label: str) -> Iterator[BinaryIO]:
+    """Give a file that appears under its name when all of it is on the disk."""
+    if path == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    final = Path(path)
+    temporary = final.with_name(f"{TEMPORARY}{os.getpid()}-{final.name}"[:255])
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(final)
+        sync_folder(final.parent)
+    except OSError as error:
+        raise LocalError(f"{label}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

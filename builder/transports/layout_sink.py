@@ -1,0 +1,133 @@
+"""`oci:DIR[:REF]` as a place to write to: a new image layout, or one more image in an old one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from builder.errors import ContentError, LocalError
+from builder.oci import mediatype
+from builder.oci.content import is_held
+from builder.oci.descriptor import Descriptor
+from builder.oci.layout import INDEX, MARKER, REF_NAME, ImageLayout
+from builder.oci.manifest import Manifest
+from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
+from builder.storage import LocalStorage
+from builder.storage.local import TEMPORARY, make_folder, open_inside, write_durably
+from builder.transports.sink import Opener
+
+_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+class LayoutSink:
+    """An `ImageSink` over a folder; `index.json` is written last, and other entries stay.
+
+    `label` names the folder in messages.
+    """
+
+    streams = 2
+
+    def __init__(self, folder: Path, label: str) -> None:
+        self.label = label
+        self._folder = folder
+        self._storage = LocalStorage(folder, label)
+        self._fresh: list[str] = []
+        self._is_new = not folder.exists()
+        self._entries = self._read()
+        self._before = [dict(entry) for entry in self._entries]
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Tell whether the blob is there with the right bytes."""
+        return is_held(self._storage, descriptor)
+
+    def put(self, descriptor: Descriptor, opener: Opener) -> None:
+        """Write a blob."""
+        self._note(descriptor.digest)
+        with opener() as stream:
+            self._storage.put(descriptor.digest, stream)
+
+    def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
+        """Write a manifest; what has a name or a subject becomes an entry of the index."""
+        descriptor = Descriptor(manifest.media_type, manifest.digest, manifest.size)
+        if not is_held(self._storage, descriptor):
+            self._note(manifest.digest)
+            self._storage.put(manifest.digest, io.BytesIO(manifest.raw))
+        entry = descriptor.to_json()
+        if name:
+            entry["annotations"] = {REF_NAME: name}
+            kept = [item for item in self._entries if _name(item) != name]
+        elif manifest.subject is not None:
+            kept = [item for item in self._entries if _name(item) or item != entry]
+        else:
+            return False
+        changed = entry not in self._entries
+        self._entries = [*kept, entry] if changed else self._entries
+        return changed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write the index, or take back what was written."""
+        if error is None:
+            self._finish()
+            return
+        if self._is_new:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        for digest in self._fresh:
+            self._storage.delete(digest)
+        self._storage.sweep()
+
+    def _finish(self) -> None:
+        document = {
+            "schemaVersion": 2,
+            "mediaType": mediatype.OCI_INDEX,
+            "manifests": self._entries,
+        }
+        try:
+            make_folder(self._folder)
+            if not (self._folder / MARKER).exists():
+                self._write(MARKER, _VERSION)
+            if self._entries != self._before or not (self._folder / INDEX).exists():
+                self._write(INDEX, json.dumps(document, separators=(",", ":")).encode())
+        except OSError as error:
+            raise LocalError(f"{self.label}: {error.strerror}") from error
+
+    def _write(self, name: str, data: bytes) -> None:
+        temporary = self._folder / f"{TEMPORARY}{os.getpid()}-{name}"
+        write_durably(temporary, self._folder / name, io.BytesIO(data))
+
+    def _note(self, digest: str) -> None:
+        if self._storage.size(digest) is None:
+            self._fresh.append(digest)
+
+    def _read(self) -> list[dict[str, Any]]:
+        """Return the entries that are there, as they stand; raises ContentError for no layout."""
+        if self._is_new or (self._folder.is_dir() and not any(self._folder.iterdir())):
+            return []
+        if not self._folder.is_dir() or not (self._folder / MARKER).exists():
+            hint = "name a new folder, or an image layout"
+            raise ContentError.at(self.label, "is there and is no image layout", hint)
+        ImageLayout(self._folder, self.label).entries()
+        with open_inside(self._folder, INDEX, f"{self.label}/{INDEX}") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        try:
+            document = loads(raw, what=INDEX)
+        except StrictJSONError as error:
+            raise ContentError.at(f"{self.label}/{INDEX}", error.message) from None
+        return list(document["manifests"])
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str((entry.get("annotations") or {}).get(REF_NAME, ""))
