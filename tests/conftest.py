@@ -12,7 +12,8 @@ import pytest
 from builder.cli import run
 from tests.images import Image
 
-TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl")
+TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl",
+         "docker-registry", "umoci", "strace")  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

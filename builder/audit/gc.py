@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from builder import frontmatter
 from builder.errors import ContentError, Problem
@@ -24,6 +23,7 @@ from builder.oci.layout import MARKER, ImageLayout
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
+from builder.registry.content import StorageReader
 from builder.registry.folder import TAGS, CollectionFolder
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import RegistryOptions
@@ -134,7 +134,7 @@ class _Reached:
         for storage in self._storages:
             if storage.size(descriptor.digest) is None:
                 continue
-            raw = read_verified(_Reader(storage), descriptor, self._folder.origin)
+            raw = read_verified(StorageReader(storage), descriptor, self._folder.origin)
             self._keep(self._parsed(raw, descriptor))
             return
 
@@ -193,11 +193,3 @@ class _Reached:
         except ManifestError:
             return None
         return manifest if manifest.subject else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    storage: LocalStorage
-
-    def open(self, descriptor: Descriptor) -> BinaryIO:
-        return self.storage.open(descriptor.digest)

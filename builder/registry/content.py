@@ -76,7 +76,7 @@ class Shelf:
         for storage, origin in self._stores:
             if storage.size(descriptor.digest) is not None:
                 label = f"{origin}/{blob_path(descriptor.digest)}"
-                return read_verified(_Reader(storage), descriptor, label)
+                return read_verified(StorageReader(storage), descriptor, label)
         raise Missing(descriptor)
 
     def complete(self, manifest: Manifest, origin: str, depth: int = 0) -> None:
@@ -174,13 +174,14 @@ class Shelf:
         self._cache.put(key, b"")
 
 
-class _Reader:
-    """A storage read by descriptor."""
+class StorageReader:
+    """A storage read by descriptor; see `oci.content.ContentReader`."""
 
     def __init__(self, storage: LocalStorage) -> None:
         self._storage = storage
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open content; raises FileNotFoundError."""
         return self._storage.open(descriptor.digest)
 
 

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from builder.errors import ContentError, UsageError
 from builder.oci.layout import MARKER
 from builder.transports.archive import open_archive
 from builder.transports.base import ImageSource, SourceOptions
+from builder.transports.directory import DirectorySource
 from builder.transports.docker_archive import MANIFEST, DockerArchiveSource
+from builder.transports.files import FileSource, open_chart, open_sif
 from builder.transports.oci_archive import OCIArchiveSource
 from builder.transports.oci_layout import LayoutSource
 from builder.transports.remote import RemoteSource
 
 __all__ = ["ImageSource", "SourceOptions", "open_source"]
 
-SCHEMES = ("oci", "oci-archive", "docker-archive", "docker")
+SCHEMES = ("oci", "oci-archive", "docker-archive", "dir", "docker", "file", "sif", "chart")
+# Those that hold one image, so that nothing stands after their path.
+_WHOLE: Mapping[str, Callable[[str, Path], ImageSource]] = {
+    "dir": lambda path, _: DirectorySource(path),
+    "sif": lambda path, _: open_sif(path),
+    "chart": open_chart,
+}
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]*")
 
 
@@ -31,14 +39,18 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
     known type.
     """
     text = texts[0]
+    scheme, colon, rest = text.partition(":")
+    if scheme == "file" and colon:
+        paths = [other.removeprefix("file:") for other in texts]
+        return FileSource(paths, options.spool, options.artifact_type)
     if len(texts) > 1:
         raise UsageError(f"{texts[1]}: one source at a time", "write SOURCE NAME:TAG")
-    scheme, colon, rest = text.partition(":")
+    if options.artifact_type:
+        raise UsageError("--artifact-type is for file: alone")
     if scheme == "docker" and colon:
         return RemoteSource.parse(rest, options.remote)
     if scheme in SCHEMES and colon:
-        path, reference = _split(rest)
-        return _open(scheme, path, reference, options.spool)
+        return _open(scheme, rest, options.spool)
     is_path = os.path.lexists(text) or os.path.lexists(scheme)
     if colon and _SCHEME.fullmatch(scheme) and not is_path:
         known = ", ".join(f"{name}:" for name in SCHEMES)
@@ -60,13 +72,16 @@ def _split(text: str) -> tuple[str, str]:
     return path, reference
 
 
-def _open(scheme: str, path: str, reference: str, spool: Path) -> ImageSource:
+def _open(scheme: str, rest: str, spool: Path) -> ImageSource:
+    path, reference = (rest, "") if scheme in _WHOLE else _split(rest)
     if not path:
         raise UsageError(f"{scheme}: names no path", f"write {scheme}:PATH")
     if not os.path.exists(path):
         raise ContentError.at(path, "does not exist")
     if scheme == "oci":
         return LayoutSource(path, reference)
+    if scheme in _WHOLE:
+        return _WHOLE[scheme](path, spool)
     archive = open_archive(path, spool)
     if scheme == "oci-archive":
         return OCIArchiveSource(archive, reference)

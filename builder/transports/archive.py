@@ -60,6 +60,10 @@ class Archive:
             raise ContentError.at(self.label, f"{name} {member.fault}")
         return io.BufferedReader(Window(self._file.fileno(), member.offset, member.size))
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all files and links."""
+        return tuple(self._members)
+
     def read(self, name: str, limit: int) -> bytes:
         """Return a small member's bytes; raises ContentError when it is missing or too large."""
         try:

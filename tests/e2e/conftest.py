@@ -121,6 +121,27 @@ def nginx(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         yield f"127.0.0.1:{port}"
 
 
+@contextmanager
+def running_registry(folder: Path, more: str = "") -> Iterator[str]:
+    """Run Debian's docker-registry with its content in `folder`; yields host and port."""
+    port = free_port()
+    config = folder / "registry.yml"
+    config.write_text(
+        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}\n"
+        f"http: {{addr: 127.0.0.1:{port}}}\n{more}"
+    )
+    with started(["docker-registry", "serve", str(config)], port):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real registry that anybody may push to."""
+    with running_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
 @pytest.fixture(params=["served", "nginx"])
 def host(request: pytest.FixtureRequest) -> str:
     """Each host in turn that claims to serve all clients."""

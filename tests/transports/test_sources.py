@@ -130,7 +130,7 @@ def zipped(folder: Path) -> None:
         ("oci-archive:nope.tar", ContentError, "nope.tar: does not exist"),
         ("docker-archive:nope.tar", ContentError, "nope.tar"),
         ("oci:", UsageError, "names no path"),
-        ("docker://example.org/x:1", UsageError, "docker-archive:"),
+        ("ftp://example.org/x:1", UsageError, "docker-archive:"),
         ("ftp:x", UsageError, "'ftp'"),
         ("image.zip", ContentError, "type"),
         ("other.tar", ContentError, "oci-layout"),
