@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from builder.apps.model import KEEP, AppOptions
 from builder.content import epoch
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.frontmatter import KeyPath, decode, load_yaml
@@ -63,7 +64,7 @@ REGISTRY_KEYS: Mapping[str, str] = {
     "archives": _FLAG,
 }
 # Part of the format, not of this version: accepted with a warning, so that nobody is misled.
-_LATER = ("apps", "schema1", "archives")
+_LATER = ("schema1", "archives")
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
           "kb": 10**3, "mb": 10**6, "gb": 10**9}  # fmt: skip
 
@@ -94,6 +95,7 @@ class Config:
     site: SiteOptions
     pages: PageOptions
     redirects: Mapping[str, str] = field(default_factory=dict)
+    apps: tuple[AppOptions, ...] = ()
     files: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -133,6 +135,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         site,
         _page_options(keys, address, target, reader, environment),
         {str(old): str(new) for old, new in (reader.registry(keys).get("redirects") or {}).items()},
+        _app_options(reader.registry(keys).get("apps") or [], reader),
         tuple(reader.files),
         tuple(reader.problems),
     )
@@ -301,6 +304,22 @@ def _registry_options(
         immutable=tuple(map(str, said.get("immutable") or ())),
         allow_missing=flags.allow_missing,
     )
+
+
+def _app_options(items: Any, reader: _Reader) -> tuple[AppOptions, ...]:
+    """Return `registry.apps`: names or patterns, or mappings with `name` and `keep`."""
+    found = []
+    for number, item in enumerate(items if isinstance(items, list) else []):
+        at = ("registry", "apps", number)
+        fields = item if isinstance(item, dict) else {"name": item}
+        name, keep = fields.get("name"), fields.get("keep", KEEP)
+        if not isinstance(name, str) or not name or fields.keys() - {"name", "keep"}:
+            reader.problem(at, "registry.apps holds names, or mappings with name and keep")
+        elif not isinstance(keep, int) or isinstance(keep, bool) or keep < 1:
+            reader.problem(at, f"registry.apps: keep of {name!r} must be a number from 1")
+        else:
+            found.append(AppOptions(name, keep))
+    return tuple(found)
 
 
 def _site_options(

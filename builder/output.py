@@ -148,6 +148,7 @@ class Capabilities:
     queries: bool = False  # sees ?n= and ?artifactType=
     host_root: bool = True  # can own /v2/ at the root of its host
     json_errors: bool = False  # JSON bodies for 404s below /v2/
+    fallbacks: bool = False  # the nearest 200.html or 404.html answers for what is missing
     max_file: int = 0  # bytes; 0 means no limit
     max_site: int = 0
     max_files: int = 0

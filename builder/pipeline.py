@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
 
+from builder.apps.unpack import AppStore
 from builder.bundles import EVERYTHING, Loaded, bundles_of
 from builder.config import Config
 from builder.content import Content, epoch, read_content, site_time
@@ -66,7 +67,7 @@ class Pipeline:
         self._compiled: tuple[str, Templates] | None = None
         self._sound = False  # whether the last build had no problem anywhere
         self._code = code_key()
-        options = fingerprint(self._code, config.registry, config.site, config.pages)
+        options = fingerprint(self._code, config.registry, config.site, config.pages, config.apps)
         self._options = options
         self._record_path = config.cache / "records" / f"{self._record_name()}.sqlite"
 
@@ -165,6 +166,8 @@ class Pipeline:
             documents=content.documents,
             assets=theme.assets,
             redirects=config.redirects,
+            apps=config.apps,
+            app_store=AppStore(config.cache / "apps"),
         )
 
     def _inputs(self, theme: Theme, content: Content) -> str:

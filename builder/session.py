@@ -15,6 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from builder.apps.model import AppOptions
+from builder.apps.publish import PublishedApps, publish_apps
+from builder.apps.unpack import AppStore
 from builder.errors import ContentError, Problem
 from builder.output import PAGES, Bundle, Claim, Data, Made, Output, fingerprint
 from builder.registry.endpoints import (
@@ -95,6 +98,15 @@ class LoadedItem(NamedTuple):
     learnt: list[CacheItem]
 
 
+class _Loaded(NamedTuple):
+    """A collection as it was loaded, its texts rendered and its apps unpacked."""
+
+    collection: Collection
+    texts: dict[str, Rendered]
+    row: Row
+    apps: PublishedApps
+
+
 @dataclass(slots=True)
 class Session:
     """Everything a worker needs; made by the pipeline before it forks."""
@@ -110,7 +122,9 @@ class Session:
     documents: Mapping[str, Document] = field(default_factory=dict)
     assets: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
     redirects: Mapping[str, str] = field(default_factory=dict)
-    _loaded: dict[str, tuple[Collection, dict[str, Rendered], Row]] = field(default_factory=dict)
+    apps: tuple[AppOptions, ...] = ()
+    app_store: AppStore = field(default_factory=lambda: AppStore(Path()))
+    _loaded: dict[str, _Loaded] = field(default_factory=dict)
     _markdown: MarkdownRenderer | None = None
     _renderer: Renderer | None = None
 
@@ -148,14 +162,16 @@ class Session:
         if collection is None:
             return None, problems
         texts, found = self._texts(collection)
-        problems = (*problems, *found)
+        order = plan.sort_tags(collection.tags)
+        apps, faults = publish_apps(collection, self.apps, self.app_store, order)
+        problems = (*problems, *found, *faults)
         if any(not problem.warning for problem in problems):
             return None, problems
         row = plan.row(collection, texts)
-        self._loaded[name] = (collection, texts, row)
+        self._loaded[name] = _Loaded(collection, texts, row, apps)
         origin = collection.readme_path or collection.origin
         claims = (*self.renderer.collection_claims(collection, row),
-                  *collection_claims(name, origin))  # fmt: skip
+                  *collection_claims(name, origin), *apps.claims())  # fmt: skip
         outside = tuple(sorted(_outside(collection)))
         complete = all(tag.available for tag in collection.tags)
         return Facts(row, claims, problems, outside, complete), problems
@@ -217,9 +233,10 @@ class Session:
             _, problems = self._load_collection(name)
             if name not in self._loaded:
                 raise ContentError(problems)
-        collection, texts, row = self._loaded[name]
+        collection, texts, row, apps = self._loaded[name]
         yield from collection_endpoints(collection, self.endpoints)
-        yield from self.renderer.collection(collection, texts, row, children)
+        yield from self.renderer.collection(collection, texts, row, children, apps.urls())
+        yield from apps.outputs(self.app_store, self.pages.baseurl)
 
     def namespace_outputs(
         self, namespace: Namespace, rows: Sequence[Row], children: Sequence[Namespace]

@@ -26,6 +26,7 @@ COMMANDS = {
     "add": "Bring an image in and give it a tag.",
     "push": "Copy an image to another registry.",
     "export": "Copy an image to an image layout or an archive.",
+    "bundle": "Make an artifact of a static website.",
     "attach": "Attach an SBOM, a signature or any file to an image.",
     "tag": "Give a tag's image one more tag.",
     "untag": "Remove a tag; its content stays until gc.",

@@ -15,10 +15,18 @@ from typing import Any, NamedTuple
 import click
 
 from builder.cli.build import summary
-from builder.cli.options import Console, build_options, common_options, load_config
+from builder.cli.options import (
+    Console,
+    build_options,
+    common_options,
+    load_config,
+    remote_options,
+)
+from builder.cli.serve_apps import serve_apps
 from builder.config import Config
-from builder.errors import BuilderError, ContentError, LockedError
+from builder.errors import BuilderError, ContentError, LockedError, UsageError
 from builder.pipeline import Pipeline
+from builder.remote.options import RemoteOptions
 
 
 class _Outcome(NamedTuple):
@@ -36,7 +44,16 @@ class _Outcome(NamedTuple):
 @click.option("-P", "--port", default=4000, show_default=True, help="Port; 0 takes a free one.")
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")
 @click.option("--no-livereload", is_flag=True, help="Do not reload the browser after a change.")
+@click.option(
+    "--from",
+    "registry",
+    metavar="URL",
+    help="Serve the web apps of another registry, http://HOST:PORT, and nothing else.",
+)
+@remote_options
+@click.pass_context
 def command(
+    context: click.Context,
     *,
     source: str,
     configs: str | None,
@@ -56,12 +73,22 @@ def command(
     port: int,
     open_browser: bool,
     no_livereload: bool,
-) -> None:
+    registry: str | None,
+    insecure: bool,
+    ca: str,
+) -> None:  # fmt: skip
     """Build, serve on this machine, and reload on change.
 
     Without -t every header is sent, whatever the configured target can do;
     with -t the preview answers exactly as that host would.
+
+    With --from, /NAME/VERSION/ is the web app that the registry's tag holds.
     """
+    if registry:
+        serve_apps(context, registry, RemoteOptions(insecure, ca), host=host, port=port)
+        return
+    if insecure or ca:
+        raise UsageError("--insecure and --ca are for --from alone")
     del strict, verbose, as_json
     console = Console(quiet=quiet, no_color=no_color)
     shown = host if ":" not in host else f"[{host}]"

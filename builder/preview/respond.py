@@ -113,7 +113,19 @@ class Responder:
                 return self._entry(request, entry)
             base = f"/{self._base}" if self._base else ""
             return _redirect(f"{base}/{quote(folder, safe='/:@')}/", 301)
-        return self._missing()
+        return self._fallback(request, folder) or self._missing()
+
+    def _fallback(self, request: Request, folder: str) -> Response | None:
+        """Answer for what is missing with the nearest page that is made for that."""
+        while folder and self._can.fallbacks:
+            folder = folder.rpartition("/")[0]
+            if not folder:
+                break
+            if (entry := self._lookup.find(f"{folder}/200.html")) is not None:
+                return self._entry(request, entry)
+            if (entry := self._lookup.find(f"{folder}/404.html")) is not None:
+                return Response(404, self._headers(entry), entry=entry, length=entry.size)
+        return None
 
     def _missing(self) -> Response:
         entry = self._lookup.find("404.html")
@@ -223,7 +235,7 @@ class Responder:
         headers = [("Content-Type", kind), ("ETag", f'"{entry.digest}"'),
                    ("Accept-Ranges", "bytes"), ("Cache-Control", "no-cache")]  # fmt: skip
         if self._can.headers:
-            headers += entry.headers
+            headers += [(name, value) for name, value in entry.headers if value]
             headers.append(("X-Content-Type-Options", "nosniff"))
             if entry.path.startswith("v2/"):
                 headers.append(_API)

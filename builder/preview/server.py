@@ -27,7 +27,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from builder.errors import LocalError
+from builder.errors import BuilderError, LocalError, RemoteError
 from builder.preview.respond import Request, Responder, Response, header_map
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class Server:
     """Serves what `responder` answers, until `stop` is called.
 
     `responder` may be replaced at any time by `show`; requests under way end
-    with the one they began with. `allow_hosts` are further names that may
+    with the one they began with. `blocking` says that its answers take time:
+    then each is made in a thread. `allow_hosts` are further names that may
     stand in the Host header.
     """
 
@@ -55,9 +56,11 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 4000,
         reload: bool = True,
+        blocking: bool = False,
         allow_hosts: Iterable[str] = (),
     ) -> None:
         self.responder = responder
+        self.blocking = blocking
         self.problems: tuple[str, ...] = ()
         self.reload_enabled = reload
         self._bind = host
@@ -197,9 +200,8 @@ class _Handler(_Guarded):
         headers = header_map(request.headers.get_all())
         if "range" in headers:  # tornado joins repeated headers; one is all we read
             headers["range"] = headers["range"].split(";")[0]
-        response = self.server.responder.respond(
-            Request(request.method or "GET", request.uri or "/", headers)
-        )
+        asked = Request(request.method or "GET", request.uri or "/", headers)
+        response = await self._respond(asked)
         self.set_status(response.status)
         for name, value in response.headers:
             self.set_header(name, value)
@@ -211,6 +213,18 @@ class _Handler(_Guarded):
             self._send(self._decorated(response))
         else:
             await self._stream(response)
+
+    async def _respond(self, request: Request) -> Response:
+        """Ask the responder; what goes wrong far away is an answer too."""
+        respond = self.server.responder.respond
+        if not self.server.blocking:
+            return respond(request)
+        try:
+            return await IOLoop.current().run_in_executor(None, respond, request)
+        except BuilderError as error:
+            status = 502 if isinstance(error, RemoteError) else 500
+            kind = (("Content-Type", "text/plain; charset=utf-8"),)
+            return Response(status, kind, data=f"{error}\n".encode())
 
     get = head = post = put = patch = delete = options = _answer
 
@@ -253,7 +267,7 @@ class _Handler(_Guarded):
             return
         with stream:
             left = response.length
-            size = os.fstat(stream.fileno()).st_size
+            size = stream.seek(0, os.SEEK_END)
             if size != entry.size and response.status == HTTPStatus.OK:
                 # A build has replaced the file and not yet booked it: these bytes, no old tag.
                 left = size

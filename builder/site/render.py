@@ -70,13 +70,15 @@ class Renderer:
         texts: Mapping[str, Rendered],
         row: Row,
         children: Sequence[Row] = (),
+        apps: Mapping[str, str] | None = None,
     ) -> Iterator[Output]:
         """Yield a collection's page, twin, feed, images and redirects, and its tags' pages.
 
         `texts` holds the README under the empty name and each tag's notes
-        under the tag's; `children` are the rows of collections below it.
+        under the tag's; `children` are the rows of collections below it,
+        `apps` where the web apps of tags are.
         """
-        desk = Desk.of(collection, row, self._options, texts)
+        desk = Desk.of(collection, row, self._options, texts, apps or {})
         key = _collection_key(collection)
         yield from self._collection_page(desk, key, listing.visible(children))
         for tag in desk.known.order:

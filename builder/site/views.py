@@ -48,6 +48,7 @@ class TagLine:
     state: str
     attached: tuple[str, ...]
     description: str
+    app_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class CollectionView:
     maintainers: tuple[plan.Person, ...]
     keywords: tuple[Link, ...]
     distinct_bytes: int
+    app_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class TagView:
     manifest_json: Markup
     manifest_url: str
     api_url: str
+    app_url: str
     pull: Pull | None
 
 
@@ -136,6 +139,7 @@ class Desk:
     texts: Mapping[str, Rendered]
     known: plan.Facts
     named: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
+    apps: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -144,10 +148,12 @@ class Desk:
         row: Row,
         options: PageOptions,
         texts: Mapping[str, Rendered],
+        apps: Mapping[str, str],
     ) -> Desk:
-        """Return the collection made ready for its pages."""
+        """Return the collection made ready for its pages; `apps` are URLs by tag."""
         known = plan.facts(collection)
-        return cls(collection, row, options, texts, known, attached.companions(collection.tags))
+        named = attached.companions(collection.tags)
+        return cls(collection, row, options, texts, known, named, apps)
 
     def groups(self, tag: Tag) -> tuple[attached.Group, ...]:
         """Return what is attached to a tag, by kind."""
@@ -213,6 +219,7 @@ def collection_view(desk: Desk) -> CollectionView:
             Link(word, "" if row.hidden else browse_url("keyword", word)) for word in row.keywords
         ),
         distinct_bytes=sum(size for _, size in row.blobs),
+        app_url=desk.apps.get(row.newest, ""),
     )
 
 
@@ -267,6 +274,7 @@ def _line(desk: Desk, tag: Tag) -> TagLine:
         state=state_of(tag),
         attached=_kinds(desk, tag),
         description=plan.one_line(tag.keys.get("description")),
+        app_url=desk.apps.get(tag.name, ""),
     )
 
 
@@ -335,6 +343,7 @@ def tag_view(desk: Desk, tag: Tag) -> TagView:
         manifest_json=_json(desk, raw),
         manifest_url=f"/{name}/manifests/{tag.name}/" if tag.has_manifest else "",
         api_url=v2 if tag.in_v2 and desk.options.api_url else "",
+        app_url=desk.apps.get(tag.name, ""),
         pull=pull_of(collection, tag, desk.options),
     )
 

@@ -16,5 +16,6 @@ TARGET = FileHost(
         unknown_referrers=True,
         queries=True,
         json_errors=True,
+        fallbacks=True,
     )
 )

@@ -69,6 +69,7 @@ class _Plan:
     headers: dict[str, list[tuple[Entry, str]]] = field(default_factory=lambda: defaultdict(list))
     names: dict[str, str] = field(default_factory=dict)
     moved: list[Entry] = field(default_factory=list)
+    fallbacks: dict[str, str] = field(default_factory=dict)
     extensions: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def read(self, entry: Entry) -> None:
@@ -83,6 +84,9 @@ class _Plan:
         elif found := _EXTENSION.fullmatch(entry.path.rpartition("/")[2]):
             bare = entry.media_type.partition(";")[0].strip()
             self.extensions[found[1].lower()][bare] += 1
+        folder, _, name = entry.path.rpartition("/")
+        if folder and name in ("200.html", "404.html") and not entry.path.startswith("v2/"):
+            self.fallbacks[folder] = min(name, self.fallbacks.get(folder, name))
         given = {name.lower(): (name, value) for name, value in entry.headers}
         if kind in _BY_DIGEST:
             given.setdefault(_DIGEST_HEADER, ("Docker-Content-Digest", ""))
@@ -177,6 +181,7 @@ class Nginx:
         index_names=("index.html", "index.json"),
         unknown_referrers=True,
         json_errors=True,
+        fallbacks=True,
         notes=_NOTES,
     )
 
@@ -202,7 +207,9 @@ class Nginx:
         maps = [_type_map(plan), *headers.values(), *_moved_maps(plan)]
         yield SideFile("http.conf", http_config(maps).encode())
         names = {name: f"${found.variable}" for name, found in headers.items()}
-        text = server_config(address.baseurl, headers=names, types=_page_types(plan))
+        text = server_config(
+            address.baseurl, headers=names, types=_page_types(plan), fallbacks=plan.fallbacks
+        )
         yield SideFile("server.conf", text.encode())
 
 

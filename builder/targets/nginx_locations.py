@@ -23,6 +23,7 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'self'"
 )
 
+_FOLDER = re.compile(r"[A-Za-z0-9._/-]+")
 _BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 _CONTENT = r"""# Made by builder. Include in server{} beside `root`, and http.conf in http{}.
@@ -144,6 +145,15 @@ location @registry_no_page {
 }
 """
 
+_FALLBACK = r"""
+location ^~ %(match)s {
+%(settings)s
+%(move)s
+    index index.html;
+    try_files $uri $uri/ =404;
+}
+"""
+
 _BELOW = r"""
 location = %(base)s {
     absolute_redirect off;
@@ -163,12 +173,19 @@ _COMMON = """\
     add_header Access-Control-Expose-Headers "Docker-Content-Digest, Link" always;"""
 
 
-def server_config(baseurl: str, *, headers: Mapping[str, str], types: Mapping[str, str]) -> str:
+def server_config(
+    baseurl: str,
+    *,
+    headers: Mapping[str, str],
+    types: Mapping[str, str],
+    fallbacks: Mapping[str, str],
+) -> str:
     """Return `server.conf`.
 
     `headers` maps a header's name to the variable with its value, `types` a
-    file extension to its media type. Raises UsageError for a baseurl that is
-    not a plain path.
+    file extension to its media type, `fallbacks` a folder to the page in it
+    that answers for what is missing below it: `200.html` or `404.html`.
+    Raises UsageError for a baseurl that is not a plain path.
     """
     base = baseurl.rstrip("/")
     if _BASE.fullmatch(base) is None:
@@ -186,7 +203,25 @@ def server_config(baseurl: str, *, headers: Mapping[str, str], types: Mapping[st
         "move": _move(base),
         "base": base,
     }
+    for folder, page in sorted(fallbacks.items()):
+        pages += _fallback(base, folder, page, lines, types)
     return content + pages + (_BELOW % {"base": base} if base else "")
+
+
+def _fallback(base: str, folder: str, page: str, headers: str, types: Mapping[str, str]) -> str:
+    """Return the location of a web app, which answers for all that is below it."""
+    if _FOLDER.fullmatch(folder) is None:
+        raise UsageError(f"/{folder}/ cannot be written as a location of nginx")
+    status = "=200 " if page.startswith("200") else ""
+    settings = _page_settings(headers, types).replace(
+        "    error_page 403 404 =404 @registry_no_page;",
+        f"    error_page 403 404 {status}{base}/{folder}/{page};",
+    )
+    return _FALLBACK % {
+        "match": f"{base}/{folder}/",
+        "settings": settings,
+        "move": _move(base),
+    }
 
 
 def _move(base: str) -> str:

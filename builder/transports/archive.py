@@ -64,6 +64,10 @@ class Archive:
         """Return the names of all files and links."""
         return tuple(self._members)
 
+    def is_link(self, name: str) -> bool:
+        """Tell whether a member is a link to another."""
+        return bool(self._members[name].target)
+
     def read(self, name: str, limit: int) -> bytes:
         """Return a small member's bytes; raises ContentError when it is missing or too large."""
         try:

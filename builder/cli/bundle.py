@@ -1,0 +1,213 @@
+"""`builder bundle`: a static website as an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.apps.bundle import BundleOptions, BundleSource, RunnableSource
+from builder.apps.model import CONFIG_TYPE
+from builder.cli.add import parse_platform
+from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.errors import Problem, UsageError
+from builder.oci import mediatype
+from builder.oci.graph import select_platform
+from builder.oci.reference import Reference
+from builder.registry.clock import now
+from builder.registry.edit import lock
+from builder.registry.intake import Added, add_image
+from builder.registry.model import RegistryOptions
+from builder.remote.options import RemoteOptions
+from builder.transports import SourceOptions, open_source
+from builder.transports.copy import copy_image, plan_copy
+from builder.transports.layout_sink import LayoutSink
+
+_BASE_PLATFORM = "linux/amd64"
+
+
+@click.command("bundle")
+@click.argument("folder", metavar="DIR")
+@click.argument("reference", metavar="NAME:VERSION")
+@click.option(
+    "--split",
+    is_flag=True,
+    help="One layer for each folder at the top: versions share what did not change.",
+)
+@click.option("--spa", is_flag=True, help="Unknown paths below the app are the app's own.")
+@click.option("--index", "as_index", is_flag=True, help="Wrap the artifact in an image index.")
+@click.option(
+    "--type",
+    "kind",
+    metavar="TYPE",
+    default=CONFIG_TYPE,
+    show_default=True,
+    help="The media type of the config.",
+)
+@click.option(
+    "--root-dir",
+    metavar="PATH",
+    default="",
+    help="The folder's name inside the layers.  [default: the name of DIR]",
+)
+@click.option("--runnable", is_flag=True, help="Also make an image that serves it: VERSION-image.")
+@click.option(
+    "--base",
+    metavar="SOURCE",
+    default="",
+    help="With --runnable: the image of a web server, as 'builder add' takes it.",
+)
+@click.option(
+    "--web-root",
+    default="/usr/share/nginx/html",
+    show_default=True,
+    help="With --runnable: where the base's server finds its files.",
+)
+@click.option(
+    "--platform",
+    metavar="OS/ARCH",
+    default=_BASE_PLATFORM,
+    show_default=True,
+    help="With --runnable: which of the base's images.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="oci:DIR",
+    default="",
+    help="Write an image layout instead of adding to the registry.",
+)
+@click.option("--force", is_flag=True, help="Move a tag even if it is immutable.")
+@click.option("--dry-run", is_flag=True, help="Pack and check everything, change nothing.")
+@remote_options
+@common_options
+def command(
+    *,
+    folder: str,
+    reference: str,
+    split: bool,
+    spa: bool,
+    as_index: bool,
+    kind: str,
+    root_dir: str,
+    runnable: bool,
+    base: str,
+    web_root: str,
+    platform: str,
+    output: str,
+    force: bool,
+    dry_run: bool,
+    insecure: bool,
+    ca: str,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:  # fmt: skip
+    """Make an artifact of a static website, and give it a version.
+
+    DIR holds index.html. The same files give the same bytes on any machine
+    and day. Piped to 'tar -xz', a layer gives the folder back.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    wanted = Reference.parse(reference, tag="latest")
+    if not mediatype.is_valid(kind):
+        raise UsageError(f"--type {kind}: is no media type")
+    if runnable != bool(base):
+        raise UsageError("--runnable needs --base, and --base is for it", "give both or none")
+    if output and runnable:
+        raise UsageError("--output takes the artifact alone", "leave out --runnable")
+    options = load_config(source=source, configs=configs).registry
+    spool = options.source / ".builder-cache"
+    root = root_dir.strip("/") or Path(folder).resolve().name
+    chosen = BundleOptions(root, kind, spa, split, as_index)
+    with BundleSource(Path(folder), folder, chosen, spool) as bundle:
+        for name in bundle.hidden:
+            text = "is hidden and was left out"
+            console.warn(Problem(f"{folder}/{name}", message=text, warning=True))
+        if output:
+            _to_layout(console, bundle, output, wanted)
+            return
+        with lock(options):
+            intake = _Intake(options, console, force=force, dry_run=dry_run)
+            found = [intake.add(bundle, wanted)]
+            if runnable:
+                remote = SourceOptions(spool, RemoteOptions(insecure, ca))
+                image = Reference(wanted.name, f"{wanted.tag}-image")
+                with open_source([base], remote) as medium:
+                    top = select_platform(
+                        medium.resolve(), medium, medium.label, parse_platform(platform)
+                    )
+                    found.append(intake.add(RunnableSource(bundle, medium, top, web_root), image))
+    values = [_json(item, dry_run=dry_run) for item in found]
+    lines = [_text(item, dry_run=dry_run) for item in found]
+    console.result(values[0] if len(values) == 1 else values, "\n".join(lines))
+
+
+class _Intake:
+    """Adds what was made."""
+
+    def __init__(
+        self, options: RegistryOptions, console: Console, *, force: bool, dry_run: bool
+    ) -> None:
+        self._options = options
+        self._console = console
+        self._force = force
+        self._dry_run = dry_run
+
+    def add(self, medium: BundleSource | RunnableSource, reference: Reference) -> Added:
+        """Add one image or artifact."""
+        return add_image(
+            self._options,
+            medium,
+            medium.resolve(),
+            reference,
+            label=medium.label,
+            created=now(),
+            progress=lambda total: self._console.progress(total, f"adding {reference}"),
+            force=self._force,
+            dry_run=self._dry_run,
+        )
+
+
+def _to_layout(console: Console, bundle: BundleSource, output: str, wanted: Reference) -> None:
+    scheme, colon, path = output.partition(":")
+    if scheme != "oci" or not colon or not path:
+        raise UsageError(f"--output {output}: cannot write there", "write oci:DIR")
+    with LayoutSink(Path(path), output) as sink:
+        plan = plan_copy(bundle, sink, bundle.resolve(), referrers=False)
+        done = copy_image(
+            bundle, sink, plan, wanted.tag,
+            progress=lambda total: console.progress(total, f"writing {path}"),
+        )  # fmt: skip
+    digest = str(done.descriptor.digest)
+    value = {"to": output, "tag": wanted.tag, "digest": digest, "bytes": done.total}
+    console.result(value, f"wrote {output}:{wanted.tag} {digest}")
+
+
+def _json(added: Added, *, dry_run: bool) -> dict[str, Any]:
+    layers = [part for part in added.parts if part.is_layer]
+    return {
+        "name": added.name,
+        "tag": added.tag,
+        "digest": str(added.digest),
+        "changed": added.changed,
+        "dryRun": dry_run,
+        "layers": [
+            {"digest": str(part.descriptor.digest), "size": part.descriptor.size,
+             "alreadyThere": part.kept}
+            for part in layers
+        ],
+    }  # fmt: skip
+
+
+def _text(added: Added, *, dry_run: bool) -> str:
+    verb = "would bundle" if dry_run else "bundled" if added.changed else "unchanged:"
+    lines = [f"{verb} {added.name}:{added.tag} {added.digest}"]
+    for part in added.parts:
+        if part.is_layer:
+            shared = ", as before" if part.kept else ""
+            lines.append(f"  layer {part.descriptor.digest} {part.descriptor.size} bytes{shared}")
+    return "\n".join(lines)
