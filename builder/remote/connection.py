@@ -11,7 +11,7 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import InsecureRequestWarning, NewConnectionError
 
 from builder.errors import LocalError
 from builder.remote.address import CONNECT_SECONDS, Policy
@@ -97,6 +97,7 @@ def _tls(options: RemoteOptions) -> ssl.SSLContext:
         what = getattr(error, "strerror", None) or str(error)
         raise LocalError(f"--ca {options.ca}: {what}", "give a file of PEM certificates") from None
     if options.insecure:
+        urllib3.disable_warnings(InsecureRequestWarning)  # the user said so
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
