@@ -16,6 +16,7 @@ from builder.registry.model import Namespace, Row
 from builder.session import Facts, bundle, collection_bundle
 from builder.site.lists import list_claims
 from builder.site.model import SiteState
+from builder.site.plan import moved_pages
 from builder.site.press import redirect_claims
 from builder.site.render import namespace_claims
 from builder.theme import Theme
@@ -44,7 +45,7 @@ def bundles_of(
     *,
     options: str,
     reads: frozenset[str],
-    redirects: Iterable[str],
+    redirects: Mapping[str, str],
 ) -> list[Bundle]:
     """Return every bundle of the site, collections first.
 
@@ -95,9 +96,10 @@ def _namespaces(
 
 
 def _site(
-    state: SiteState, content: Content, theme: Theme, total: str, redirects: Iterable[str]
+    state: SiteState, content: Content, theme: Theme, total: str, redirects: Mapping[str, str]
 ) -> Iterator[Bundle]:
-    moved = (Claim(f"{old.strip('/')}/index.html", "_config.yml") for old in redirects)
+    pages = moved_pages(redirects, state.rows)
+    moved = (Claim(f"{old}/index.html", "_config.yml") for old, _ in pages)
     claims = (*list_claims(state), *REGISTRY_CLAIMS, *moved)
     yield bundle("lists", total, "lists_outputs", (), claims)
     assets = (Claim(path, f"assets/{name}") for name, (_, path) in theme.assets.items())

@@ -249,11 +249,9 @@ class Session:
         texts = {document.source: self.document_text(document) for document in self.state.documents}
         yield from registry_endpoints(self.state.rows)
         yield from self.renderer.lists(self.state, texts)
-        for old, new in sorted(self.redirects.items()):
-            yield Output(
-                f"{old.strip('/')}/index.html", "text/html",
-                _redirect(f"{self.pages.baseurl}/{new.strip('/')}/"), "_config.yml",
-            )  # fmt: skip
+        for old, new in plan.moved_pages(self.redirects, self.state.rows):
+            to = _redirect(f"{self.pages.baseurl}/{new}/")
+            yield Output(f"{old}/index.html", "text/html", to, "_config.yml")
 
     def document_outputs(self, source: str) -> Iterator[Output]:
         """Yield one document of the site's own."""

@@ -97,6 +97,11 @@ def _others(storage: LocalStorage, folder: str, needed: set[Digest]) -> Iterator
             yield Unreachable(folder, digest, stored.size)
 
 
+def reached(options: RegistryOptions, name: str) -> set[Digest]:
+    """Return all that the tags of a collection reach; raises ContentError."""
+    return _Reached(options, name).digests
+
+
 class _Reached:
     """What the tags of one collection reach; `digests` is all of it."""
 

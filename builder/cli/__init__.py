@@ -31,6 +31,9 @@ COMMANDS = {
     "tag": "Give a tag's image one more tag.",
     "untag": "Remove a tag; its content stays until gc.",
     "rm": "Remove a collection, a tag or a manifest.",
+    "mv": "Give a collection another name.",
+    "du": "Show how many bytes collections take.",
+    "migrate": "Take over an original static registry.",
     "gc": "Find blobs that nothing needs; remove them with --delete.",
 }
 _MODULES = {"list": "list_collections"}

@@ -12,6 +12,7 @@ from builder import frontmatter
 from builder.errors import ContentError
 from builder.oci.digest import Digest
 from builder.registry.folder import TAGS, CollectionFolder
+from builder.registry.intake import companions_of
 from builder.registry.legacy import has_manifest
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import README
@@ -91,12 +92,14 @@ def remove_manifest(
 ) -> tuple[str, ...]:
     """Remove a manifest and every tag that points to it; return those tags.
 
-    Raises ContentError when it is not there, or when an index that stays
-    needs it.
+    What refers to it goes with it, and so do tags such as `sha256-<hex>.sig`
+    that are named after its digest. Raises ContentError when it is not
+    there, or when an index that stays needs it.
     """
     folder = _existing(options, name)
     manifests = dict(folder.manifests())
     tags = tuple(tag for tag, manifest in manifests.items() if manifest.digest == digest)
+    tags += companions_of((digest,), list(manifests))
     for tag, manifest in manifests.items():
         if any(child.digest == digest for child in manifest.manifests):
             message = f"{digest} is part of the index that the tag {tag!r} points to"
@@ -109,7 +112,8 @@ def remove_manifest(
         return tags
     for tag in tags:
         folder.drop_tag(tag)
-    folder.blobs.delete(digest)
+    for gone in (digest, *folder.referrers(digest)):
+        folder.blobs.delete(gone)
     folder.prune()
     folder.keep_name()
     return tags

@@ -202,6 +202,34 @@ class CollectionFolder:
             return False
         return True
 
+    def referrers(self, digest: str) -> list[str]:
+        """Return the digests of all manifests that refer to one, and to each of those in turn."""
+        subjects: dict[str, list[str]] = {}
+        for stored in self.blobs.list():
+            if (subject := self._subject(stored.digest, stored.size)) is not None:
+                subjects.setdefault(subject, []).append(stored.digest)
+        found: list[str] = []
+        waiting = [digest]
+        while waiting:
+            new = [item for item in subjects.get(waiting.pop(), ()) if item not in found]
+            found += new
+            waiting += new
+        return found
+
+    def _subject(self, digest: str, size: int) -> str | None:
+        """Return the digest that the manifest in a blob refers to, if it is one."""
+        if not 0 < size <= MAX_BYTES:
+            return None
+        with self.blobs.open(digest) as stream:
+            raw = stream.read()
+        if b'"subject"' not in raw:
+            return None
+        try:
+            subject = parse_manifest(raw, allow_foreign=True).subject
+        except ManifestError:
+            return None
+        return subject.digest if subject is not None else None
+
     def has_recipe(self, tag: str) -> bool:
         """Tell whether a tag's folder says how it is made."""
         names = [name for name in os.listdir(self._tags / tag) if not is_litter(name)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def inputs_digest(folder: Path) -> str:
             executable = os.fstat(stream.fileno()).st_mode & 0o100
         total.update(f"{path}\0{'x' if executable else '-'}\0{content}\n".encode())
     return f"sha256:{total.hexdigest()}"
+
+
+def copy_inputs(folder: Path, into: Path) -> None:
+    """Copy all that a recipe's build can read in its tag folder to the new folder `into`.
+
+    Raises ContentError for what is no regular file.
+    """
+    into.mkdir()
+    for path in _inputs(folder, ""):
+        target = into / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open_regular(folder / path, path) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+            os.fchmod(copy.fileno(), 0o755 if os.fstat(source.fileno()).st_mode & 0o100 else 0o644)
 
 
 def _inputs(folder: Path, inner: str) -> Iterator[str]:

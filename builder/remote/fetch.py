@@ -14,15 +14,18 @@ from builder.remote.registry import NotFoundError
 
 
 def open_url(
-    url: str, options: RemoteOptions, *, size: int | None = None, http: Http | None = None
+    url: str, options: RemoteOptions, *, size: int | None = None, named: bool = False
 ) -> BinaryIO:
     """Open what a URL leads to; it goes on where it was when the connection breaks.
 
-    `size` is how many bytes it must have, where that is known. Raises
+    `size` is how many bytes it must have, where that is known; `named` says
+    that the user vouches for the URL, so that its host may be a near one. Raises
     NotFoundError for a 404 or 410, RemoteError for all else that goes wrong,
     UsageError for what is no http(s) URL.
     """
-    client = http or Http(options)
+    client = Http(options)
+    if named:
+        client.trust(url)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise UsageError(f"{url}: is no http(s) address without a password")

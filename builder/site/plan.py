@@ -71,6 +71,20 @@ def sort_tags(tags: Iterable[Tag]) -> tuple[Tag, ...]:
     return tuple(sorted(tags, key=lambda tag: versions.key(tag.name), reverse=True))
 
 
+def moved_pages(redirects: Mapping[str, str], rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Yield the old and the new folder of every page of a collection that has another name now.
+
+    A name that was moved twice leads to the last one.
+    """
+    tags = {row.name: row.tags for row in rows}
+    for first in sorted(redirects):
+        old, new = first.strip("/"), redirects[first].strip("/")
+        for _ in redirects:
+            new = redirects.get(new, redirects.get(f"/{new}/", new)).strip("/")
+        yield old, new
+        yield from ((f"{old}/tags/{tag}", f"{new}/tags/{tag}") for tag in tags.get(new, ()))
+
+
 def digest_of(tag: Tag) -> str:
     """Return the digest a tag points to; of a legacy tag its only layer's; else empty."""
     if tag.manifest is not None:

@@ -1,0 +1,65 @@
+"""`builder du`: what takes how much room."""
+
+from __future__ import annotations
+
+import click
+
+from builder.audit.usage import usage
+from builder.cli.options import Console, common_options, load_config
+from builder.errors import UsageError
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+@click.command("du")
+@click.argument("names", metavar="[NAME...]", nargs=-1)
+@common_options
+def command(
+    *,
+    names: tuple[str, ...],
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Show how many bytes collections take: alone, and shared with others.
+
+    The total is what the files below collections/ and the content store
+    have. What nothing needs is told apart: 'builder gc' finds it.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    options = load_config(source=source, configs=configs).registry
+    found = usage(options)
+    rows = [row for row in found.rows if not names or row.name in names]
+    if missing := set(names) - {row.name for row in rows}:
+        raise UsageError(f"{min(missing)}: there is no such collection", "see 'builder list'")
+    rows.sort(key=lambda row: (-row.total, row.name))
+    value = {
+        "total": found.total,
+        "collections": found.collections,
+        "store": found.store,
+        "shared": found.shared,
+        "unreachable": found.unreachable,
+        "names": [
+            {"name": row.name, "own": row.own, "unique": row.unique, "shared": row.shared,
+             "total": row.total}
+            for row in rows
+        ],
+    }  # fmt: skip
+    lines = [
+        f"{human(row.total):>10}  {row.name}"
+        + (f" ({human(row.shared)} shared)" * bool(row.shared))
+        for row in rows
+    ]
+    lines.append(f"{human(found.total):>10}  in all, {found.total} bytes")
+    if found.unreachable:
+        lines.append(f"{human(found.unreachable):>10}  of it is needed by nothing: 'builder gc'")
+    console.result(value, "\n".join(lines))
+
+
+def human(size: int) -> str:
+    """Return a size in bytes as people write it: `12.3 MiB`."""
+    power = max(size.bit_length() - 1, 0) // 10
+    unit = _UNITS[min(power, len(_UNITS) - 1)]
+    return f"{size} B" if not power else f"{size / 1024 ** _UNITS.index(unit):.1f} {unit}"
