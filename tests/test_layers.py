@@ -15,7 +15,8 @@ LINES = (
     ("config", "session"),
     ("content", "theme", "audit", "apps"),
     ("targets", "transports", "preview", "site", "write"),
-    ("registry", "remote", "layers"),
+    ("registry", "remote"),
+    ("layers",),
     ("oci",),
     ("frontmatter", "output", "storage"),
     ("errors",),
@@ -26,7 +27,7 @@ ONLY_IN = {
     "jinja2": {"site"}, "markdown": {"site"}, "nh3": {"site"}, "pygments": {"site"},
     "pymdownx": {"site"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
     "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"}, "urllib3": {"remote"},
-    "backports": {"layers"}, "compression": {"layers"},
+    "indexed_gzip": {"layers"}, "backports": {"layers"}, "compression": {"layers"},
 }  # fmt: skip
 
 

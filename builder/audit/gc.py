@@ -15,6 +15,7 @@ from pathlib import Path
 
 from builder import frontmatter
 from builder.errors import ContentError, Problem
+from builder.layers.record import FILES
 from builder.oci import mediatype
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
@@ -78,6 +79,16 @@ def delete(options: RegistryOptions, blobs: Iterable[Unreachable]) -> None:
         sweep_folder((options.source / options.collections / name).parent)
         if folder.is_collection:
             CollectionFolder(options, name).sweep()
+            _drop_listings(options, name)
+
+
+def _drop_listings(options: RegistryOptions, name: str) -> None:
+    """Remove the listings of layers that the collection no longer needs."""
+    needed = {digest.encoded for digest in reached(options, name)}
+    folder = options.source / options.collections / name / "blobs" / FILES
+    for path in folder.glob("*/*"):
+        if path.name.partition(".")[0] not in needed:
+            path.unlink(missing_ok=True)
 
 
 def _collections(options: RegistryOptions, problems: list[Problem]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from builder.cli.inspect_files import show_files
 from builder.cli.options import Console, common_options, load_config
 from builder.errors import ContentError, UsageError
 from builder.oci.reference import Reference
@@ -19,11 +20,21 @@ from builder.storage.cache import Cache
 @click.command("inspect")
 @click.argument("reference", metavar="NAME[:TAG]")
 @click.option("--raw", is_flag=True, help="Print the manifest's exact bytes.")
+@click.option("--files", is_flag=True, help="List the files of the image; needs 'add --files'.")
+@click.option(
+    "--file", "path", metavar="PATH", help="Print one file of the image, reading no more."
+)
+@click.option(
+    "--platform", metavar="OS/ARCH", help="With --files and --file: which image of an index."
+)
 @common_options
 def command(
     *,
     reference: str,
     raw: bool,
+    files: bool,
+    path: str | None,
+    platform: str | None,
     source: str,
     configs: str | None,
     quiet: bool,
@@ -54,6 +65,9 @@ def command(
     if raw:
         body = tag.manifest.raw if tag.manifest else tag.legacy.raw if tag.legacy else b""
         sys.stdout.buffer.write(body)
+        return
+    if files or path:
+        show_files(console, collection, tag, path, platform)
         return
     value = tag_json(collection, tag)
     console.result(value, json.dumps(value, indent=2, ensure_ascii=False))

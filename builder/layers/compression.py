@@ -6,6 +6,7 @@ import gzip
 import io
 import sys
 import zlib
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from builder.errors import BuilderError
@@ -18,6 +19,7 @@ else:
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 SKIPPABLE = tuple(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16))
 _HEAD = 512
+_READ = 1 << 20
 
 
 class CompressionError(BuilderError):
@@ -77,3 +79,43 @@ class Unpacked(io.RawIOBase):
         """Close the stream below."""
         self._stream.close()
         super().close()
+
+
+def zstd_frames(path: Path, limit: int) -> tuple[tuple[int, int], ...]:
+    """Return where the frames of a zstd file begin: packed and unpacked offsets.
+
+    A file of one frame has none to tell. Raises CompressionError.
+    """
+    frames: list[tuple[int, int]] = []
+    packed = unpacked = 0
+    with path.open("rb") as file:
+        rest = b""
+        while rest or (rest := file.read(_READ)):
+            if frames and frames[-1][0] == packed:
+                break
+            frames.append((packed, unpacked))
+            used, made, rest = _frame(file, rest, limit - unpacked)
+            packed, unpacked = packed + used, unpacked + made
+    return tuple(frames) if len(frames) > 1 else ()
+
+
+def _frame(file: BinaryIO, data: bytes, limit: int) -> tuple[int, int, bytes]:
+    """Unpack one frame that begins with `data`; return bytes used, bytes made, and what follows."""
+    decompressor = zstd.ZstdDecompressor()
+    used = made = 0
+    try:
+        while not decompressor.eof:
+            out = decompressor.decompress(data, _READ)
+            used += len(data)
+            made += len(out)
+            if made > limit:
+                raise CompressionError("unpacks to more than is sensible")
+            if decompressor.eof:
+                break
+            data = file.read(_READ) if decompressor.needs_input else b""
+            if not data and decompressor.needs_input:
+                raise CompressionError("is damaged zstd: it ends in the middle")
+    except zstd.ZstdError as error:
+        raise CompressionError(f"is damaged zstd: {error}") from None
+    rest = decompressor.unused_data
+    return used - len(rest), made, rest

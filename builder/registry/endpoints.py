@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from builder.layers.record import INDEX_SUFFIX, listing_path
 from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
@@ -24,6 +26,7 @@ from builder.output import (
     Claim,
     Data,
     File,
+    Made,
     Output,
     Redirect,
 )
@@ -114,6 +117,19 @@ class _Endpoints:
                 path, mediatype.OCTET_STREAM, Redirect(url, 307), place.digest, order=CONTENT
             )
         yield from self._friendly_blob(place.digest, place.digest, place.size, url)
+        yield from self._listing(place.digest)
+
+    def _listing(self, digest: str) -> Iterator[Output]:
+        """Yield what a layer holds, and the index by which one file of it can be read."""
+        listing = self._collection.listings.get(digest)
+        if listing is None:
+            return
+        folder = f"{self._name}/blobs/{digest}"
+        yield self._output(f"{folder}/files.json", mediatype.JSON, Data(listing.to_bytes()))
+        path = listing_path(self._collection.folder, digest).with_suffix(INDEX_SUFFIX)
+        if self._collection.folder != Path() and path.is_file():
+            body = Made(path.read_bytes)
+            yield self._output(f"{folder}/files{INDEX_SUFFIX}", mediatype.OCTET_STREAM, body)
 
     def _friendly_blob(self, key: str, digest: str, size: int, url: str) -> Iterator[Output]:
         folder = f"{self._name}/blobs/{key}"

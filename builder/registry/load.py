@@ -16,6 +16,8 @@ from typing import Any
 from builder import frontmatter
 from builder.errors import ContentError, Problem
 from builder.frontmatter import FrontMatter
+from builder.layers.listing import MAX_JSON, Listing, parse_listing
+from builder.layers.record import listing_path
 from builder.oci import mediatype
 from builder.oci.manifest import Manifest
 from builder.oci.reference import tag_fault
@@ -111,6 +113,8 @@ class _Loader:
             self._shelf.blobs,
             referrers_of(tuple(self._shelf.manifests.values())),
             self._images(),
+            self._listings(),
+            self._folder,
         )
 
     def _readme(self, names: list[str]) -> FrontMatter:
@@ -293,6 +297,24 @@ class _Loader:
     def _referrers(self) -> None:
         for manifest in list(self._shelf.unreached()):
             self._complete(manifest, self._origin, f"the referrer {manifest.digest}")
+
+    def _listings(self) -> dict[str, Listing]:
+        """Return the listings of layers that are here; one that is damaged is a problem."""
+        found: dict[str, Listing] = {}
+        for digest in sorted(self._shelf.blobs):
+            path = listing_path(self._folder, digest)
+            label = f"{self._origin}/{path.relative_to(self._folder)}"
+            try:
+                with open_regular(path, label) as stream:
+                    listing = parse_listing(stream.read(MAX_JSON + 1), label)
+                if listing.digest != digest:
+                    raise ContentError.at(label, f"is the listing of {listing.digest}")
+                found[digest] = listing
+            except FileNotFoundError:
+                continue
+            except ContentError as error:
+                self.problems.extend(error.problems)
+        return found
 
     def _images(self) -> Mapping[str, Path]:
         """Return the images that the README may show, by their path in the folder."""

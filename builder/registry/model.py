@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from builder.layers.listing import Listing
 from builder.oci.descriptor import Platform
 from builder.oci.digest import Digest
 from builder.oci.image import ImageConfig
@@ -143,6 +144,8 @@ class Collection:
     blobs: Mapping[str, BlobPlace] = field(default_factory=dict)
     referrers: Mapping[Digest, tuple[Digest, ...]] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)  # images its README shows
+    listings: Mapping[str, Listing] = field(default_factory=dict)  # of layers, by digest
+    folder: Path = Path()  # where all this was read from
 
     @property
     def namespace(self) -> str:

@@ -9,6 +9,7 @@ from builder.oci.image import ImageConfig
 from builder.oci.manifest import Manifest
 from builder.registry.model import Collection, Tag
 from builder.site import imageview, plan
+from builder.site.fileview import FileChanges, file_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Difference:
     new_bytes: int
     dropped_layers: int
     changes: tuple[Change, ...]
+    files: FileChanges | None = None
 
 
 def difference(collection: Collection, tag: Tag, known: plan.Facts) -> Difference | None:
@@ -52,6 +54,7 @@ def difference(collection: Collection, tag: Tag, known: plan.Facts) -> Differenc
         sum(new_layers[digest] for digest in added),
         len(old_layers.keys() - new_layers.keys()),
         tuple(_config_changes(collection, old, new)),
+        file_changes(collection, old, new),
     )
 
 

@@ -17,6 +17,7 @@ from builder.oci.reference import name_fault
 from builder.registry.model import Collection, Row, Tag
 from builder.site import attached, charts, imageview, jsonhtml, plan
 from builder.site.difference import Difference, difference
+from builder.site.fileview import Files, files_of
 from builder.site.markdown import Rendered
 from builder.site.model import PageOptions
 from builder.site.pull import Pull, pull_of
@@ -119,6 +120,7 @@ class TagView:
     legacy_layers: tuple[imageview.Layer, ...]
     attached: tuple[attached.Group, ...]
     difference: Difference | None
+    files: Files | None
     recipe_name: str
     recipe_state: str
     recipe_text: str
@@ -337,6 +339,7 @@ def tag_view(desk: Desk, tag: Tag) -> TagView:
         legacy_layers=imageview.legacy_layers(tag.legacy.layers) if tag.legacy else (),
         attached=desk.groups(tag),
         difference=difference(collection, tag, known),
+        files=files_of(collection, plan.main_image(collection, manifest)) if manifest else None,
         recipe_name=recipe.name if recipe is not None else "",
         recipe_state=recipe.state if recipe is not None else "",
         recipe_text=recipe.text if recipe is not None else "",

@@ -20,6 +20,7 @@ from builder.errors import ContentError, LocalError
 from builder.storage.base import Source, Stored
 
 CHUNK = 1 << 20
+ALGORITHMS = ("sha256", "sha512")  # what else is in `blobs/` is no blob
 _FICLONE = 0x40049409  # from linux/fs.h
 TEMPORARY = ".incoming-"  # how the names of unfinished files and folders start
 
@@ -91,7 +92,7 @@ class LocalStorage:
     def list(self) -> Iterator[Stored]:
         """Yield every blob, in byte order of its digest."""
         base = self._root / "blobs"
-        for algorithm in sorted(_listdir(base)):
+        for algorithm in ALGORITHMS:
             for encoded in sorted(_listdir(base / algorithm)):
                 digest = f"{algorithm}:{encoded}"
                 size = self.size(digest)

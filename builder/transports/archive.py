@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from builder.errors import ContentError, LocalError
+from builder.layers.tarwalk import Member, cut_short, walk
 from builder.storage.local import open_regular
-from builder.transports.tarwalk import Member, cut_short, walk
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"

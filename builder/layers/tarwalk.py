@@ -24,12 +24,17 @@ _EMPTY = (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 
 
 class Member(NamedTuple):
-    """Where a member's bytes are; `target` is the member a link leads to, empty for files."""
+    """Where a member's bytes are; `target` is the member a link leads to, empty for files.
+
+    `kind` is the tar's own letter of its type, `mode` its permissions.
+    """
 
     offset: int
     size: int
     target: str = ""
     fault: str = ""
+    kind: bytes = b"0"
+    mode: int = 0
 
 
 class Stream(Protocol):
@@ -49,10 +54,17 @@ def cut_short(label: str) -> ContentError:
     return ContentError.at(label, "the tar is cut short", "was it copied to the end?")
 
 
-def walk(stream: Stream, label: str) -> Iterator[tuple[str, Member]]:
+def walk(stream: Stream, label: str, *, limit: int = MAX_MEMBERS) -> Iterator[tuple[str, Member]]:
     """Yield name and place of every file and link; raises ContentError naming `label`."""
+    for name, member in walk_all(stream, label, limit=limit):
+        if member.kind != tarfile.DIRTYPE:
+            yield name, member
+
+
+def walk_all(stream: Stream, label: str, *, limit: int) -> Iterator[tuple[str, Member]]:
+    """Yield every member, folders too, as it stands; raises ContentError naming `label`."""
     extended: dict[str, str] = {}
-    for number in range(MAX_MEMBERS * 2):
+    for number in range(limit * 2):
         header = stream.read(BLOCK)
         if not header.strip(b"\0"):
             if number == 0 and len(header) < BLOCK:
@@ -67,10 +79,9 @@ def walk(stream: Stream, label: str) -> Iterator[tuple[str, Member]]:
                 raise cut_short(label)
             extended |= _EXTENDED[entry.type](data)
             continue
-        if (found := _member(entry, extended, stream, label)) is not None:
-            yield found
+        yield _member(entry, extended, stream, label)
         extended = {}
-    raise ContentError.at(label, f"is not a tar archive, or has more than {MAX_MEMBERS} members")
+    raise ContentError.at(label, f"is not a tar archive, or has more than {limit} members")
 
 
 def _parse(header: bytes, label: str) -> tarfile.TarInfo:
@@ -85,23 +96,23 @@ def _parse(header: bytes, label: str) -> tarfile.TarInfo:
 
 def _member(
     entry: tarfile.TarInfo, extended: dict[str, str], stream: Stream, label: str
-) -> tuple[str, Member] | None:
+) -> tuple[str, Member]:
     size = _number(extended.get("size", ""), entry.size, label)
     name = extended.get("path", entry.name).removeprefix("./")
     if entry.type in _LINKS:
         target = extended.get("linkpath", entry.linkname)
         if entry.type == tarfile.SYMTYPE:
             target = posixpath.join(posixpath.dirname(name), target)
-        return name, Member(0, 0, posixpath.normpath(target))
+        return name, Member(0, 0, posixpath.normpath(target), "", entry.type, entry.mode)
     if entry.type == tarfile.DIRTYPE:
-        return None
+        return name, Member(0, 0, "", "", entry.type, entry.mode)
     fault = "" if entry.type in _FILES else "is not a regular file in the archive"
     if any(key.startswith("GNU.sparse") for key in extended):
         fault = "is a sparse file, which is not read here"
     start = stream.at
     if entry.type not in _EMPTY:
         stream.skip(_whole(size))
-    return name, Member(start, size, "", fault)
+    return name, Member(start, size, "", fault, entry.type, entry.mode)
 
 
 def _whole(size: int) -> int:
