@@ -26,6 +26,7 @@ def lock(options: RegistryOptions) -> Iterator[None]:
     """Keep other runs from changing the registry; raises LockedError at once if one does."""
     with lock_file(options.source / ".builder-cache" / "registry.lock", "this registry"):
         LocalStorage(options.source / options.store, options.store).sweep()
+        sweep_folder(options.source)
         yield
 
 
@@ -135,6 +136,7 @@ def remove_collection(
 ) -> None:
     """Remove a collection; collections below it stay, layers in the content store go with gc."""
     folder = CollectionFolder(options, name)
+    sweep_folder(folder.path.parent)
     folder.require()
     if not force:
         folder.refuse_immutable(*folder.tags(), change="go")

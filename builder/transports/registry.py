@@ -11,6 +11,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.registry.load import load_collection
 from builder.registry.model import Collection, RegistryOptions
+from builder.remote.fetch import open_url
 from builder.remote.options import RemoteOptions
 from builder.storage.cache import Cache
 from builder.storage.local import open_regular
@@ -66,13 +67,15 @@ class RegistrySource:
         return tuple(self.collection.manifests[item].descriptor for item in found)
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
-        """Open a manifest's bytes or a blob's file."""
+        """Open a manifest's bytes, or a blob where it is: here, or behind its URL."""
         manifest = self.collection.manifests.get(descriptor.digest)
         if manifest is not None:
             return io.BytesIO(manifest.raw)
         place = self.collection.blobs.get(descriptor.digest)
-        if place is None or place.file is None:
+        if place is None:
             raise FileNotFoundError(descriptor.digest)
+        if place.file is None:
+            return open_url(place.url, self._remote, size=descriptor.size)
         return open_regular(place.file, f"{self.label}: {descriptor.digest}")
 
     def __enter__(self) -> Self:
