@@ -19,7 +19,7 @@ from builder.oci.content import ContentReader, read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.validate import ManifestError, parse_manifest
-from builder.transports.artifact import Artifact, ArtifactSource, Piece
+from builder.transports.artifact import TITLE, Artifact, ArtifactSource, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,11 @@ class BundleSource:
             path = Path(self._spool.name, f"{len(prefix)}-{number}.tar.gz")
             with path.open("wb") as out:
                 packed = pack(self._folder, items, out, self.label, prefix)
-            descriptor = Descriptor(mediatype.OCI_LAYER_GZIP, packed.digest, packed.size)
+            first = items[0].path.partition("/")[0] if number else ""
+            stem = f"{self.options.root.rpartition('/')[2]}{'-' * bool(first)}{first}"
+            # Without a title, 'oras pull' would write nothing.
+            title = {TITLE: f"{stem}.tar.gz"}
+            descriptor = Descriptor(mediatype.OCI_LAYER_GZIP, packed.digest, packed.size, title)
             yield Piece(descriptor, path, self.label), packed
 
     def _parts(self) -> list[list[Item]]:

@@ -82,7 +82,11 @@ def file_changes(collection: Collection, old: Manifest, new: Manifest) -> FileCh
 def _identified(listings: Sequence[Listing]) -> dict[str, tuple[str, FileEntry]]:
     """Return each path with what tells its content: the layer it is in, and its entry there."""
     found = merged(listings)
-    return {path: (listings[number].digest, entry) for path, (number, entry) in found.items()}
+    return {
+        path: (listings[number].digest, entry)
+        for path, (number, entry) in found.items()
+        if entry.kind != "d"
+    }
 
 
 def _listings(collection: Collection, manifest: Manifest) -> list[Listing]:

@@ -20,7 +20,7 @@ from builder.site.markdown import Rendered
 KINDS = frozenset({"image", "artifact", "chart", "sif", "app", "recipe", "empty"})
 _CHART = "application/vnd.cncf.helm."
 _SIF = "application/vnd.sylabs.sif."
-_APP = "application/vnd.static-registry.app"
+_APP = "application/vnd.alembic.app."
 _MAX_DESCRIPTION = 300
 
 
