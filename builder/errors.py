@@ -18,6 +18,25 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
+_concealed: set[str] = set()
+
+
+def conceal(secret: str) -> None:
+    """Let no error of this process show `secret`, whoever says it and wherever."""
+    if len(secret) > 3:  # anything shorter is in half of all words
+        _concealed.add(secret)
+
+
+def redacted(text: str) -> str:
+    """Return `text` without what was concealed.
+
+    Errors do this themselves; text that is cut must be redacted before that,
+    or half of a secret could stay.
+    """
+    for secret in sorted(_concealed, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
 
 def printable(text: str) -> str:
     """Return `text` with control characters and lone surrogates spelled out.
@@ -49,6 +68,11 @@ class Problem:
     hint: str = ""
     warning: bool = False
 
+    def __post_init__(self) -> None:
+        if _concealed:
+            for name in ("path", "message", "hint"):
+                object.__setattr__(self, name, redacted(getattr(self, name)))
+
     @property
     def where(self) -> str:
         """`path` or `path:line`."""
@@ -77,9 +101,9 @@ class BuilderError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redacted(message)
+        self.hint = redacted(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         text = printable(self.message)

@@ -81,7 +81,7 @@ def command(
 ) -> None:  # fmt: skip
     """Bring an image or files in and give them a tag.
 
-    SOURCE is oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF]
+    SOURCE is docker://HOST/NAME[:TAG], oci:DIR[:REF], one of the other kinds
     or a path, which is recognised by what it is. TAG is 'latest' unless
     given. Every byte is checked against its digest; bytes that are already
     here are not copied.

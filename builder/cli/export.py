@@ -34,6 +34,11 @@ _SCHEMES = ("oci", "oci-archive", "docker-archive")
     default="",
     help="The name in a Docker archive.  [default: the one here]",
 )
+@click.option(
+    "--allow-foreign",
+    is_flag=True,
+    help="Fetch layers that lie where their 'urls' say.",
+)
 @remote_options
 @common_options
 def command(
@@ -43,6 +48,7 @@ def command(
     platform: str | None,
     referrers: bool,
     repo_tag: str,
+    allow_foreign: bool,
     insecure: bool,
     ca: str,
     source: str,
@@ -60,7 +66,8 @@ def command(
     wanted = Reference.parse(reference, tag="latest")
     scheme, path, name = _target(target)
     options = load_config(source=source, configs=configs).registry
-    medium = RegistrySource.load(options, wanted.name, RemoteOptions(insecure, ca))
+    remote = RemoteOptions(insecure, ca)
+    medium = RegistrySource.load(options, wanted.name, remote, allow_foreign=allow_foreign)
     top = medium.resolve(wanted.digest or wanted.tag)
     if platform:
         top = select_platform(top, medium, medium.label, parse_platform(platform))

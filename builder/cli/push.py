@@ -35,6 +35,11 @@ from builder.transports.remote_sink import RemoteSink
     help="A repository there that may have the layers already; may be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be sent.")
+@click.option(
+    "--allow-foreign",
+    is_flag=True,
+    help="Fetch layers that lie where their 'urls' say.",
+)
 @remote_options
 @common_options
 def command(
@@ -45,6 +50,7 @@ def command(
     no_referrers: bool,
     mount_from: tuple[str, ...],
     dry_run: bool,
+    allow_foreign: bool,
     insecure: bool,
     ca: str,
     source: str,
@@ -62,7 +68,7 @@ def command(
     wanted = Reference.parse(reference)
     options = load_config(source=source, configs=configs).registry
     remote = RemoteOptions(insecure, ca)
-    medium = RegistrySource.load(options, wanted.name, remote)
+    medium = RegistrySource.load(options, wanted.name, remote, allow_foreign=allow_foreign)
     with RemoteSink.parse(target, remote, mount_from) as sink:
         names = list(_names(medium, wanted, sink.tag, all_tags=all_tags))
         done: list[Copied] = []

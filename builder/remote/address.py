@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from builder.errors import RemoteError
 
 CONNECT_SECONDS = 10
+# Where clouds answer questions about secrets, beside the link-local 169.254.0.0/16.
+_METADATA = frozenset(
+    map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"))
+)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -31,16 +35,18 @@ class Policy:
     """Decides about addresses; `name` a host to trust it.
 
     A host that was not named must resolve to public addresses, or to ones of
-    the same kind (loopback, private) as a host that was.
+    the same kind (loopback, private) as a host that was, when it was first
+    looked up and in all its addresses: whoever owns a name's records must
+    not widen what may be asked by changing or mixing them.
     """
 
     def __init__(self) -> None:
-        self._named: set[str] = set()
+        self._named: dict[str, bool] = {}  # and whether it was looked up
         self._kinds: set[str] = {"public"}
 
     def name(self, host: str) -> None:
         """Trust a host that the user wrote."""
-        self._named.add(host.strip("[]").lower())
+        self._named.setdefault(host.strip("[]").lower(), False)
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Connect to a host at an address that is allowed.
@@ -68,17 +74,24 @@ class Policy:
             found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             raise RemoteError(f"{name}: the name does not resolve ({error})") from None
-        for family, _, _, _, place in found:
-            address = _plain(str(place[0]).partition("%")[0])
-            kind = _kind(address)
-            if name in self._named:
-                self._kinds.add(kind)
-            elif kind not in self._kinds:
-                message = (
-                    f"{name} is at {address}, a {kind} address, which no server may send us to"
-                )
-                raise RemoteError(message, "name the host yourself if you trust it")
-            yield family, ipaddress.ip_address(str(place[0]).partition("%")[0])
+        places = [(family, str(place[0]).partition("%")[0]) for family, *_, place in found]
+        self._check(name, [_plain(text) for _, text in places])
+        for family, text in places:
+            yield family, ipaddress.ip_address(text)
+
+    def _check(self, name: str, addresses: Sequence[Address]) -> None:
+        """Raise RemoteError for a name that has an address which is not allowed."""
+        kinds = {_kind(address) for address in addresses}
+        if name in self._named:
+            if not self._named[name] and len(kinds) == 1:
+                self._kinds |= kinds - {"special"}
+            self._named[name] = True
+            return
+        for address in addresses:
+            if (kind := _kind(address)) not in self._kinds:
+                message = f"{name} is at {address}, a {kind} address"
+                hint = "name the host yourself if you trust it"
+                raise RemoteError(f"{message}, which no server may send us to", hint)
 
 
 def _plain(text: str) -> Address:
@@ -96,5 +109,7 @@ def _kind(address: Address) -> str:
     if address.is_loopback:
         return "loopback"
     if address.is_link_local or address.is_multicast or address.is_unspecified:
+        return "special"
+    if address in _METADATA:
         return "special"
     return "public" if address.is_global else "private"

@@ -6,7 +6,7 @@ specification (`auth/token.md`, `auth/oauth.md`).
 
 from __future__ import annotations
 
-import json
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from builder.errors import RemoteError
+from builder.errors import RemoteError, conceal, redacted
+from builder.oci import strictjson
 from builder.remote.credentials import Credentials
-from builder.remote.http import Http, Request, host_of
+from builder.remote.faults import host_of
+from builder.remote.http import Http, Request
 
 _MAX_CHALLENGE = 8 << 10
-_SHORTEST_LIFE = 60  # seconds a token lives unless it says longer
+_USUAL_LIFE = 60  # seconds a token lives unless it says otherwise
+_LONGEST_LIFE = 86_400  # seconds that we believe
+_ESCAPED = re.compile(r"\\(.)")
 _MARGIN = 10  # seconds before its end that a token is no longer used
 _TOKEN_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F)))
 
@@ -70,7 +74,7 @@ def _items(text: str) -> list[str]:
 def _unquoted(text: str) -> str:
     if not text.startswith('"'):
         return text
-    return text[1:].removesuffix('"').replace('\\"', '"')
+    return _ESCAPED.sub(r"\1", text[1:].removesuffix('"'))
 
 
 class Authoriser:
@@ -82,7 +86,8 @@ class Authoriser:
         self._basic = False
         self._tokens: dict[tuple[str, ...], tuple[str, float]] = {}
         self._lock = threading.Lock()
-        http.secrets.update(credentials.secrets())
+        for secret in credentials.secrets():
+            conceal(secret)
 
     def header(self, scopes: Sequence[str]) -> dict[str, str]:
         """Return the Authorization header that is known to let us in, if any is."""
@@ -114,8 +119,9 @@ class Authoriser:
         self, url: str, parameters: dict[str, str], scopes: Sequence[str]
     ) -> tuple[str, float]:
         realm = self._realm(url, parameters["realm"])
-        wanted = list(scopes) or parameters.get("scope", "").split(" ")
-        query = [("scope", scope) for scope in wanted if scope]
+        # A registry may know the repository by another name than its clients do.
+        asked = parameters.get("scope", "").split()
+        query = [("scope", scope) for scope in dict.fromkeys((*scopes, *asked))]
         if service := parameters.get("service"):
             query.insert(0, ("service", service))
         try:
@@ -154,9 +160,9 @@ class Authoriser:
 
     def _realm(self, url: str, realm: str) -> str:
         """Return a realm that may be asked."""
-        parts = urlsplit(realm)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise RemoteError(f"{host_of(url)}: its realm {realm[:100]!r} is no address")
+        if not realm.lower().startswith(("http://", "https://")):
+            shown = redacted(realm)[:200]
+            raise RemoteError(f"{host_of(url)}: its realm {shown!r} is no address")
         try:
             return self._http.resolve(url, realm)
         except RemoteError as error:
@@ -164,14 +170,14 @@ class Authoriser:
 
     def _parsed(self, url: str, raw: bytes) -> tuple[str, float]:
         try:
-            document: Any = json.loads(raw)
-        except (ValueError, RecursionError):
+            document: Any = strictjson.loads(raw)
+        except strictjson.StrictJSONError:
             document = None
         found = document if isinstance(document, dict) else {}
         token = found.get("token") or found.get("access_token")
         if not isinstance(token, str) or not token or not _TOKEN_CHARACTERS.issuperset(token):
             raise RemoteError(f"{host_of(url)}: its realm answered without a token")
-        self._http.secrets.add(token)
+        conceal(token)
         life = found.get("expires_in")
-        seconds = life if isinstance(life, int) and life > 0 else _SHORTEST_LIFE
-        return token, time.monotonic() + max(seconds - _MARGIN, 1)
+        seconds = life if isinstance(life, int) and life > 0 else _USUAL_LIFE
+        return token, time.monotonic() + max(min(seconds, _LONGEST_LIFE) - _MARGIN, 1)

@@ -6,6 +6,8 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from typing import Any
 
 import urllib3
@@ -18,7 +20,8 @@ from builder.remote.address import CONNECT_SECONDS, Policy
 from builder.remote.options import RemoteOptions
 
 READ_SECONDS = 30
-ANSWER_SECONDS = 60  # for a whole head of an answer, however slowly it comes
+_HANDSHAKE_SECONDS = 20  # for all of a TLS handshake, however slowly it comes
+_ANSWER_SECONDS = 45  # for the whole head of an answer, likewise
 
 
 def make_pools(options: RemoteOptions, policy: Policy) -> urllib3.PoolManager:
@@ -27,22 +30,29 @@ def make_pools(options: RemoteOptions, policy: Policy) -> urllib3.PoolManager:
     class _Mixin:
         """A connection made at an address that was checked."""
 
+        def connect(self: Any) -> None:
+            """Connect and shake hands."""
+            self._double = None
+            try:
+                with _within(_HANDSHAKE_SECONDS, lambda: self._double):
+                    super().connect()  # type: ignore[misc]
+            finally:
+                if self._double is not None:
+                    self._double.close()
+
         def _new_conn(self: Any) -> socket.socket:
             try:
-                return policy.connect(self.host, self.port)
+                connection = policy.connect(self.host, self.port)
             except OSError as error:
                 what = error.strerror or str(error)
                 raise NewConnectionError(self, f"cannot connect: {what}") from error
+            self._double = connection.dup()  # TLS takes the file of the first one away
+            return connection
 
         def getresponse(self: Any) -> Any:
-            """Wait for the head of an answer, and not for longer than is sensible."""
-            timer = threading.Timer(ANSWER_SECONDS, _hang_up, (self.sock,))
-            timer.daemon = True
-            timer.start()
-            try:
+            """Wait for the head of an answer."""
+            with _within(_ANSWER_SECONDS, lambda: self.sock):
                 return super().getresponse()  # type: ignore[misc]
-            finally:
-                timer.cancel()
 
     class _Plain(_Mixin, HTTPConnection):
         pass
@@ -63,7 +73,6 @@ def make_pools(options: RemoteOptions, policy: Policy) -> urllib3.PoolManager:
         blocksize=1 << 20,  # of what is sent at once
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
         ssl_context=_tls(options),
-        assert_hostname=False if options.insecure else None,
     )
     pools.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return pools
@@ -79,13 +88,21 @@ def speaks_tls(policy: Policy, host: str, port: int) -> bool:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     connection = policy.connect(host, port)
+    double = connection.dup()
     try:
-        with context.wrap_socket(connection, server_hostname=host.strip("[]")):
+        with (
+            _within(CONNECT_SECONDS, lambda: double),
+            context.wrap_socket(connection, server_hostname=host.strip("[]")),
+        ):
             return True
-    except (ssl.SSLError, OSError):
+    except ssl.SSLError as error:
+        # Only what speaks TLS can refuse a handshake in TLS's own words.
+        return "ALERT" in (error.reason or "")
+    except OSError:
         return False
     finally:
         connection.close()
+        double.close()
 
 
 def _tls(options: RemoteOptions) -> ssl.SSLContext:
@@ -103,7 +120,30 @@ def _tls(options: RemoteOptions) -> ssl.SSLContext:
     return context
 
 
-def _hang_up(connection: socket.socket | None) -> None:
-    if connection is not None:
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+@contextlib.contextmanager
+def _within(seconds: float, connection: Callable[[], socket.socket | None]) -> Iterator[None]:
+    """Hang up, and raise TimeoutError, when a block takes longer than `seconds`.
+
+    A timeout of the socket begins anew with every byte that comes.
+    """
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        if (found := connection()) is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError("the answer comes too slowly") from error
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():  # an answer that was cut can look complete
+        raise TimeoutError("the answer comes too slowly")

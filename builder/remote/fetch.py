@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from builder.errors import RemoteError, UsageError
 from builder.remote.blob import BlobStream
-from builder.remote.http import Answer, Http, Request, host_of
+from builder.remote.faults import host_of
+from builder.remote.http import Answer, Http, Request
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError
 
@@ -35,14 +36,10 @@ def open_url(
     def opener(offset: int) -> Answer:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         answer = client.send(Request("GET", url, headers, {}))
-        if answer.status in (200, 206) or (offset and answer.status == 416):
+        if answer.status == 200 or (offset and answer.status in (206, 416)):
             return answer
         with answer:
             kind = NotFoundError if answer.status in (404, 410) else RemoteError
             raise kind(f"{url}: the server answered {answer.status}")
 
-    answer = opener(0)
-    length = answer.header("Content-Length")
-    if size is None and length.isdigit():
-        size = int(length)
-    return io.BufferedReader(BlobStream(opener, answer, size), 256 << 10)
+    return io.BufferedReader(BlobStream(opener, size, client.back_off), 256 << 10)

@@ -11,30 +11,19 @@ from __future__ import annotations
 import email.utils
 import io
 import random
-import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import (
-    HTTPError,
-    IncompleteRead,
-    LocationParseError,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-    SSLError,
-)
-from urllib3.exceptions import (
-    TimeoutError as PoolTimeoutError,
-)
+from urllib3.exceptions import HTTPError, LocationParseError
 
-from builder.errors import RemoteError
+from builder.errors import RemoteError, redacted
 from builder.remote.address import Policy, is_loopback
 from builder.remote.connection import make_pools
+from builder.remote.faults import CutError, fault_of, host_of
 from builder.remote.options import RemoteOptions
 
 TRIES = 5
@@ -44,15 +33,11 @@ _RETRIED = frozenset({429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DRAINED = 64 << 10  # bytes of a body nobody wants that are read to keep the connection
 _LONGEST_PAUSE = 60.0
-_SLOW_AFTER = 15.0  # seconds after which a body must have come at _SLOWEST bytes a second
+_SLOW_AFTER = 15.0  # seconds of waiting in which a body must come at _SLOWEST bytes a second
 _SLOWEST = 1024
 _AGENT = "static-container-registry"
 
 Body = bytes | Callable[[], BinaryIO]  # a callable opens the body anew for every try
-
-
-class CutError(RemoteError):
-    """A connection ended in the middle; what was asked can be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +58,7 @@ class Answer(io.RawIOBase):
     def __init__(self, raw: urllib3.BaseHTTPResponse, url: str) -> None:
         super().__init__()
         self._raw = raw
-        self._began = time.monotonic()
+        self._waited = 0.0
         self._got = 0
         self.url = url
         self.status = raw.status
@@ -92,19 +77,25 @@ class Answer(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read what has come; raises RemoteError when that is too slow, CutError at a cut."""
+        began = time.monotonic()
         try:
             chunk = self._raw.read1(len(buffer), decode_content=False)
         except (HTTPError, OSError) as error:
-            raise _told(error, self.url) from error
+            raise fault_of(error, self.url) from error
         buffer[: len(chunk)] = chunk
-        self._got += len(chunk)
-        spent = time.monotonic() - self._began
-        if chunk and spent > _SLOW_AFTER and self._got < _SLOWEST * spent:
-            message = (
-                f"{host_of(self.url)}: timeout: {self._got} bytes in {spent:.0f} s are too slow"
-            )
-            raise RemoteError(message, "try again later")
+        self._time(len(chunk), time.monotonic() - began)
         return len(chunk)
+
+    def _time(self, count: int, seconds: float) -> None:
+        """Count what came in how much waiting, anew now and then: what was fast may become slow."""
+        self._got += count
+        self._waited += seconds
+        if self._waited < _SLOW_AFTER:
+            return
+        if self._got < _SLOWEST * self._waited:
+            message = f"timeout: {self._got} bytes in {self._waited:.0f} s are too slow"
+            raise RemoteError(f"{host_of(self.url)}: {message}", "try again later")
+        self._got, self._waited = 0, 0.0
 
     def text(self, limit: int = MAX_TEXT) -> bytes:
         """Return the whole body; raises RemoteError when it is longer than `limit` bytes."""
@@ -118,26 +109,32 @@ class Answer(io.RawIOBase):
     def close(self) -> None:
         """Give the connection back if all was read, else end it."""
         if not self.closed:
-            left = self._raw.length_remaining
-            if left is None or left > _DRAINED:
+            if not self._is_drained():
                 self._raw.close()
-            else:
-                self._raw.drain_conn()
             self._raw.release_conn()
         super().close()
 
+    def _is_drained(self) -> bool:
+        """Read the rest of the body if there is little of it; tell whether all is read."""
+        left = self._raw.length_remaining
+        if left is None or left > _DRAINED:
+            return False
+        buffer = bytearray(left + 1)  # the end itself must be read too
+        try:
+            while self.readinto(buffer):
+                pass
+        except RemoteError:
+            return False
+        return True
+
 
 class Http:
-    """Requests with the rules above; safe to use from several threads.
-
-    `secrets` are texts that no message may show; whoever learns one adds it.
-    """
+    """Requests with the rules above; safe to use from several threads."""
 
     def __init__(
         self, options: RemoteOptions, *, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self.policy = Policy()
-        self.secrets: set[str] = set()
         self._options = options
         self._pools = make_pools(options, self.policy)
         self._pause = pause
@@ -156,30 +153,38 @@ class Http:
         Raises RemoteError for a host that cannot or must not be asked, and
         when it is still too busy after five tries.
         """
-        url, secrets = request.url, dict(request.secrets)
+        first = request.url
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._patiently(request, url, secrets)
+            answer = self._patiently(request)
             location = answer.header("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
             answer.close()
-            following = self.resolve(url, location)
-            if origin_of(following) != origin_of(request.url):
-                secrets = {}
-            url = following
-        raise RemoteError(f"{host_of(request.url)}: more than {MAX_REDIRECTS} redirects")
+            request = self._redirected(request, answer.status, location)
+        raise RemoteError(f"{host_of(first)}: more than {MAX_REDIRECTS} redirects")
+
+    def _redirected(self, request: Request, status: int, location: str) -> Request:
+        """Return what to ask after a redirect. Source: RFC 9110, section 15.4."""
+        following = self.resolve(request.url, location)
+        if status == 303 and request.method != "HEAD":
+            request = replace(request, method="GET", body=None)
+        if origin_of(following) == origin_of(request.url):
+            return replace(request, url=following)
+        if request.body:
+            message = f"{host_of(request.url)}: sends what is for it to {host_of(following)}"
+            raise RemoteError(message, "redirects of uploads and logins are not followed")
+        return replace(request, url=following, secrets={})
 
     def resolve(self, url: str, location: str) -> str:
         """Return where a server sends us; raises RemoteError for where nobody should go."""
-        following = urljoin(url, location)
-        parts = urlsplit(following)
-        shown = self.redacted(following)[:200]
+        shown = redacted(location)[:200]
         try:
+            following = urljoin(url, location)
+            parts = urlsplit(following)
             _ = parts.port
         except ValueError:
-            raise RemoteError(
-                f"{host_of(url)}: sends us to {shown!r}, which is no address"
-            ) from None
+            message = f"{host_of(url)}: sends us to {shown!r}, which is no address"
+            raise RemoteError(message) from None
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise RemoteError(f"{host_of(url)}: sends us to {shown!r}, which is refused")
         if parts.scheme == "http" and urlsplit(url).scheme == "https":
@@ -190,48 +195,49 @@ class Http:
             raise RemoteError(message, "use --insecure if you accept that")
         return following
 
-    def redacted(self, text: str) -> str:
-        """Return text without any secret that is known."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
-    def _patiently(self, request: Request, url: str, secrets: Mapping[str, str]) -> Answer:
+    def _patiently(self, request: Request) -> Answer:
         """Ask, and ask again when the server is busy or the connection broke."""
         for number in range(1, TRIES + 1):
             try:
-                answer = self._once(request, url, secrets)
+                answer = self._once(request)
             except CutError:
                 if number == TRIES or not request.again:
                     raise
-                self._pause(_backoff(number))
+                self.back_off(number)
                 continue
             if answer.status not in _RETRIED or number == TRIES:
                 return answer
             wanted = _retry_after(answer.header("Retry-After"))
             answer.close()
-            self._pause(_backoff(number) if wanted is None else wanted)
+            if wanted is None:
+                self.back_off(number)
+            else:
+                self._pause(wanted)
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _once(self, request: Request, url: str, secrets: Mapping[str, str]) -> Answer:
+    def back_off(self, number: int) -> None:
+        """Wait before what went wrong `number` times is tried again."""
+        self._pause(_backoff(number))
+
+    def _once(self, request: Request) -> Answer:
         headers = {
             "User-Agent": _AGENT,
             "Accept-Encoding": "identity",
             **request.headers,
-            **secrets,
+            **request.secrets,
         }
         body = request.body() if callable(request.body) else request.body
         try:
             raw = self._pools.urlopen(
-                request.method, url, headers=headers, body=body,
+                request.method, request.url, headers=headers, body=body,
                 redirect=False, retries=False, preload_content=False,
             )  # fmt: skip
         except (HTTPError, LocationParseError, OSError, UnicodeError) as error:
-            raise _told(error, url) from error
+            raise fault_of(error, request.url) from error
         finally:
             if body is not None and not isinstance(body, bytes):
                 body.close()
-        return Answer(raw, url)
+        return Answer(raw, request.url)
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
@@ -239,43 +245,6 @@ def origin_of(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return parts.scheme, (parts.hostname or "").lower(), port
-
-
-def host_of(url: str) -> str:
-    """Return the host of a URL with the port it gives, for messages."""
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _told(error: Exception, url: str) -> RemoteError:
-    """Return what to tell a user about an error of the library."""
-    host = host_of(url)
-    if isinstance(error, SSLError):
-        return _told_tls(error, host)
-    if isinstance(error, NewConnectionError | PoolTimeoutError) and not isinstance(
-        error, ReadTimeoutError
-    ):
-        what = str(error).rpartition(": ")[2]
-        return RemoteError(
-            f"{host}: cannot connect: {what}", "is the server up and the name right?"
-        )
-    if isinstance(error, ReadTimeoutError):
-        return RemoteError(f"{host}: timeout: the server said nothing for too long")
-    if isinstance(error, ProtocolError | IncompleteRead | ConnectionError):
-        return CutError(f"{host}: the connection was cut", "try again")
-    return RemoteError(f"{host}: {str(error)[:200]}")
-
-
-def _told_tls(error: SSLError, host: str) -> RemoteError:
-    inner = error.args[0] if error.args else error
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        message = f"{host}: its certificate is not trusted: {inner.verify_message}"
-        return RemoteError(message, "trust its authority with --ca FILE, or use --insecure")
-    if isinstance(inner, ssl.SSLEOFError):
-        return CutError(f"{host}: the connection was cut", "try again")
-    text = str(inner)
-    if "certificate" in text.lower():
-        return RemoteError(f"{host}: its certificate is not trusted: {text}", "see --ca")
-    return RemoteError(f"{host}: does not speak TLS: {text}", "plain http needs --insecure")
 
 
 def _backoff(number: int) -> float:

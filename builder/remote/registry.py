@@ -7,29 +7,26 @@ checked as far as it can be here; whoever keeps content checks it again.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 from builder.errors import ContentError, RemoteError
-from builder.oci import mediatype
+from builder.oci import mediatype, strictjson
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest, DigestError
-from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.remote.auth import Authoriser
 from builder.remote.blob import BlobStream
 from builder.remote.connection import speaks_tls
 from builder.remote.credentials import find_credentials
+from builder.remote.faults import words_of
 from builder.remote.http import Answer, Body, Http, Request, origin_of
-from builder.remote.links import next_link
 from builder.remote.options import RemoteOptions
+from builder.remote.pages import MAX_PAGE, MAX_PAGES, next_link, read_pages
 
 _ACCEPT = ", ".join([*sorted(mediatype.MANIFESTS), "*/*;q=0.1"])
 _SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
-_MAX_LIST = 8 << 20  # bytes of one page of a list
-_MAX_PAGES = 10_000
 _OK, _NOT_FOUND, _UNAUTHORISED = 200, 404, 401
 
 
@@ -81,7 +78,7 @@ class RegistryClient:
     def catalog(self) -> Iterator[str]:
         """Yield the names of repositories, where the registry tells them."""
         authoriser = Authoriser(self.http, find_credentials(self.host, ""))
-        yield from _pages(
+        yield from read_pages(
             lambda url: self.ask("GET", url, authoriser, ("registry:catalog:*",)),
             f"{self.base}/v2/_catalog?n=1000",
             "repositories",
@@ -109,6 +106,8 @@ class RegistryClient:
             if answer.status != _UNAUTHORISED:
                 return answer
             challenges = answer.headers("WWW-Authenticate")
+            # Only the registry itself may ask for its login, not where it redirects to.
+            own = own and origin_of(answer.url) == origin_of(self.base)
             answer.close()
             used = secrets.get("Authorization", "")
             if not own or not authoriser.answer(self.base, challenges, scopes, used):
@@ -161,7 +160,7 @@ class Repository:
         headers say, or over 4 MiB; ContentError for what is no manifest.
         """
         with self._manifest("GET", reference, (_OK,)) as answer:
-            raw = answer.text(MAX_BYTES)
+            raw = answer.text(strictjson.MAX_BYTES)
             said, kind = answer.header("Docker-Content-Digest"), answer.header("Content-Type")
         digest = self._digest(reference, said, raw)
         media_type = kind.partition(";")[0].strip().lower()
@@ -194,7 +193,10 @@ class Repository:
                 return Descriptor(kind, Digest(said), int(size))
             except DigestError:
                 pass
-        return self.manifest(reference)[0]
+        try:
+            return self.manifest(reference)[0]
+        except NotFoundError:
+            return None
 
     def open_blob(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob; it goes on where it was when the connection breaks.
@@ -209,10 +211,10 @@ class Repository:
             return self.request("GET", path, headers=headers, expect=expect)
 
         try:
-            answer = opener(0)
+            stream = BlobStream(opener, descriptor.size, self.client.http.back_off)
         except NotFoundError:
             raise FileNotFoundError(descriptor.digest) from None
-        return io.BufferedReader(BlobStream(opener, answer, descriptor.size), 256 << 10)
+        return io.BufferedReader(stream, 256 << 10)
 
     def blob_size(self, digest: Digest) -> int | None:
         """Return the size of a blob in bytes, None when it is not there."""
@@ -224,7 +226,7 @@ class Repository:
 
     def tags(self) -> Iterator[str]:
         """Yield the tags, in the order the registry gives them."""
-        yield from _pages(
+        yield from read_pages(
             lambda url: self.request("GET", url, expect=(_OK,)),
             f"{self.client.base}/v2/{self.name}/tags/list",
             "tags",
@@ -237,16 +239,19 @@ class Repository:
         """
         found: dict[Digest, Descriptor] = {}
         url = f"{self.client.base}/v2/{self.name}/referrers/{digest}"
-        for _ in range(_MAX_PAGES):
+        for _ in range(MAX_PAGES):
             with self.request("GET", url, expect=(_OK, 400, _NOT_FOUND, 405)) as answer:
                 kind = answer.header("Content-Type").partition(";")[0].strip()
                 if answer.status != _OK or kind != mediatype.OCI_INDEX:
                     return self._by_tag_schema(digest)
-                raw = answer.text(_MAX_LIST)
+                raw = answer.text(MAX_PAGE)
                 following = next_link(answer)
+            known = len(found)
             found.update((item.digest, item) for item in self._index(raw, url))
             if not following:
                 return tuple(found.values())
+            if len(found) == known:
+                break
             url = following
         raise RemoteError(f"{self.label}: the list of referrers does not end")
 
@@ -254,7 +259,7 @@ class Repository:
         with self._manifest("GET", digest.referrers_tag, (_OK, _NOT_FOUND)) as answer:
             if answer.status == _NOT_FOUND:
                 return ()
-            return self._index(answer.text(MAX_BYTES), answer.url)
+            return self._index(answer.text(strictjson.MAX_BYTES), answer.url)
 
     def _index(self, raw: bytes, url: str) -> tuple[Descriptor, ...]:
         try:
@@ -295,47 +300,16 @@ class Repository:
             shown = path.partition("?")[0]
             where = shown if "://" in shown else f"{self.label} {shown}"
             try:
-                said = _told(answer.text())
+                said = words_of(answer.text())
             except RemoteError as error:
                 said = error.message
             if answer.status == _NOT_FOUND:
                 text = f"{where}: 404: not found: {said}"
                 return NotFoundError(text.rstrip(": "), "check the name and the tag")
-        text = self.client.http.redacted(f"{where}: the registry answered {answer.status}: {said}")
+        text = f"{where}: the registry answered {answer.status}: {said}"
         hint = "does your login allow this?" if answer.status in (401, 403) else ""
         return RemoteError(text.rstrip(": "), hint)
 
 
 class NotFoundError(RemoteError):
     """What was asked for is not there."""
-
-
-def _told(raw: bytes) -> str:
-    """Return the message of an error's body. Source: distribution-spec, "Error Codes"."""
-    try:
-        errors = json.loads(raw)["errors"]
-        return ", ".join(f"{item['code']} {item.get('message') or ''}" for item in errors)[:300]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return raw[:120].decode("utf-8", "replace")
-
-
-def _pages(ask: Any, url: str, key: str) -> Iterator[str]:
-    """Yield the texts of a list that comes in pages."""
-    seen: set[str] = set()
-    for _ in range(_MAX_PAGES):
-        with ask(url) as answer:
-            raw = answer.text(_MAX_LIST)
-            following = next_link(answer)
-        try:
-            items = json.loads(raw)[key] or ()
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise RemoteError(f"{url}: is no list of {key}") from None
-        new = [item for item in items if isinstance(item, str) and item not in seen]
-        seen.update(new)
-        yield from new
-        if not following:
-            return
-        if not new:
-            raise RemoteError(f"{url}: its pages lead in a circle")
-        url = following
-    raise RemoteError(f"{url}: the list of {key} does not end")

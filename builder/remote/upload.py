@@ -19,7 +19,8 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
 from builder.oci.validate import ManifestError, parse_manifest
-from builder.remote.http import TRIES, Answer, CutError
+from builder.remote.faults import CutError
+from builder.remote.http import TRIES, Answer
 from builder.remote.registry import NotFoundError, Repository
 
 CHUNK = 64 << 20  # bytes; larger blobs go up in pieces of this size

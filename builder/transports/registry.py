@@ -18,18 +18,39 @@ from builder.storage.local import open_regular
 
 
 class RegistrySource:
-    """An `ImageSource` over a loaded collection; its blobs were hashed when it was loaded."""
+    """An `ImageSource` over a loaded collection.
+
+    Its own blobs were hashed when it was loaded. Those that lie below
+    `storage`, the https URL that the configuration names, are fetched; those
+    that only a manifest's `urls` tell of, with `allow_foreign` alone.
+    """
 
     streams = 2
     suggested_tag = ""
 
-    def __init__(self, collection: Collection, remote: RemoteOptions) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        remote: RemoteOptions,
+        *,
+        storage: str = "",
+        allow_foreign: bool = False,
+    ) -> None:
         self.label = collection.origin
         self.collection = collection
         self._remote = remote
+        self._storage = storage
+        self._allow_foreign = allow_foreign
 
     @classmethod
-    def load(cls, options: RegistryOptions, name: str, remote: RemoteOptions) -> Self:
+    def load(
+        cls,
+        options: RegistryOptions,
+        name: str,
+        remote: RemoteOptions,
+        *,
+        allow_foreign: bool = False,
+    ) -> Self:
         """Return the source for the collection `name`.
 
         Raises ContentError when it is not there, with every problem it has.
@@ -43,7 +64,8 @@ class RegistrySource:
         cache.close()
         if loaded.collection is None:
             raise ContentError(problem for problem in loaded.problems if not problem.warning)
-        return cls(loaded.collection, remote)
+        storage = options.blobs.rstrip("/") + "/"
+        return cls(loaded.collection, remote, storage=storage, allow_foreign=allow_foreign)
 
     def names(self) -> tuple[str, ...]:
         """Return the tags that clients can pull."""
@@ -67,16 +89,24 @@ class RegistrySource:
         return tuple(self.collection.manifests[item].descriptor for item in found)
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
-        """Open a manifest's bytes, or a blob where it is: here, or behind its URL."""
+        """Open a manifest's bytes, a blob's file, or what its URL leads to.
+
+        Raises FileNotFoundError, RemoteError; ContentError for a blob that
+        only a foreign URL leads to, unless that is allowed.
+        """
         manifest = self.collection.manifests.get(descriptor.digest)
         if manifest is not None:
             return io.BytesIO(manifest.raw)
         place = self.collection.blobs.get(descriptor.digest)
         if place is None:
             raise FileNotFoundError(descriptor.digest)
-        if place.file is None:
-            return open_url(place.url, self._remote, size=descriptor.size)
-        return open_regular(place.file, f"{self.label}: {descriptor.digest}")
+        if place.file is not None:
+            return open_regular(place.file, f"{self.label}: {descriptor.digest}")
+        named = place.url.startswith(self._storage)
+        if not named and not self._allow_foreign:
+            message = f"{descriptor.digest} is not here; its manifest says {place.url}"
+            raise ContentError.at(self.label, message, "fetch it from there with --allow-foreign")
+        return open_url(place.url, self._remote, size=descriptor.size, named=named)
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ import io
 import re
 from types import TracebackType
 from typing import BinaryIO, Self
+from urllib.parse import urlsplit
 
 from builder.errors import ContentError, UsageError
 from builder.oci import mediatype
@@ -16,7 +17,9 @@ from builder.remote.registry import NotFoundError, RegistryClient, Repository
 
 DOCKER_IO = "docker.io"
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
-_NAME = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*")
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+_MAX_KEPT = 64 << 20  # bytes of manifests that stay in memory
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
@@ -26,14 +29,13 @@ def parse_address(text: str) -> tuple[str, str, str]:
     A first part without a dot, a colon or `localhost` is no host: docker.io
     is meant, as docker has it. Raises UsageError.
     """
-    rest = text.removeprefix("//").partition("://")[2] or text.removeprefix("//")
-    place, at, digest = rest.partition("@")
+    place, at, digest = text.removeprefix("//").partition("@")
     first, slash, name = place.partition("/")
     is_host = slash and (set(".:[") & set(first) or first == "localhost")
     host, name = (first, name) if is_host else (DOCKER_IO, place)
     name, _, tag = name.partition(":")
     fault = (
-        _HOST.fullmatch(host) is None
+        not _is_host(host)
         or _NAME.fullmatch(name) is None
         or (tag and _TAG.fullmatch(tag) is None)
         or (at and not looks_like_digest(digest))
@@ -41,6 +43,13 @@ def parse_address(text: str) -> tuple[str, str, str]:
     if fault:
         raise UsageError(f"docker:{text}: is no image", "write docker://HOST/NAME[:TAG|@DIGEST]")
     return host, name, digest or tag
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return _HOST.fullmatch(text) is not None and urlsplit(f"//{text}").port != 0
+    except ValueError:  # a port over 65535, or brackets around nonsense
+        return False
 
 
 class RemoteSource:
@@ -54,6 +63,7 @@ class RemoteSource:
         self._repository = repository
         self._reference = reference
         self._manifests: dict[Digest, bytes] = {}
+        self._kept = 0
 
     @classmethod
     def parse(cls, text: str, options: RemoteOptions) -> Self:
@@ -70,7 +80,7 @@ class RemoteSource:
         """Return what a tag or digest names; `latest` when nothing was typed."""
         wanted = reference or self._reference or "latest"
         descriptor, raw = self._repository.manifest(wanted)
-        self._manifests[descriptor.digest] = raw
+        self._keep(descriptor.digest, raw)
         return descriptor
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
@@ -81,7 +91,8 @@ class RemoteSource:
         """Open a manifest or a blob; raises FileNotFoundError, RemoteError."""
         if descriptor.media_type not in mediatype.MANIFESTS:
             return self._repository.open_blob(descriptor)
-        if descriptor.digest not in self._manifests:
+        raw = self._manifests.get(descriptor.digest)
+        if raw is None:
             try:
                 found, raw = self._repository.manifest(descriptor.digest)
             except NotFoundError:
@@ -89,8 +100,16 @@ class RemoteSource:
             if found.media_type != descriptor.media_type:
                 message = f"{descriptor.digest} is {found.media_type}, not {descriptor.media_type}"
                 raise ContentError.at(self.label, message)
-            self._manifests[descriptor.digest] = raw
-        return io.BytesIO(self._manifests[descriptor.digest])
+            self._keep(descriptor.digest, raw)
+        return io.BytesIO(raw)
+
+    def _keep(self, digest: Digest, raw: bytes) -> None:
+        """Remember a manifest that will be read again soon."""
+        self._kept += len(raw)
+        if self._kept > _MAX_KEPT:
+            self._manifests.clear()
+            self._kept = len(raw)
+        self._manifests[digest] = raw
 
     def __enter__(self) -> Self:
         return self
