@@ -33,8 +33,8 @@ class RegistrySource:
         collection: Collection,
         remote: RemoteOptions,
         *,
-        storage: str = "",
-        allow_foreign: bool = False,
+        storage: str,
+        allow_foreign: bool,
     ) -> None:
         self.label = collection.origin
         self.collection = collection
