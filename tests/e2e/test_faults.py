@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from builder.cli import run as builder
-from tests.conftest import write_tree
+from tests.conftest import read_tree, write_tree
 from tests.e2e.conftest import BUILDER
 from tests.images import Image
+from tests.remote.hostile import Behaviour, hostile
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 MOST = 40  # calls of one name that are tried, spread over all of them
@@ -73,8 +74,13 @@ def steps(count: int) -> list[int]:
     return list(range(1, count + 2, stride))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("call", ["rename", "fsync", "unlink"])
+KILLS = [
+    *((name, call) for name in COMMANDS for call in ("rename", "fsync", "unlink")),
+    *(("add", call) for call in ("write", "mkdir", "openat")),
+]
+
+
+@pytest.mark.parametrize(("name", "call"), KILLS)
 def test_killed_at_every_call(name: str, call: str, registry_with: Path, tmp_path: Path) -> None:
     arguments = COMMANDS[name](tmp_path)
     pristine = tmp_path / "pristine"
@@ -159,6 +165,29 @@ def test_interrupted(name: str, number: signal.Signals, greeting: Path, tmp_path
             assert left == []
             assert not list(tmp_path.glob("out.tar*"))
     whole(greeting)
+
+
+def test_interrupted_while_a_registry_is_slow(greeting: Path, tmp_path: Path) -> None:
+    before = read_tree(greeting / "collections")
+    with hostile(Behaviour(drip=True)) as server:
+        place = f"docker://127.0.0.1:{server.server_address[1]}/lib/app:latest"
+        process = subprocess.Popen(
+            [*BUILDER, "add", "-q", "-s", str(greeting), place, "x/y:1"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "HOME": str(tmp_path)},
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if any("/blobs/" in path for path in server.log.paths()):
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert read_tree(greeting / "collections") == before
+    assert not list(greeting.rglob(".incoming-*"))
 
 
 def test_two_adds_of_one_tag(greeting: Path, tmp_path: Path) -> None:
