@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from builder.apps.model import KEEP, AppOptions
 from builder.content import epoch
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.frontmatter import KeyPath, decode, load_yaml
+from builder.oci.mediatype import APP_CONFIG, is_valid
 from builder.registry.model import RegistryOptions
 from builder.site.discover import CollectionOptions, Default, SiteOptions
 from builder.site.model import PageOptions
@@ -65,6 +66,7 @@ REGISTRY_KEYS: Mapping[str, str] = {
 }
 # Part of the format, not of this version: accepted with a warning, so that nobody is misled.
 _LATER = ("schema1", "archives")
+_APP_KEYS = frozenset({"name", "keep", "spa", "type"})
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
           "kb": 10**3, "mb": 10**6, "gb": 10**9}  # fmt: skip
 
@@ -124,6 +126,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     target = open_target(flags.target or str(reader.registry(keys).get("target") or "plain"))
     registry = _registry_options(flags, keys, source, reader)
     site = _site_options(flags, keys, source, reader)
+    apps = _app_options(reader.registry(keys).get("apps") or [], reader)
     reader.stop_on_errors()
     destination = Path(flags.destination or str(keys.get("destination") or "_site"))
     return Config(
@@ -135,7 +138,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         site,
         _page_options(keys, address, target, reader, environment),
         {str(old): str(new) for old, new in (reader.registry(keys).get("redirects") or {}).items()},
-        _app_options(reader.registry(keys).get("apps") or [], reader),
+        apps,
         tuple(reader.files),
         tuple(reader.problems),
     )
@@ -184,8 +187,12 @@ class _Reader:
         return value if isinstance(value, dict) else {}
 
     def problem(self, at: KeyPath, message: str, hint: str = "", *, warning: bool = False) -> None:
-        name, line = self._lines.get(at, (CONFIG, 0))
-        self.problems.append(Problem(name, line, message, hint, warning))
+        place = self.place(at)
+        self.problems.append(replace(place, message=message, hint=hint, warning=warning))
+
+    def place(self, at: KeyPath) -> Problem:
+        """Return a problem without words where a key was said."""
+        return Problem(*self._lines.get(at, (CONFIG, 0)))
 
     def stop_on_errors(self) -> None:
         if any(not problem.warning for problem in self.problems):
@@ -307,18 +314,24 @@ def _registry_options(
 
 
 def _app_options(items: Any, reader: _Reader) -> tuple[AppOptions, ...]:
-    """Return `registry.apps`: names or patterns, or mappings with `name` and `keep`."""
+    """Return `registry.apps`: names or patterns, or mappings with a name."""
     found = []
     for number, item in enumerate(items if isinstance(items, list) else []):
         at = ("registry", "apps", number)
         fields = item if isinstance(item, dict) else {"name": item}
         name, keep = fields.get("name"), fields.get("keep", KEEP)
-        if not isinstance(name, str) or not name or fields.keys() - {"name", "keep"}:
-            reader.problem(at, "registry.apps holds names, or mappings with name and keep")
+        spa, kind = fields.get("spa", False), fields.get("type", APP_CONFIG)
+        if not isinstance(name, str) or not name or fields.keys() - _APP_KEYS:
+            keys = ", ".join(sorted(_APP_KEYS - {"name"}))
+            reader.problem(at, f"registry.apps holds names, or mappings of name, {keys}")
         elif not isinstance(keep, int) or isinstance(keep, bool) or keep < 1:
             reader.problem(at, f"registry.apps: keep of {name!r} must be a number from 1")
+        elif not isinstance(spa, bool):
+            reader.problem(at, f"registry.apps: spa of {name!r} must be true or false")
+        elif not isinstance(kind, str) or not is_valid(kind):
+            reader.problem(at, f"registry.apps: type of {name!r} must be a media type")
         else:
-            found.append(AppOptions(name, keep))
+            found.append(AppOptions(name, keep, spa, kind, reader.place(at)))
     return tuple(found)
 
 

@@ -16,7 +16,8 @@ from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
 
-from builder.apps.unpack import AppStore
+from builder.apps.publish import unmatched
+from builder.apps.store import AppStore
 from builder.bundles import EVERYTHING, Loaded, bundles_of
 from builder.config import Config
 from builder.content import Content, epoch, read_content, site_time
@@ -149,6 +150,8 @@ class Pipeline:
                 transaction.end()
         warnings = {item for facts in self._all_facts() for item in facts.warnings}
         warnings |= {item for item in problems if item.warning}
+        names = [name for name, folder in self._folders.items() if folder.is_collection]
+        warnings |= set(unmatched(self._config.apps, names))
         transaction.report.warnings = sorted({*self._config.warnings, *warnings})
         return transaction.report
 

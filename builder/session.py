@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from builder.apps.model import AppOptions
 from builder.apps.publish import PublishedApps, publish_apps
-from builder.apps.unpack import AppStore
+from builder.apps.store import AppStore
 from builder.errors import ContentError, Problem
 from builder.output import PAGES, Bundle, Claim, Data, Made, Output, fingerprint
 from builder.registry.endpoints import (
@@ -162,8 +162,7 @@ class Session:
         if collection is None:
             return None, problems
         texts, found = self._texts(collection)
-        order = plan.sort_tags(collection.tags)
-        apps, faults = publish_apps(collection, self.apps, self.app_store, order)
+        apps, faults = publish_apps(collection, self.apps, self.app_store)
         problems = (*problems, *found, *faults)
         if any(not problem.warning for problem in problems):
             return None, problems
@@ -236,7 +235,7 @@ class Session:
         collection, texts, row, apps = self._loaded[name]
         yield from collection_endpoints(collection, self.endpoints)
         yield from self.renderer.collection(collection, texts, row, children, apps.urls())
-        yield from apps.outputs(self.app_store, self.pages.baseurl)
+        yield from apps.outputs(self.app_store)
 
     def namespace_outputs(
         self, namespace: Namespace, rows: Sequence[Row], children: Sequence[Namespace]

@@ -7,37 +7,52 @@ it are the app's own (`spa`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from builder.errors import ContentError
+from builder.errors import ContentError, Problem
+from builder.oci import mediatype
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
+from builder.oci.reference import RESERVED
 from builder.oci.strictjson import StrictJSONError, loads
 
-CONFIG_TYPE = "application/vnd.alembic.app.config.v1+json"
+CONFIG_TYPE = mediatype.APP_CONFIG
 KEEP = 5  # versions that stay unpacked unless the configuration says otherwise
+_FILE_ENDINGS = (".html", ".json", ".xml", ".txt")
 
 # What browsers need to be told; `nosniff` forbids them to guess.
 _TYPES = {
-    "html": "text/html", "htm": "text/html", "css": "text/css", "js": "text/javascript",
-    "mjs": "text/javascript", "json": "application/json", "map": "application/json",
+    "html": "text/html", "htm": "text/html", "xhtml": "application/xhtml+xml", "css": "text/css",
+    "js": "text/javascript", "mjs": "text/javascript", "json": "application/json",
+    "map": "application/json", "geojson": "application/geo+json", "wasm": "application/wasm",
     "webmanifest": "application/manifest+json", "svg": "image/svg+xml", "png": "image/png",
     "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp",
-    "avif": "image/avif", "ico": "image/x-icon", "woff": "font/woff", "woff2": "font/woff2",
-    "ttf": "font/ttf", "otf": "font/otf", "wasm": "application/wasm", "txt": "text/plain",
-    "md": "text/markdown", "xml": "application/xml", "pdf": "application/pdf",
-    "csv": "text/csv", "mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg",
-    "ogg": "audio/ogg", "wav": "audio/wav", "zip": "application/zip",
+    "avif": "image/avif", "bmp": "image/bmp", "ico": "image/x-icon", "woff": "font/woff",
+    "woff2": "font/woff2", "ttf": "font/ttf", "otf": "font/otf", "txt": "text/plain",
+    "md": "text/markdown", "csv": "text/csv", "vtt": "text/vtt", "xml": "application/xml",
+    "rss": "application/rss+xml", "atom": "application/atom+xml", "pdf": "application/pdf",
+    "mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg", "m4a": "audio/mp4",
+    "ogg": "audio/ogg", "wav": "audio/wav", "zip": "application/zip", "glb": "model/gltf-binary",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class AppOptions:
-    """One entry of `registry.apps`: a pattern of names, and how many versions stay unpacked."""
+    """One entry of `registry.apps`: a pattern of names, and how its apps are published.
+
+    `keep` is how many versions stay unpacked; `spa` gives unknown paths to
+    the app whatever its own config says; `type` is its config's media type. `where` is
+    a problem without words at the place that says all this.
+    """
 
     name: str
     keep: int = KEEP
+    spa: bool = False
+    type: str = CONFIG_TYPE
+    where: Problem = field(default=Problem("_config.yml"), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +75,41 @@ class AppFile:
     size: int
     digest: str
 
+    @property
+    def name(self) -> str:
+        """What its content is called on a disk: the digest's 64 characters."""
+        return self.digest.partition(":")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An unpacked app: its files by path below its root."""
+    """An unpacked app: the digest of its manifest, and its files by path below its root."""
 
+    manifest: Digest
     config: AppConfig
     files: Mapping[str, AppFile]
 
 
-def is_app(manifest: Manifest | None) -> bool:
-    """Tell whether a manifest is a web app's."""
-    config = manifest.config if manifest is not None else None
-    return config is not None and config.media_type == CONFIG_TYPE
+def find_app(
+    top: Manifest | None,
+    child_of: Callable[[Descriptor], Manifest | None],
+    config_type: str = CONFIG_TYPE,
+) -> Manifest | None:
+    """Return the app that a manifest is, or that stands in an index; None when there is none.
+
+    `child_of` gives the manifest of a descriptor in the index.
+    """
+    if top is None:
+        return None
+    if not top.is_index:
+        return top if top.config and top.config.media_type == config_type else None
+    for entry in top.manifests:
+        child = child_of(entry)
+        if child is None or child.is_index:
+            continue
+        if (found := find_app(child, child_of, config_type)) is not None:
+            return found
+    return None
 
 
 def options_for(name: str, listed: Sequence[AppOptions]) -> AppOptions | None:
@@ -98,6 +135,16 @@ def parse_config(raw: bytes, label: str) -> AppConfig:
     return AppConfig(root, spa)
 
 
+def address_fault(name: str, version: str) -> str:
+    """Return why an app cannot be published at `/NAME/VERSION/`, or the empty string."""
+    for part in (*name.split("/"), version):
+        if part.lower().endswith(_FILE_ENDINGS):
+            return f"{part!r} would be taken for a file: no part of an app's address ends so"
+    if version in RESERVED:
+        return f"{version!r} is a reserved name: it is an endpoint of the registry API"
+    return ""
+
+
 def path_fault(path: str) -> str:
     """Return why a path cannot be published, or the empty string."""
     parts = path.split("/")
@@ -119,5 +166,6 @@ def _is_text(path: str) -> bool:
 
 
 def media_type_of(path: str) -> str:
-    """Return the media type of an app's file."""
-    return _TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
+    """Return the media type of an app's file; text is UTF-8, as web servers have it."""
+    found = _TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
+    return f"{found}; charset=utf-8" if found.startswith("text/") else found

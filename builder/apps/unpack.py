@@ -1,166 +1,207 @@
-"""The files of an app, taken out of its layers and kept by their digests.
+"""The files of an app, read out of its layers.
 
-No name out of a layer ever becomes a name on this disk: contents are files
-named by their own digest, and what the app calls them stands in a list
-beside. So a hostile archive can do no more than be refused.
+A layer is read forwards and once, as it comes. What its members are called
+never becomes a name on a disk here: their bytes are handed to `keep`, their
+names are keys of a mapping, and a hostile archive can do no more than be
+refused. Source: image-spec `layer.md`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
+import io
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, cast
 
-from builder.apps.model import App, AppConfig, AppFile, path_fault
+from builder.apps.model import AppFile, path_fault
 from builder.errors import ContentError
-from builder.oci.digest import Digest
-from builder.transports.archive import Archive, open_archive
+from builder.layers.compression import CompressionError, Unpacked
+from builder.layers.pack import is_hidden
+from builder.layers.tarwalk import cut_short, walk
+from builder.oci.content import ContentReader, opened
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import VerifiedReader
+from builder.transports.archive import unpacked_limit
 
+PAGE = "index.html"  # what an app must have
 MAX_FILES = 20_000
-MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 30  # of all layers together, unpacked
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10
+
+Keep = Callable[[Iterable[bytes]], AppFile]
 
 
 @dataclass(slots=True)
-class AppStore:
-    """Unpacked apps below one folder of the cache; safe for several processes at once."""
+class _Layer:
+    """What one layer does to those below it: files it brings, paths it takes away."""
 
-    root: Path
-    _known: dict[str, App] = field(default_factory=dict)
+    files: dict[str, AppFile] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
 
-    def path(self, file: AppFile) -> Path:
-        """Return where a file's content is."""
-        return self.root / "files" / file.digest.partition(":")[2]
+    def over(self, lower: Mapping[str, AppFile]) -> dict[str, AppFile]:
+        """Return the files of this layer, and those of `lower` that it leaves."""
+        folders = {folder for path in self.files for folder in _folders(path)}
+        away = self.files.keys() | self.gone
+        kept = {
+            path: file
+            for path, file in lower.items()
+            if path not in folders and path not in away and away.isdisjoint(_folders(path))
+        }
+        return kept | self.files
 
-    def get(self, manifest: Digest) -> App | None:
-        """Return an app that was unpacked before, if all of it is still there."""
-        if manifest in self._known:
-            return self._known[manifest]
+
+def unpack(
+    layers: Sequence[Descriptor], reader: ContentReader, root: str, keep: Keep, label: str
+) -> dict[str, AppFile]:
+    """Return the files below `root` by their path there, in byte order.
+
+    `keep` is given the bytes of each and says what they are. Raises
+    ContentError naming `label` for layers that are damaged, that hold what
+    cannot be published, or too much.
+    """
+    files: dict[str, AppFile] = {}
+    left = MAX_BYTES
+    for descriptor in layers:
         try:
-            document = json.loads(self._list(manifest).read_bytes())
-            config = AppConfig(document["root"], document["spa"])
-            files = {path: AppFile(*values) for path, values in document["files"].items()}
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        if any(not self._is_whole(file) for file in files.values()):
-            return None
-        self._known[manifest] = App(config, files)
-        return self._known[manifest]
-
-    def unpack(
-        self, manifest: Digest, config: AppConfig, layers: Sequence[Callable[[], Path]], label: str
-    ) -> App:
-        """Unpack an app unless it is here; each of `layers` gives the path of a verified layer.
-
-        Raises ContentError naming `label` for layers that hold what cannot be
-        published, or too much.
-        """
-        if (known := self.get(manifest)) is not None:
-            return known
-        (self.root / "files").mkdir(parents=True, exist_ok=True)
-        files: dict[str, AppFile] = {}
-        for layer in layers:
-            self._layer(layer(), config.root, label, files)
-        if "index.html" not in files:
-            where = f"{config.root}/index.html" if config.root else "index.html"
-            raise ContentError.at(label, f"the app has no {where}", "is rootDir right?")
-        _refuse_clashes(files, label)
-        app = App(config, dict(sorted(files.items())))
-        self._write_list(manifest, app)
-        self._known[manifest] = app
-        return app
-
-    def _layer(self, path: Path, root: str, label: str, files: dict[str, AppFile]) -> None:
-        archive = open_archive(os.fspath(path), self.root)
-        try:
-            for name in archive.names():
-                self._member(archive, name, root, label, files)
+            layer, size = _read(descriptor, reader, root, keep, label=label, left=left)
         except ContentError as error:
-            text = "; ".join(problem.message for problem in error.problems)
-            raise ContentError.at(label, f"the app's layer {text}") from None
-        finally:
-            archive.close()
+            text = f"the layer {descriptor.digest}: "
+            raise ContentError(
+                replace(problem, path=label, message=text + problem.message)
+                for problem in error.problems
+            ) from None
+        left -= size
+        files = layer.over(files)
+        if len(files) > MAX_FILES:
+            raise ContentError.at(label, f"the app has more than {MAX_FILES} files")
+    prefix = f"{root}/" if root else ""
+    inside = {path.removeprefix(prefix): file for path, file in files.items()}
+    _refuse_clashes(inside, label)
+    if PAGE not in inside:
+        raise ContentError.at(label, f"the app has no {prefix}{PAGE}", "is rootDir right?")
+    return dict(sorted(inside.items()))
 
-    def _member(
-        self, archive: Archive, name: str, root: str, label: str, files: dict[str, AppFile]
-    ) -> None:
-        if fault := path_fault(name.removesuffix("/")):
-            raise ContentError.at(label, f"{name!r} {fault}")
-        inner = name if not root else name.removeprefix(f"{root}/")
-        if root and inner == name:
-            return
-        folder, _, base = inner.rpartition("/")
-        if base.startswith(_WHITEOUT):
-            _remove(files, folder, base)
-            return
-        if any(part.startswith(".") for part in inner.split("/")) and ".well-known" not in inner:
-            return
-        if archive.is_link(name):
-            raise ContentError.at(label, f"{name} is a link, which is not published")
-        with archive.open(name) as stream:
-            files[inner] = self._keep(stream)
-        total = sum(file.size for file in files.values()) if len(files) % 100 == 0 else 0
-        if len(files) > MAX_FILES or total > MAX_BYTES:
-            raise ContentError.at(label, f"has more than {MAX_FILES} files or {MAX_BYTES} bytes")
 
-    def _keep(self, stream: BinaryIO) -> AppFile:
-        """Keep a content under its digest."""
-        total, size = hashlib.sha256(), 0
-        with tempfile.NamedTemporaryFile(dir=self.root / "files", prefix=".", delete=False) as out:
-            try:
-                while chunk := stream.read(_CHUNK):
-                    total.update(chunk)
-                    size += len(chunk)
-                    out.write(chunk)
-            except BaseException:
-                Path(out.name).unlink()
-                raise
-        file = AppFile(size, f"sha256:{total.hexdigest()}")
-        Path(out.name).replace(self.path(file))
-        return file
-
-    def _is_whole(self, file: AppFile) -> bool:
+def _read(
+    layer: Descriptor, reader: ContentReader, root: str, keep: Keep, *, label: str, left: int
+) -> tuple[_Layer, int]:
+    """Return what a layer brings and takes, and its length in bytes when unpacked."""
+    found = _Layer()
+    with opened(reader, layer, label) as verified:
+        limit = min(left, unpacked_limit(layer.size))
+        tar = _Forward(Unpacked(cast("BinaryIO", _Raw(verified)), limit), label)
         try:
-            return self.path(file).stat().st_size == file.size
-        except FileNotFoundError:
-            return False
-
-    def _list(self, manifest: Digest) -> Path:
-        return self.root / f"{manifest.encoded}.json"
-
-    def _write_list(self, manifest: Digest, app: App) -> None:
-        files = {path: [file.size, file.digest] for path, file in app.files.items()}
-        document = {"root": app.config.root, "spa": app.config.spa, "files": files}
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self.root, prefix=".", delete=False, encoding="utf-8"
-        ) as out:
-            json.dump(document, out, ensure_ascii=False, separators=(",", ":"))
-        Path(out.name).replace(self._list(manifest))
+            for name, member in walk(tar, label):
+                path = _wanted(name, root, found, label)
+                if not path:
+                    continue
+                if fault := "is a link, which is not published" if member.target else member.fault:
+                    raise ContentError.at(label, f"{path} {fault}")
+                found.files[path] = keep(tar.content(member.size))
+        except CompressionError as error:
+            raise ContentError.at(label, error.message) from None
+        while verified.read():  # only at its end are the size and digest known to be right
+            pass
+    return found, tar.at
 
 
-def _remove(files: dict[str, AppFile], folder: str, base: str) -> None:
-    """Apply a whiteout. Source: image-spec `layer.md`, "Whiteouts"."""
-    gone = folder if base == _OPAQUE else "/".join(filter(None, (folder, base[len(_WHITEOUT) :])))
-    for path in list(files):
-        if path == gone or path.startswith(f"{gone}/") or not gone:
-            del files[path]
+def _wanted(name: str, root: str, layer: _Layer, label: str) -> str:
+    """Return the path of a member that is to be kept, else nothing; note what it takes away."""
+    path = name.removesuffix("/")
+    if fault := path_fault(path):
+        raise ContentError.at(label, f"{name[:200]!a} {fault}")
+    folder, _, base = path.rpartition("/")
+    if base.startswith(_WHITEOUT):
+        plain = base.removeprefix(_WHITEOUT)
+        gone = folder if base == _OPAQUE else "/".join(filter(None, (folder, plain)))
+        layer.gone.add(gone)
+        return ""
+    inside = path.removeprefix(f"{root}/") if root else path
+    if (root and inside == path) or any(map(is_hidden, inside.split("/"))):
+        return ""
+    if path in layer.files:
+        raise ContentError.at(label, f"{path} is in the layer twice")
+    if len(layer.files) >= MAX_FILES:
+        raise ContentError.at(label, f"holds more than {MAX_FILES} files")
+    return path
 
 
-def _refuse_clashes(files: dict[str, AppFile], label: str) -> None:
-    """Refuse names that are one on disks that ignore case, and files that are also folders."""
+def _folders(path: str) -> Iterator[str]:
+    """Yield the folders above a path, the last the empty one that holds all."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _refuse_clashes(files: Mapping[str, AppFile], label: str) -> None:
+    """Refuse names that are one on some disk, and files that are folders too."""
     seen: dict[str, str] = {}
     for path in files:
-        other = seen.setdefault(path.lower(), path)
+        other = seen.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
         if other != path:
-            raise ContentError.at(label, f"{other} and {path} are the same but for case")
-        above = path.rpartition("/")[0]
-        while above:
-            if above in files:
-                raise ContentError.at(label, f"{above} is a file and a folder")
-            above = above.rpartition("/")[0]
+            raise ContentError.at(label, f"{other} and {path} are one file on some disks")
+        if folder := next((above for above in _folders(path) if above in files), ""):
+            raise ContentError.at(label, f"{folder} is a file and a folder")
+
+
+def measure(chunks: Iterable[bytes]) -> AppFile:
+    """Return what a content is, and keep nothing: for who only wants to know what is wrong."""
+    total, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        total.update(chunk)
+        size += len(chunk)
+    return AppFile(size, f"sha256:{total.hexdigest()}")
+
+
+class _Forward:
+    """A tar that comes by once: what was skipped can be had until the next header is read."""
+
+    def __init__(self, stream: Unpacked, label: str) -> None:
+        self._stream = io.BufferedReader(stream, _CHUNK)
+        self._label = label
+        self._ahead = 0
+        self.at = 0
+
+    def read(self, count: int) -> bytes:
+        """Return exactly `count` bytes, fewer only at the end."""
+        for _ in self.content(self._ahead):
+            pass
+        data = self._stream.read(count)
+        self.at += len(data)
+        return data
+
+    def skip(self, count: int) -> None:
+        """Pass over `count` bytes, when somebody reads on."""
+        self._ahead += count
+        self.at += count
+
+    def content(self, size: int) -> Iterator[bytes]:
+        """Yield the next `size` bytes of what was skipped; raises ContentError at an early end."""
+        while size:
+            chunk = self._stream.read(min(size, _CHUNK))
+            if not chunk:
+                raise cut_short(self._label)
+            self._ahead -= len(chunk)
+            size -= len(chunk)
+            yield chunk
+
+
+class _Raw(io.RawIOBase):
+    """A verified reader as the kind of stream that decompressors take."""
+
+    def __init__(self, verified: VerifiedReader) -> None:
+        super().__init__()
+        self._verified = verified
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read up to a buffer's length."""
+        chunk = self._verified.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from builder.errors import Problem
 from builder.registry.load import Loaded, load_collection, load_namespace
-from builder.registry.model import RegistryOptions
+from builder.registry.model import Collection, RegistryOptions
 from builder.registry.scan import scan
 from builder.storage.cache import Cache
 
@@ -29,8 +29,10 @@ def load_all(options: RegistryOptions) -> tuple[tuple[Problem, ...], Iterator[Lo
     return tuple(found.problems), (load_collection(options, name, cache) for name in names)
 
 
-def check(options: RegistryOptions) -> Checked:
-    """Return every problem of the registry's content and store."""
+def check(
+    options: RegistryOptions, also: Callable[[Collection], Iterable[Problem]] | None = None
+) -> Checked:
+    """Return every problem of the registry's content and store, and what `also` finds."""
     problems: list[Problem] = []
     collections = tags = 0
     walked, loaded = load_all(options)
@@ -38,6 +40,8 @@ def check(options: RegistryOptions) -> Checked:
     for item in loaded:
         collections += 1
         problems += item.problems
+        if item.collection is not None and also is not None:
+            problems += also(item.collection)
         tags += len(item.collection.tags) if item.collection else 0
     for name, folder in scan(options.source, options.collections).folders.items():
         if not folder.is_collection:

@@ -26,11 +26,12 @@ def command(
 
     Reads everything and hashes every blob again; writes nothing.
     """
+    from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
     from builder.audit.check import check  # noqa: PLC0415 - reads the whole registry
 
     console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
     config = load_config(source=source, configs=configs, allow_missing=allow_missing)
-    found = check(config.registry)
+    found = check(config.registry, lambda it: publish_apps(it, config.apps, None)[1])
     problems = sorted({*found.problems, *config.warnings})
     errors = [problem for problem in problems if not problem.warning]
     if as_json:

@@ -50,6 +50,9 @@ class _Outcome(NamedTuple):
     metavar="URL",
     help="Serve the web apps of another registry, http://HOST:PORT, and nothing else.",
 )
+@click.option(
+    "--type", "kind", metavar="TYPE", help="With --from: the media type of an app's config."
+)
 @remote_options
 @click.pass_context
 def command(
@@ -74,6 +77,7 @@ def command(
     open_browser: bool,
     no_livereload: bool,
     registry: str | None,
+    kind: str | None,
     insecure: bool,
     ca: str,
 ) -> None:  # fmt: skip
@@ -87,8 +91,8 @@ def command(
     if registry:
         serve_apps(context, registry, RemoteOptions(insecure, ca), host=host, port=port)
         return
-    if insecure or ca:
-        raise UsageError("--insecure and --ca are for --from alone")
+    if insecure or ca or kind:
+        raise UsageError("--insecure, --ca and --type are for --from alone")
     del strict, verbose, as_json
     console = Console(quiet=quiet, no_color=no_color)
     shown = host if ":" not in host else f"[{host}]"

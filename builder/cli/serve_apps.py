@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
+import webbrowser
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+from builder.apps.model import CONFIG_TYPE
 from builder.errors import UsageError
+from builder.oci.mediatype import is_valid
 from builder.remote.options import RemoteOptions
 
-_FITTING = frozenset({"registry", "host", "port", "source", "quiet", "insecure", "ca",
+_FITTING = frozenset({"registry", "kind", "host", "port", "source", "quiet", "insecure", "ca",
                       "open_browser", "no_color"})  # fmt: skip
 
 
@@ -26,12 +29,12 @@ def serve_apps(
     from builder.targets import open_target  # noqa: PLC0415
 
     _refuse_others(context)
-    place = registry.partition("://")[2] or registry
-    place = place.rstrip("/")
-    if not place or "/" in place or "@" in place:
-        raise UsageError(f"--from {registry}: is no registry", "write http://HOST:PORT")
-    cache = Path(context.params["source"]).absolute() / ".builder-cache" / "apps"
-    apps = RegistryApps(place, options, cache)
+    place = _place(registry)
+    kind = context.params["kind"] or CONFIG_TYPE
+    if not is_valid(kind):
+        raise UsageError(f"--type {kind}: is no media type")
+    cache = Path(context.params["source"]).absolute() / ".builder-cache" / "served"
+    apps = RegistryApps(place, options, cache, config_type=kind)
     apps.check()
     capable = open_target("preview").capabilities
     server = Server(Responder(apps, capable), host=host, port=port, reload=False, blocking=True)
@@ -43,11 +46,26 @@ def serve_apps(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    server.run(
-        lambda: click.echo(f"serving http://{host}:{server.port}/  from {place}  (Ctrl-C ends it)")
-    )
+    address = f"http://{host if ':' not in host else f'[{host}]'}"
+
+    def ready() -> None:
+        click.echo(f"serving {address}:{server.port}/  from {place}  (Ctrl-C ends it)")
+        if context.params["open_browser"]:
+            webbrowser.open(f"{address}:{server.port}/")
+
+    server.run(ready)
     if stopped.is_set():
         raise KeyboardInterrupt
+
+
+def _place(registry: str) -> str:
+    """Return host and port of what `--from` names; raises UsageError."""
+    scheme, separator, place = registry.rpartition("://")
+    place = place.rstrip("/")
+    known = scheme in ("http", "https", "docker") if separator else True
+    if not known or not place or set(place) & set("/@?# "):
+        raise UsageError(f"--from {registry}: is no registry", "write http://HOST:PORT")
+    return place
 
 
 def _refuse_others(context: click.Context) -> None:

@@ -22,6 +22,7 @@ DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzi
 SINGULARITY_MANIFEST = "application/vnd.singularity.distribution.manifest.v2+json"
 SINGULARITY_CONFIG = "application/vnd.singularity.container.image.v1+json"
 SINGULARITY_LAYER = "application/vnd.singularity.image.squashfs"
+APP_CONFIG = "application/vnd.alembic.app.config.v1+json"
 OCTET_STREAM = "application/octet-stream"
 JSON = "application/json"
 

@@ -69,6 +69,16 @@ def tag_fault(tag: str) -> str:
     return ""
 
 
+def is_name(text: str) -> bool:
+    """Tell whether some registry could have a repository of this name, if not this one."""
+    return len(text) <= 255 and all(_PART.fullmatch(part) for part in text.split("/"))
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether some registry could have a tag of this name, for people and not for tools."""
+    return _TAG.fullmatch(text) is not None and not text.startswith(("sha256-", "sha512-"))
+
+
 def is_referrers_tag(tag: str) -> bool:
     """Tell whether a tag is one of the referrers tag schema, which lists what refers to a digest.
 

@@ -18,6 +18,7 @@ from builder.site.model import PageOptions
 
 PLACEHOLDER = "REGISTRY"
 _TITLE = "org.opencontainers.image.title"
+_MAX_LAYERS = 20
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -101,7 +102,7 @@ def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | No
     kind = plan.tag_kind(collection, tag)
     makers = _MAKERS.get(kind, _ARTIFACT)
     if not options.by_name:
-        makers = (_curl,)
+        makers = (_folder, _curl) if kind == "app" else (_curl,)
     elif not options.typed:
         makers = tuple(maker for maker in dict.fromkeys((*makers, *_FALLBACK)) if maker in _UNTYPED)
     clients = [client for maker in makers if (client := maker(wanted)) is not None]
@@ -220,6 +221,27 @@ def _helm(wanted: _Wanted) -> Client:
     return Client("helm", "Helm", commands)
 
 
+def _folder(wanted: _Wanted) -> Client | None:
+    """Return what gets a web app's folder back: its layers, one over the other."""
+    if wanted.tag.manifest is None:
+        return None
+    layers = plan.main_image(wanted.collection, wanted.tag.manifest).layers
+    commands = [
+        Command(
+            "the folder" if len(layers) == 1 else f"layer {number}",
+            f"curl -fL {shlex.quote(wanted.blob_url(layer.digest))} | tar {_how(layer.media_type)}",
+        )
+        for number, layer in enumerate(layers[:_MAX_LAYERS], 1)
+    ]
+    note = "" if len(layers) == 1 else "Every layer, in this order."
+    return Client("folder", "Folder", tuple(commands), note) if commands else None
+
+
+def _how(media_type: str) -> str:
+    """Return the flags with which tar takes a layer apart."""
+    return {"gzip": "-xz", "zstd": "--zstd -x"}.get(media_type.rpartition("+")[2], "-x")
+
+
 def _curl(wanted: _Wanted) -> Client:
     """Return the plain files: an artifact's by their titles, else the manifest."""
     manifest = wanted.tag.manifest
@@ -280,7 +302,8 @@ _MAKERS: dict[str, tuple[_Maker, ...]] = {
     "image": _IMAGE,
     "chart": (_helm, *_ARTIFACT),
     "sif": (_sif, *_ARTIFACT),
+    "app": (_folder, _skopeo, _oras_copy, _curl),
 }
 
 # What still works where every file has the same media type.
-_UNTYPED: tuple[_Maker, ...] = (_crane, _apptainer, _sif, _python, _curl)
+_UNTYPED: tuple[_Maker, ...] = (_folder, _crane, _apptainer, _sif, _python, _curl)

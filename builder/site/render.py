@@ -76,7 +76,7 @@ class Renderer:
 
         `texts` holds the README under the empty name and each tag's notes
         under the tag's; `children` are the rows of collections below it,
-        `apps` where the web apps of tags are.
+        `apps` where the web apps of tags are, empty for what is not unpacked.
         """
         desk = Desk.of(collection, row, self._options, texts, apps or {})
         key = _collection_key(collection)

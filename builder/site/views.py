@@ -128,6 +128,7 @@ class TagView:
     manifest_url: str
     api_url: str
     app_url: str
+    app_packed: bool
     pull: Pull | None
 
 
@@ -152,7 +153,10 @@ class Desk:
         texts: Mapping[str, Rendered],
         apps: Mapping[str, str],
     ) -> Desk:
-        """Return the collection made ready for its pages; `apps` are URLs by tag."""
+        """Return the collection made ready for its pages.
+
+        `apps` are URLs by tag, empty for what is not unpacked.
+        """
         known = plan.facts(collection)
         named = attached.companions(collection.tags)
         return cls(collection, row, options, texts, known, named, apps)
@@ -221,7 +225,7 @@ def collection_view(desk: Desk) -> CollectionView:
             Link(word, "" if row.hidden else browse_url("keyword", word)) for word in row.keywords
         ),
         distinct_bytes=sum(size for _, size in row.blobs),
-        app_url=desk.apps.get(row.newest, ""),
+        app_url=desk.apps.get(row.newest) or desk.apps.get("latest", ""),
     )
 
 
@@ -347,6 +351,7 @@ def tag_view(desk: Desk, tag: Tag) -> TagView:
         manifest_url=f"/{name}/manifests/{tag.name}/" if tag.has_manifest else "",
         api_url=v2 if tag.in_v2 and desk.options.api_url else "",
         app_url=desk.apps.get(tag.name, ""),
+        app_packed=desk.apps.get(tag.name) == "",
         pull=pull_of(collection, tag, desk.options),
     )
 

@@ -1,145 +1,278 @@
-"""Apps out of layers: what is published, and what a hostile layer comes to."""
+"""Layers that strangers made: what comes out of them, and what is refused."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
-from collections.abc import Callable
-from pathlib import Path
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
-from builder.apps import unpack
-from builder.apps.model import AppConfig, parse_config
-from builder.apps.unpack import AppStore
-from builder.cli import run
+from builder.apps import unpack as unpack_module
+from builder.apps.model import AppFile, media_type_of, parse_config, path_fault
+from builder.apps.unpack import measure, unpack
 from builder.errors import ContentError
-from builder.oci.digest import Digest
-from tests.conftest import write_tree
-
-Members = list[tuple[str, bytes, bytes, str]]
-FILE, LINK, HARD, DEVICE = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
-INDEX: Members = [("app/index.html", b"<h1>hello</h1>", FILE, "")]
+from tests.apps.samples import Held, packed, special, tar_of
 
 
-def layer(folder: Path, members: Members, number: int = 0) -> Callable[[], Path]:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, data, kind, target in members:
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, target
-            info.size = len(data) if kind == FILE else 0
-            archive.addfile(info, io.BytesIO(data))
-    path = folder / f"layer{number}"
-    path.write_bytes(gzip.compress(out.getvalue()))
-    return lambda: path
+def files_of(*layers: bytes, root: str = "app") -> dict[str, bytes]:
+    """Unpack layers and return the files with their contents."""
+    contents: dict[str, bytes] = {}
+
+    def keep(chunks: Iterable[bytes]) -> AppFile:
+        data = b"".join(chunks)
+        file = measure([data])
+        contents[file.digest] = data
+        return file
+
+    held = Held(*layers)
+    found = unpack(held.layers, held, root, keep, "apps/it")
+    return {path: contents[file.digest] for path, file in found.items()}
 
 
-def unpacked(folder: Path, *parts: Members, root: str = "app") -> dict[str, int]:
-    store = AppStore(folder / "store")
-    layers = [layer(folder, members, number) for number, members in enumerate(parts)]
-    app = store.unpack(Digest.of(b"x"), AppConfig(root), layers, "the tag")
-    assert all(store.path(file).stat().st_size == file.size for file in app.files.values())
-    assert AppStore(folder / "store").get(Digest.of(b"x")) == app
-    return {path: file.size for path, file in app.files.items()}
+def refusal(*layers: bytes, root: str = "app") -> str:
+    with pytest.raises(ContentError) as error:
+        files_of(*layers, root=root)
+    (problem,) = error.value.problems
+    assert problem.path == "apps/it"
+    return problem.message
 
 
-def test_later_layers_are_on_top(tmp_path: Path) -> None:
-    more: Members = [
-        ("app/index.html", b"new", FILE, ""),
-        ("app/old/.wh.gone.js", b"", FILE, ""),
-        ("other/x", b"not the app's", FILE, ""),
-        ("app/.git/config", b"hidden", FILE, ""),
-    ]
-    old: Members = [(f"app/old/{name}.js", b"x", FILE, "") for name in ("gone", "kept")]
-    first = [*INDEX, *old]
-    assert unpacked(tmp_path, first, more) == {"index.html": 3, "old/kept.js": 1}
+# A tar of app/index.html, "page", as the zstd program packs it.
+ZSTD = (
+    "28b52ffd64002725020022030b11a0edb07147cfafa0aade17e08402f023053e689d7fbf8d50da07d6413eee5b6f"
+    "d5722f165398c734259cdb0920d00ff885d773eafc4c7b3080070c0ab032b13a352b740e"
+)
+PAGE: dict[str, str | bytes] = {"app/index.html": "page"}
+
+
+def test_files_below_the_root_keep_their_names_and_bytes() -> None:
+    layer = packed({**PAGE, "app/js/a b.js": "1", "./app/ü.txt": "2", "other/x": "3", "top": "4"})
+    assert files_of(layer) == {"index.html": b"page", "js/a b.js": b"1", "ü.txt": b"2"}
+    whole = files_of(packed({"index.html": "page", "a/b": "1"}), root="")
+    assert whole == {"index.html": b"page", "a/b": b"1"}
+
+
+def test_all_compressions_are_read() -> None:
+    tar = tar_of(PAGE)
+    two_members = gzip.compress(tar[:700]) + gzip.compress(tar[700:])
+    for layer in (tar, gzip.compress(tar), two_members, bytes.fromhex(ZSTD)):
+        assert files_of(layer) == {"index.html": b"page"}
+
+
+def test_later_layers_win() -> None:
+    first = packed({**PAGE, "app/a": "1", "app/d/x": "1", "app/d/y": "1", "app/e": "1"})
+    second = packed({"app/a": "2", "app/d": "now a file", "app/e/f": "now a folder"})
+    assert files_of(first, second) == {
+        "index.html": b"page", "a": b"2", "d": b"now a file", "e/f": b"now a folder",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("members", "word"),
+    ("upper", "left"),
     [
-        ([("app/../../etc/cron.d/x", b"x", FILE, "")], "leaves its folder"),
-        ([("/etc/passwd", b"x", FILE, "")], "leaves its folder"),
-        ([("app/link", b"", LINK, "/etc/passwd")], "link"),
-        ([("app/hard", b"", HARD, "app/index.html")], "link"),
-        ([("app/null", b"", DEVICE, "")], "regular file"),
-        ([("app/new\nline", b"x", FILE, "")], "do not travel"),
-        ([("app/a\\b", b"x", FILE, "")], "do not travel"),
-        ([("app/" + "x" * 300, b"x", FILE, "")], "too long"),
-        ([("app/INDEX.html", b"x", FILE, "")], "but for case"),
-        ([("app/index.html/x", b"x", FILE, "")], "file and a folder"),
-        ([("app/index.html", b"again", FILE, "")], "twice"),
+        ({"app/d/.wh.x": ""}, {"d/y", "e/z"}),
+        ({"app/.wh.d": ""}, {"e/z"}),
+        ({"app/.wh.d": "", "app/d/n": "new"}, {"d/n", "e/z"}),
+        ({"app/d/n": "new", "app/.wh.d": ""}, {"d/n", "e/z"}),
+        ({"app/d/.wh..wh..opq": "", "app/d/n": "new"}, {"d/n", "e/z"}),
+        ({"app/d/n": "new", "app/d/.wh..wh..opq": ""}, {"d/n", "e/z"}),
+        ({".wh..wh..opq": "", "app/n": "new"}, {"n"}),
+        ({".wh.app": "", "app/n": "new"}, {"n"}),
+        ({"app/.wh.nobody": ""}, {"d/x", "d/y", "e/z"}),
     ],
 )
-def test_hostile_layers(members: Members, word: str, tmp_path: Path) -> None:
-    with pytest.raises(ContentError) as caught:
-        unpacked(tmp_path, [*INDEX, *members])
-    assert word in str(caught.value)
-    assert "the tag" in str(caught.value)
-    assert not (tmp_path / "etc").exists()
+def test_whiteouts_hide_what_is_below_them_and_nothing_beside(
+    upper: dict[str, str], left: set[str]
+) -> None:
+    lower = packed({"app/d/x": "1", "app/d/y": "2", "app/e/z": "3"})
+    found = files_of(lower, packed({**upper, "app/index.html": "page"}))
+    assert found.keys() - {"index.html"} == left
 
 
-def test_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpack, "MAX_FILES", 5)
-    with pytest.raises(ContentError, match="more than 5 files"):
-        unpacked(tmp_path, [*INDEX, *((f"app/{n}", b"", FILE, "") for n in range(9))])
+def test_hidden_names_are_left_out() -> None:
+    hidden = {"app/.git/config": "1", "app/.env": "1", "app/a/.DS_Store": "1", "app/Thumbs.db": "1"}
+    known = {"app/.well-known/security.txt": "1", "app/.git/.well-known/x": "1"}
+    found = files_of(packed({**PAGE, **hidden, **known}))
+    assert found.keys() == {"index.html", ".well-known/security.txt"}
 
 
-def test_no_index(tmp_path: Path) -> None:
-    with pytest.raises(ContentError, match=r"index\.html"):
-        unpacked(tmp_path, INDEX, root="elsewhere")
+@pytest.mark.parametrize(
+    "name",
+    ["../evil", "app/../../evil", "/etc/passwd", "app//x", "app/./x", "app/a\nb",
+     "app/a\\b", "app/\x1b[2J", "app/\u202etxt.exe", "app/" + "x" * 256, "app/" + "y/" * 600 + "z"],
+)  # fmt: skip
+def test_names_that_go_elsewhere_are_refused(name: str) -> None:
+    message = refusal(packed({**PAGE, name: "evil"}))
+    assert "leaves its folder" in message or "do not travel" in message or "too long" in message
+    assert message.isprintable()
+    assert message.isascii()
 
 
-@pytest.mark.parametrize("raw", [b"", b"[1]", b'{"rootDir": 7}', b'{"rootDir": "../x"}', b"{"])
+def test_names_that_are_no_text_are_refused() -> None:
+    raw = tar_of({**PAGE, "app/abc": "1"}).replace(b"app/abc", b"app/\xff\xfe?")
+    fixed = bytearray(raw)
+    at = raw.index(b"app/\xff")
+    fixed[at + 148 : at + 156] = b" " * 8
+    fixed[at + 148 : at + 155] = b"%06o\0" % sum(fixed[at : at + 512])
+    assert "do not travel" in refusal(gzip.compress(bytes(fixed)))
+
+
+def test_odd_names_that_can_be_published_are() -> None:
+    odd = ["a:b", "100%", "%2e%2e", "a?b#c", "-rf", "~", "con", 'quo"te', "$HOME", "{x};", "日本"]
+    found = files_of(packed({**PAGE, **{f"app/{name}": "1" for name in odd}}))
+    assert found.keys() == {"index.html", *odd}
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (tarfile.SYMTYPE, "link"),
+        (tarfile.LNKTYPE, "link"),
+        (tarfile.CHRTYPE, "not a regular file"),
+        (tarfile.BLKTYPE, "not a regular file"),
+        (tarfile.FIFOTYPE, "not a regular file"),
+    ],
+)
+def test_what_is_no_file_is_refused(kind: bytes, word: str) -> None:
+    for target in ("../../etc/passwd", "index.html"):
+        members = [("app/index.html", b"page"), special("app/odd", kind, target)]
+        assert word in refusal(packed(members))
+
+
+def test_one_name_twice_is_refused() -> None:
+    twice = [("app/index.html", b"one"), ("app/index.html", b"two")]
+    assert "twice" in refusal(packed(twice))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("a/x", "a/X"), ("Straße", "STRASSE"), ("caf\u00e9", "cafe\u0301"), ("a", "a/b")],
+)
+def test_names_that_are_one_on_some_disk_are_refused(first: str, second: str) -> None:
+    members = {**PAGE, f"app/{first}": "1", f"app/{second}": "2"}
+    assert any(word in refusal(packed(members)) for word in ("one file", "a file and a folder"))
+
+
+def test_a_page_is_missing() -> None:
+    assert "no app/index.html" in refusal(packed({"index.html": "page"}))
+    assert "no index.html" in refusal(packed(PAGE), root="")
+    assert "no index.html" in refusal(root="")
+
+
+def test_more_members_than_anyone_needs_are_refused() -> None:
+    folder = tarfile.TarInfo("app/d")
+    folder.type = tarfile.DIRTYPE
+    million = gzip.compress(folder.tobuf(tarfile.USTAR_FORMAT) * 1000) * 1000
+    assert "members" in refusal(million)
+    many = [(f"app/{number}", b"") for number in range(unpack_module.MAX_FILES + 1)]
+    assert "more than 20000 files" in refusal(packed(many))
+
+
+def test_more_files_than_a_site_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpack_module, "MAX_FILES", 30)
+    files = {f"app/{number}": "" for number in range(25)}
+    more = {f"app/{number}": "" for number in range(25, 50)}
+    assert len(files_of(packed({**PAGE, **files}))) == 26
+    assert "more than 30 files" in refusal(packed({**PAGE, **files, **more}))
+    assert "more than 30 files" in refusal(packed({**PAGE, **files}), packed(more))
+
+
+def test_ten_gigabytes_of_zeros_are_refused_before_they_are_written() -> None:
+    info = tarfile.TarInfo("app/zeros")
+    info.size = 10 << 30
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    parts = [squeeze.compress(tar_of(PAGE)[:1024] + info.tobuf())]
+    zeros = bytes(1 << 20)
+    parts += [squeeze.compress(zeros) for _ in range(400)]  # what follows is never looked at
+    assert "more than is sensible" in refusal(b"".join(parts) + squeeze.flush())
+
+
+def test_the_layers_of_an_app_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpack_module, "MAX_BYTES", 60_000)
+    first = packed({**PAGE, "app/a": os.urandom(30_000)})
+    assert files_of(first)
+    assert "more than is sensible" in refusal(first, packed({"app/b": os.urandom(30_000)}))
+
+
+def test_damage_is_told_apart_from_lies() -> None:
+    layer = packed({**PAGE, "app/noise": os.urandom(50_000)})
+    assert "damaged gzip" in refusal(layer[:-3000])
+    assert "damaged gzip" in refusal(layer[:2000] + b"\0\0\0\0" + layer[2004:])
+    plain = tar_of({**PAGE, "app/noise": os.urandom(50_000)})
+    assert "cut short" in refusal(plain[:20_000])
+    assert "not a tar" in refusal(b"x" * 5000)
+    assert "not a tar" in refusal(b"")
+    held = Held(layer)
+    (true,) = held.layers
+    for wrong in (replace(true, size=true.size - 1), replace(true, size=true.size + 1)):
+        with pytest.raises(ContentError, match="bytes"):
+            unpack([wrong], held, "app", measure, "apps/it")
+    held.blobs[true.digest] = layer[:-1] + bytes([layer[-1] ^ 1])
+    with pytest.raises(ContentError, match=r"another digest|damaged"):
+        unpack([true], held, "app", measure, "apps/it")
+    held.blobs.clear()
+    with pytest.raises(ContentError, match="missing"):
+        unpack([true], held, "app", measure, "apps/it")
+
+
+def test_bytes_after_the_archive_are_verified_too() -> None:
+    layer = packed(PAGE) + bytes(5000)
+    held = Held(layer)
+    assert unpack(held.layers, held, "app", measure, "apps/it")
+    (true,) = held.layers
+    held.blobs[true.digest] = layer[:-1] + b"\1"
+    with pytest.raises(ContentError, match=r"digest|damaged"):
+        unpack([true], held, "app", measure, "apps/it")
+
+
+def test_a_sparse_file_is_refused() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("app/index.html"))
+        info = tarfile.TarInfo("app/sparse")
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+        archive.addfile(info)
+    assert "sparse" in refusal(gzip.compress(buffer.getvalue()))
+
+
+@pytest.mark.parametrize(
+    ("raw", "root"),
+    [
+        (b"{}", ""),
+        (b'{"rootDir": "dist"}', "dist"),
+        (b'{"rootDir": "/dist/"}', "dist"),
+        (b'{"rootDir": "./a/b"}', "a/b"),
+        (b'{"rootDir": "."}', ""),
+        (b'{"rootDir": "", "more": [1]}', ""),
+    ],
+)
+def test_configs(raw: bytes, root: str) -> None:
+    assert parse_config(raw, "it").root == root
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"no", b'{"rootDir": 1}', b'{"rootDir": "../x"}', b'{"rootDir": "a/../../b"}',
+     b'{"rootDir": "a\\u0000b"}', b'{"spa": "yes"}', b'{"rootDir": "a", "rootDir": "b"}'],
+)  # fmt: skip
 def test_configs_that_are_none(raw: bytes) -> None:
-    if raw == b"[1]":
-        assert parse_config(raw, "x") == AppConfig("")
-        return
     with pytest.raises(ContentError):
-        parse_config(raw, "x")
+        parse_config(raw, "it")
 
 
-@pytest.mark.parametrize(
-    ("prepare", "word"),
-    [
-        (lambda folder: (folder / "index.html").unlink(), "index.html"),
-        (lambda folder: (folder / "link").symlink_to("/etc/passwd"), "symbolic link"),
-        (lambda folder: (folder / "new\nline").write_text("x"), "do not travel"),
-    ],
-)
-def test_folders_that_are_not_bundled(
-    prepare: Callable[[Path], object],
-    word: str,
-    registry: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    folder = tmp_path / "site"
-    write_tree(folder, {"index.html": "x", ".env": "SECRET=1"})
-    prepare(folder)
-    assert run(["bundle", "-s", str(registry), str(folder), "x/y:1"]) == 1
-    assert word in capsys.readouterr().err
-    assert not (registry / "collections").exists()
+def test_types() -> None:
+    assert media_type_of("index.html") == "text/html; charset=utf-8"
+    assert media_type_of("a.b/APP.JS") == "text/javascript; charset=utf-8"
+    assert media_type_of("app.wasm") == "application/wasm"
+    assert media_type_of("fonts/a.woff2") == "font/woff2"
+    assert media_type_of("LICENSE") == media_type_of("x.exe") == "application/octet-stream"
 
 
-def test_hidden_files_stay_at_home(
-    registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_tree(tmp_path / "site", {"index.html": "x", ".env": "SECRET=1"})
-    assert run(["bundle", "-s", str(registry), str(tmp_path / "site"), "x/y:1"]) == 0
-    assert ".env: warning: is hidden" in capsys.readouterr().err
-    stored = [path.read_bytes() for path in (registry / "collections").rglob("sha256/*")]
-    assert not any(b"SECRET" in gzip.decompress(data) for data in stored if data[:2] == b"\x1f\x8b")
-
-
-def test_a_version_that_is_a_collection_too(
-    registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_tree(tmp_path / "site", {"index.html": "x"})
-    (registry / "_config.yml").write_text("registry:\n  apps: [x]\n")
-    assert run(["bundle", "-q", "-s", str(registry), str(tmp_path / "site"), "x:v1"]) == 0
-    write_tree(registry, {"collections/x/v1/README.md": "---\ntitle: V\n---\n"})
-    assert run(["build", "-q", "-s", str(registry)]) == 1
-    assert "already owns" in capsys.readouterr().err
+def test_paths() -> None:
+    assert path_fault("a/b c/ü.html") == ""
+    assert path_fault("") != ""
