@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 from builder.apps.model import AppFile, path_fault
 from builder.errors import ContentError
 from builder.layers.compression import CompressionError, Unpacked
+from builder.layers.listing import FileEntry, entry_of
 from builder.layers.pack import is_hidden
 from builder.layers.tarwalk import cut_short, walk
 from builder.oci.content import ContentReader, opened
@@ -28,7 +29,6 @@ from builder.transports.archive import unpacked_limit
 PAGE = "index.html"  # what an app must have
 MAX_FILES = 20_000
 MAX_BYTES = 1 << 30  # of all layers together, unpacked
-_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _CHUNK = 256 << 10
 
 Keep = Callable[[Iterable[bytes]], AppFile]
@@ -95,12 +95,14 @@ def _read(
         tar = _Forward(Unpacked(cast("BinaryIO", _Raw(verified)), limit), label)
         try:
             for name, member in walk(tar, label):
-                path = _wanted(name, root, found, label)
-                if not path:
-                    continue
-                if fault := "is a link, which is not published" if member.target else member.fault:
-                    raise ContentError.at(label, f"{path} {fault}")
-                found.files[path] = keep(tar.content(member.size))
+                if fault := path_fault(name.removesuffix("/")):
+                    raise ContentError.at(label, f"{name[:200]!a} {fault}")
+                entry = entry_of(name, member)
+                if entry.kind in ("w", "o"):
+                    found.gone.add(entry.path)
+                elif _is_wanted(entry.path, root):
+                    _refuse(entry, member.fault, found, label)
+                    found.files[entry.path] = keep(tar.content(member.size))
         except CompressionError as error:
             raise ContentError.at(label, error.message) from None
         while verified.read():  # only at its end are the size and digest known to be right
@@ -108,25 +110,22 @@ def _read(
     return found, tar.at
 
 
-def _wanted(name: str, root: str, layer: _Layer, label: str) -> str:
-    """Return the path of a member that is to be kept, else nothing; note what it takes away."""
-    path = name.removesuffix("/")
-    if fault := path_fault(path):
-        raise ContentError.at(label, f"{name[:200]!a} {fault}")
-    folder, _, base = path.rpartition("/")
-    if base.startswith(_WHITEOUT):
-        plain = base.removeprefix(_WHITEOUT)
-        gone = folder if base == _OPAQUE else "/".join(filter(None, (folder, plain)))
-        layer.gone.add(gone)
-        return ""
+def _is_wanted(path: str, root: str) -> bool:
+    """Tell whether a member is below the root, and not hidden there."""
     inside = path.removeprefix(f"{root}/") if root else path
-    if (root and inside == path) or any(map(is_hidden, inside.split("/"))):
-        return ""
-    if path in layer.files:
-        raise ContentError.at(label, f"{path} is in the layer twice")
+    return (inside != path or not root) and not any(map(is_hidden, inside.split("/")))
+
+
+def _refuse(entry: FileEntry, fault: str, layer: _Layer, label: str) -> None:
+    """Raise ContentError for a member that cannot be one of the files, or has a fault anyway."""
+    if entry.target:
+        fault = "is a link, which is not published"
+    elif entry.path in layer.files:
+        fault = "is in the layer twice"
+    if fault:
+        raise ContentError.at(label, f"{entry.path} {fault}")
     if len(layer.files) >= MAX_FILES:
         raise ContentError.at(label, f"holds more than {MAX_FILES} files")
-    return path
 
 
 def _folders(path: str) -> Iterator[str]:

@@ -302,7 +302,7 @@ _MAKERS: dict[str, tuple[_Maker, ...]] = {
     "image": _IMAGE,
     "chart": (_helm, *_ARTIFACT),
     "sif": (_sif, *_ARTIFACT),
-    "app": (_folder, _skopeo, _oras_copy, _curl),
+    "app": (_folder, _oras_pull, _skopeo, _curl),
 }
 
 # What still works where every file has the same media type.
