@@ -40,6 +40,7 @@ Tree = Mapping[str, str | bytes]
 def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_REPOSITORY", "GITHUB_ACTIONS", "SOURCE_DATE_EPOCH", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("builder.errors._concealed", set())
 
 
 @pytest.fixture

@@ -78,11 +78,14 @@ class RegistryClient:
     def catalog(self) -> Iterator[str]:
         """Yield the names of repositories, where the registry tells them."""
         authoriser = Authoriser(self.http, find_credentials(self.host, ""))
-        yield from read_pages(
-            lambda url: self.ask("GET", url, authoriser, ("registry:catalog:*",)),
-            f"{self.base}/v2/_catalog?n=1000",
-            "repositories",
-        )
+
+        def ask(url: str) -> Answer:
+            answer = self.ask("GET", url, authoriser, ("registry:catalog:*",))
+            if answer.status != _OK:
+                raise _refusal(answer, url)
+            return answer
+
+        yield from read_pages(ask, f"{self.base}/v2/_catalog?n=1000", "repositories")
 
     def ask(
         self,
@@ -151,7 +154,8 @@ class Repository:
         )
         if answer.status in expect:
             return answer
-        raise self._refused(answer, path_or_url)
+        shown = path_or_url.partition("?")[0]
+        raise _refusal(answer, shown if is_url else f"{self.label} {shown}")
 
     def manifest(self, reference: str) -> tuple[Descriptor, bytes]:
         """Return a manifest by tag or digest, with its exact bytes.
@@ -215,14 +219,6 @@ class Repository:
         except NotFoundError:
             raise FileNotFoundError(descriptor.digest) from None
         return io.BufferedReader(stream, 256 << 10)
-
-    def blob_size(self, digest: Digest) -> int | None:
-        """Return the size of a blob in bytes, None when it is not there."""
-        with self.request("HEAD", f"blobs/{digest}", expect=(_OK, _NOT_FOUND)) as answer:
-            if answer.status == _NOT_FOUND:
-                return None
-            size = answer.header("Content-Length")
-        return int(size) if size.isdigit() else -1
 
     def tags(self) -> Iterator[str]:
         """Yield the tags, in the order the registry gives them."""
@@ -294,22 +290,21 @@ class Repository:
             f"{self.label}:{reference}", message, "push it again with a new tool"
         )
 
-    def _refused(self, answer: Answer, path: str) -> RemoteError:
-        """Return what to tell about a status that was not expected."""
-        with answer:
-            shown = path.partition("?")[0]
-            where = shown if "://" in shown else f"{self.label} {shown}"
-            try:
-                said = words_of(answer.text())
-            except RemoteError as error:
-                said = error.message
-            if answer.status == _NOT_FOUND:
-                text = f"{where}: 404: not found: {said}"
-                return NotFoundError(text.rstrip(": "), "check the name and the tag")
-        text = f"{where}: the registry answered {answer.status}: {said}"
-        hint = "does your login allow this?" if answer.status in (401, 403) else ""
-        return RemoteError(text.rstrip(": "), hint)
-
 
 class NotFoundError(RemoteError):
     """What was asked for is not there."""
+
+
+def _refusal(answer: Answer, where: str) -> RemoteError:
+    """Return what to tell about a status that was not expected, with what its body says."""
+    with answer:
+        try:
+            said = words_of(answer.text())
+        except RemoteError as error:
+            said = error.message
+    if answer.status == _NOT_FOUND:
+        text = f"{where}: 404: not found: {said}"
+        return NotFoundError(text.rstrip(": "), "check the name and the tag")
+    text = f"{where}: the registry answered {answer.status}: {said}"
+    hint = "does your login allow this?" if answer.status == 403 else ""
+    return RemoteError(text.rstrip(": "), hint)

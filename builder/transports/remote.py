@@ -33,11 +33,12 @@ def parse_address(text: str) -> tuple[str, str, str]:
     first, slash, name = place.partition("/")
     is_host = slash and (set(".:[") & set(first) or first == "localhost")
     host, name = (first, name) if is_host else (DOCKER_IO, place)
-    name, _, tag = name.partition(":")
+    name, colon, tag = name.partition(":")
     fault = (
         not _is_host(host)
+        or len(name) > 255
         or _NAME.fullmatch(name) is None
-        or (tag and _TAG.fullmatch(tag) is None)
+        or (colon and _TAG.fullmatch(tag) is None)
         or (at and not looks_like_digest(digest))
     )
     if fault:

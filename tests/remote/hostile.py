@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.images import LAYER, Image, as_json, descriptor, layer_of
+from tests.images import INDEX, LAYER, Image, as_json, descriptor, layer_of
 
 NAME = "lib/app"
 
@@ -23,14 +23,19 @@ class Behaviour:
 
     image: Image = field(default_factory=lambda: big_image(b"x" * 300_000))
     auth: str = ""  # a WWW-Authenticate header; {port} is filled in
-    token: bytes = b'{"token": "sesame"}'
+    token: bytes = b'{"token": "%s"}'
     token_padding: int = 0
+    token_uses: int = 0  # after so many requests another token is needed
+    token_redirect: str = ""
+    echo: bool = False  # say what came in Authorization
     blob_redirect: str = ""
     manifest_redirect: str = ""
     manifest_type: str = ""
     manifest_body: bytes = b""
     manifest_digest: str = ""
     link: str = ""
+    tags: bytes = b'{"name": "lib/app", "tags": ["latest"]}'
+    referrers: bytes = b""  # empty: there is no such endpoint
     statuses: list[int] = field(default_factory=list)  # of the first requests for a manifest
     retry_after: str = ""
     error_padding: int = 0
@@ -47,6 +52,7 @@ class Log:
     """What was asked, with which Authorization, and how much was sent."""
 
     requests: list[tuple[str, str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     sent: int = 0
 
     def paths(self) -> list[str]:
@@ -90,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.log.bodies.append(body)
         self.do_GET()
 
     def do_GET(self) -> None:
@@ -103,19 +110,35 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, do: Behaviour) -> None:
         port = self.server.server_address[1]
         path = self.path.partition("?")[0]
-        if path == "/token":
-            self._send(200, do.token, padding=do.token_padding)
-        elif do.auth and self.headers.get("Authorization") != "Bearer sesame":
+        if path == "/token" and do.token_redirect:
+            self._send(307, b"", {"Location": do.token_redirect})
+        elif path == "/token":
+            token = do.token.replace(b"%s", self.server.token.encode())
+            self._send(200, token, padding=do.token_padding)
+        elif do.auth and not self._is_let_in(do):
             self._send(401, b"{}", {"WWW-Authenticate": do.auth.replace("{port}", str(port))})
+        elif do.echo:
+            said = self.headers.get("Authorization", "")
+            self._send(403, f"{'x' * 100} you are {said}".encode())
         elif path.endswith("/tags/list"):
-            headers = {"Link": do.link} if do.link else {}
-            self._send(200, json.dumps({"name": NAME, "tags": ["latest"]}).encode(), headers)
+            headers = {"Link": do.link.replace("%d", str(len(self.server.log.requests)))}
+            self._send(200, do.tags, headers if do.link else {})
+        elif "/referrers/" in path and do.referrers:
+            self._send(200, do.referrers, {"Content-Type": INDEX})
         elif "/manifests/" in path:
             self._manifest(do)
         elif "/blobs/" in path or path == "/elsewhere":
             self._blob(do, path)
         else:
             self._send(200 if path == "/v2/" else 404, b"{}")
+
+    def _is_let_in(self, do: Behaviour) -> bool:
+        if self.headers.get("Authorization") != f"Bearer {self.server.token}":
+            return False
+        self.server.uses += 1
+        if do.token_uses and self.server.uses % do.token_uses == 0:
+            self.server.token = f"sesame{self.server.uses}"
+        return True
 
     def _manifest(self, do: Behaviour) -> None:
         if do.statuses:
@@ -199,6 +222,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     behaviour: Behaviour
     log: Log
+    token = "sesame"
+    uses = 0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that hang up: it is what they should do."""
@@ -220,3 +245,28 @@ def hostile(behaviour: Behaviour, context: ssl.SSLContext | None = None) -> Iter
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+@contextmanager
+def talking(script: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Run a server that does with each connection what `script` says; yields its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                connection.settimeout(20)
+                script(connection)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(30)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,8 @@ OTHER = "http://127.0.0.1:{other}/elsewhere"
 
 
 @pytest.fixture(autouse=True)
-def _inside(greeting: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _inside(greeting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(greeting)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def other() -> Iterator[Server]:
-    """A second server, whose log tells who came by."""
-    with hostile(Behaviour()) as server:
-        yield server
 
 
 def add(server: Server, *flags: str, reference: str = ":latest", host: str = "127.0.0.1") -> int:
