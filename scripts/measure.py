@@ -9,7 +9,7 @@ import sys
 import time
 from typing import NamedTuple
 
-BUILDER = [sys.executable, "-c", "from builder.cli import main; main()"]
+BUILDER = [sys.executable, "-m", "builder"]
 
 
 class Cost(NamedTuple):

@@ -9,6 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "builder"
 # Highest first. A line may import any line below it; names on one line never import each other.
 LINES = (
+    ("__main__",),
     ("cli",),
     ("pipeline",),
     ("bundles",),

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-BUILDER = [sys.executable, "-c", "from builder.cli import main; main()"]
+BUILDER = [sys.executable, "-m", "builder"]
 
 
 def run(*command: str, cwd: Path | None = None) -> str:

@@ -1,0 +1,39 @@
+"""The program `builder`: interrupted at any moment it says so, and shows no traceback.
+
+The handler stands before anything slow is imported. An interruption in the
+middle of an import can be swallowed by the import system, so it is put off
+until that is done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+_SOON = 0.02  # seconds
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        from builder.cli import main as command_line  # noqa: PLC0415 - see above
+
+        command_line()
+    except KeyboardInterrupt:
+        sys.stderr.write("builder: interrupted\n")
+        sys.exit(130)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
+        return
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()
