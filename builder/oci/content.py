@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
-from builder.errors import ContentError
+from builder.errors import ContentError, RemoteError
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import DigestError, SizeError, VerifiedReader
 from builder.oci.strictjson import MAX_BYTES
@@ -23,13 +23,21 @@ class ContentReader(Protocol):
         """
 
 
+@runtime_checkable
+class FarReader(ContentReader, Protocol):
+    """A medium on another machine: what it lacks or gets wrong is trouble with that machine."""
+
+    host: str
+
+
 def read_verified(
     reader: ContentReader, descriptor: Descriptor, origin: str, place: str = ""
 ) -> bytes:
     """Return the bytes of a small piece of content, checked against size and digest.
 
     `place` is the JSON pointer to the descriptor, where somebody knows it.
-    Raises ContentError naming `origin`: missing, over 4 MiB, or other bytes.
+    Raises ContentError naming `origin`: missing, over 4 MiB, or other bytes;
+    RemoteError where the medium is far away.
     """
     if descriptor.size > MAX_BYTES:
         message = f"{descriptor.digest} is {descriptor.size} bytes; the limit here is {MAX_BYTES}"
@@ -42,18 +50,28 @@ def read_verified(
 def opened(
     reader: ContentReader, descriptor: Descriptor, origin: str, place: str = ""
 ) -> Iterator[VerifiedReader]:
-    """Give content to be read to its verified end; what it is not becomes a ContentError."""
+    """Give content to be read to its verified end.
+
+    Raises ContentError for content that is missing or is not what its
+    descriptor says, RemoteError where the medium is far away.
+    """
     before = f"{place}: " if place else ""
     try:
         with reader.open(descriptor) as stream:
             yield VerifiedReader(stream, descriptor.digest, descriptor.size)
     except FileNotFoundError:
         message = f"{before}{descriptor.digest} ({descriptor.media_type}) is missing"
-        raise ContentError.at(origin, message) from None
+        raise _fault(reader, origin, message) from None
     except DigestError as error:
         key = "size" if isinstance(error, SizeError) else "digest"
         before = f"{place}/{key}: " if place else ""
-        raise ContentError.at(origin, f"{before}{error.message}") from None
+        raise _fault(reader, origin, f"{before}{error.message}") from None
+
+
+def _fault(reader: ContentReader, origin: str, message: str) -> ContentError | RemoteError:
+    if isinstance(reader, FarReader):
+        return RemoteError(f"{origin}: {message}", f"{reader.host} does not keep its word")
+    return ContentError.at(origin, message)
 
 
 class Keeper(Protocol):

@@ -19,7 +19,8 @@ DOCKER_IO = "docker.io"
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
-_MAX_KEPT = 64 << 20  # bytes of manifests that stay in memory
+_SMALL = 64 << 10  # bytes of a blob that is read at once
+_MAX_KEPT = 64 << 20  # bytes of manifests and small blobs that stay in memory
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
@@ -61,9 +62,10 @@ class RemoteSource:
 
     def __init__(self, repository: Repository, reference: str, label: str) -> None:
         self.label = label
+        self.host = repository.client.host
         self._repository = repository
         self._reference = reference
-        self._manifests: dict[Digest, bytes] = {}
+        self._known: dict[Digest, bytes] = {}
         self._kept = 0
 
     @classmethod
@@ -90,27 +92,35 @@ class RemoteSource:
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a manifest or a blob; raises FileNotFoundError, RemoteError."""
-        if descriptor.media_type not in mediatype.MANIFESTS:
-            return self._repository.open_blob(descriptor)
-        raw = self._manifests.get(descriptor.digest)
+        raw = self._known.get(descriptor.digest)
         if raw is None:
-            try:
-                found, raw = self._repository.manifest(descriptor.digest)
-            except NotFoundError:
-                raise FileNotFoundError(descriptor.digest) from None
-            if found.media_type != descriptor.media_type:
-                message = f"{descriptor.digest} is {found.media_type}, not {descriptor.media_type}"
-                raise ContentError.at(self.label, message)
+            if descriptor.media_type in mediatype.MANIFESTS:
+                raw = self._manifest(descriptor)
+            elif descriptor.size > _SMALL:
+                return self._repository.open_blob(descriptor)
+            else:
+                with self._repository.open_blob(descriptor) as stream:
+                    raw = stream.read()
             self._keep(descriptor.digest, raw)
         return io.BytesIO(raw)
 
+    def _manifest(self, descriptor: Descriptor) -> bytes:
+        try:
+            found, raw = self._repository.manifest(descriptor.digest)
+        except NotFoundError:
+            raise FileNotFoundError(descriptor.digest) from None
+        if found.media_type != descriptor.media_type:
+            message = f"{descriptor.digest} is {found.media_type}, not {descriptor.media_type}"
+            raise ContentError.at(self.label, message)
+        return raw
+
     def _keep(self, digest: Digest, raw: bytes) -> None:
-        """Remember a manifest that will be read again soon."""
+        """Remember what will be read again soon: images are looked at before they are kept."""
         self._kept += len(raw)
         if self._kept > _MAX_KEPT:
-            self._manifests.clear()
+            self._known.clear()
             self._kept = len(raw)
-        self._manifests[digest] = raw
+        self._known[digest] = raw
 
     def __enter__(self) -> Self:
         return self

@@ -28,7 +28,7 @@ class Behaviour:
     token_uses: int = 0  # after so many requests another token is needed
     token_redirect: str = ""
     echo: bool = False  # say what came in Authorization
-    blob_redirect: str = ""
+    blob_redirect: str = ""  # {digest} is filled in
     manifest_redirect: str = ""
     manifest_type: str = ""
     manifest_body: bytes = b""
@@ -157,10 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, body, headers)
 
     def _blob(self, do: Behaviour, path: str) -> None:
-        if do.blob_redirect and path != "/elsewhere":
-            self._send(307, b"", {"Location": do.blob_redirect})
-            return
         digest = path.rpartition("/")[2]
+        if do.blob_redirect and path != "/elsewhere":
+            self._send(307, b"", {"Location": do.blob_redirect.replace("{digest}", digest)})
+            return
         data = do.image.blobs.get(digest) or max(do.image.blobs.values(), key=len)
         start = 0
         if (wanted := self.headers.get("Range", "")) and do.ranges != "none":

@@ -189,7 +189,7 @@ def test_pauses_grow_and_stay_short(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     patient = Http(RemoteOptions(), pause=pauses.append)
     patient.policy.name("127.0.0.1")
-    busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    busy = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     with talking(saying(busy)) as port:
         answer = patient.send(Request("GET", f"http://127.0.0.1:{port}/", {}, {}))
         answer.close()
