@@ -19,7 +19,7 @@ LINES = (
     ("registry", "remote"),
     ("layers",),
     ("oci",),
-    ("frontmatter", "output", "storage"),
+    ("frontmatter", "output", "storage", "git"),
     ("errors",),
 )
 LEVEL = {name: number for number, line in enumerate(LINES) for name in line}
