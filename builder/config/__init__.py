@@ -1,0 +1,86 @@
+"""`_config.yml` and the command line, turned into one frozen slice for each package.
+
+Several files merge deeply, later ones winning. Every problem is reported at
+once, with file and line. Nothing below the pipeline may name `Config`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.apps.model import AppOptions
+from builder.config.address import read_address
+from builder.config.flags import Flags
+from builder.config.keys import KEYS, REGISTRY_KEYS, parse_size
+from builder.config.reader import CONFIG, Reader
+from builder.config.slices import app_options, page_options, registry_options, site_options
+from builder.errors import ContentError, Problem
+from builder.registry.model import RegistryOptions
+from builder.site.discover import SiteOptions
+from builder.site.model import PageOptions
+from builder.targets import open_target
+from builder.targets.base import Address, Target
+
+__all__ = ["CONFIG", "KEYS", "REGISTRY_KEYS", "Config", "Flags", "load_config", "parse_size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration, as slices. Paths are absolute."""
+
+    source: Path
+    destination: Path
+    target: Target
+    address: Address
+    registry: RegistryOptions
+    site: SiteOptions
+    pages: PageOptions
+    redirects: Mapping[str, str] = field(default_factory=dict)
+    apps: tuple[AppOptions, ...] = ()
+    files: tuple[Path, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def cache(self) -> Path:
+        """The folder of caches and records."""
+        return self.source / ".builder-cache"
+
+
+def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration for a run.
+
+    `environment` (default: the process's) gives `GITHUB_REPOSITORY`. Raises
+    ContentError with every problem of every file.
+    """
+    environment = os.environ if environment is None else environment
+    source = Path(flags.source).absolute()
+    reader = Reader(source)
+    keys = reader.read(flags.configs)
+    if "source" in keys and flags.source == ".":
+        source = (source / str(keys["source"])).resolve()
+    if not source.is_dir():
+        message = "there is no such folder"
+        raise ContentError.at(flags.source, message, "give the registry's folder with --source")
+    address = read_address(flags, keys, source, environment, reader)
+    target = open_target(flags.target or str(reader.registry(keys).get("target") or "plain"))
+    registry = registry_options(flags, keys, source, reader)
+    site = site_options(flags, keys, source, reader)
+    apps = app_options(reader.registry(keys).get("apps") or [], reader)
+    reader.stop_on_errors()
+    destination = Path(flags.destination or str(keys.get("destination") or "_site"))
+    return Config(
+        source,
+        source / destination,
+        target,
+        address,
+        registry,
+        site,
+        page_options(keys, address, target, reader, environment),
+        {str(old): str(new) for old, new in (reader.registry(keys).get("redirects") or {}).items()},
+        apps,
+        tuple(reader.files),
+        tuple(reader.problems),
+    )

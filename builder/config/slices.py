@@ -1,0 +1,143 @@
+"""One frozen slice of options for each package, built from the merged keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from builder.apps.model import KEEP, AppOptions
+from builder.config.flags import Flags
+from builder.config.keys import parse_size
+from builder.config.reader import Reader
+from builder.content import epoch
+from builder.oci.mediatype import APP_CONFIG, is_valid
+from builder.registry.model import RegistryOptions
+from builder.site.discover import CollectionOptions, Default, SiteOptions
+from builder.site.model import PageOptions
+from builder.targets.base import Address, Target
+
+_APP_KEYS = frozenset({"name", "keep", "spa", "type"})
+
+
+def registry_options(
+    flags: Flags, keys: Mapping[str, Any], source: Path, reader: Reader
+) -> RegistryOptions:
+    """Return what concerns content."""
+    said = reader.registry(keys)
+    blobs = str(said.get("blobs") or "site")
+    if blobs != "site" and not re.fullmatch(r"https://[^\s\"'<>@?#]+", blobs):
+        hint = "write 'site', or the https:// address that serves them"
+        reader.problem(("registry", "blobs"), f"registry.blobs: {blobs!r} is no known place", hint)
+    limit = parse_size(said["commit_below"]) if said.get("commit_below") is not None else None
+    return RegistryOptions(
+        source,
+        blobs=blobs,
+        commit_below=8 << 20 if limit is None else limit,
+        immutable=tuple(map(str, said.get("immutable") or ())),
+        allow_missing=flags.allow_missing,
+    )
+
+
+def app_options(items: Any, reader: Reader) -> tuple[AppOptions, ...]:
+    """Return `registry.apps`: names or patterns, or mappings with a name."""
+    found = []
+    for number, item in enumerate(items if isinstance(items, list) else []):
+        at = ("registry", "apps", number)
+        fields = item if isinstance(item, dict) else {"name": item}
+        name, keep = fields.get("name"), fields.get("keep", KEEP)
+        spa, kind = fields.get("spa", False), fields.get("type", APP_CONFIG)
+        if not isinstance(name, str) or not name or fields.keys() - _APP_KEYS:
+            keys = ", ".join(sorted(_APP_KEYS - {"name"}))
+            reader.problem(at, f"registry.apps holds names, or mappings of name, {keys}")
+        elif not isinstance(keep, int) or isinstance(keep, bool) or keep < 1:
+            reader.problem(at, f"registry.apps: keep of {name!r} must be a number from 1")
+        elif not isinstance(spa, bool):
+            reader.problem(at, f"registry.apps: spa of {name!r} must be true or false")
+        elif not isinstance(kind, str) or not is_valid(kind):
+            reader.problem(at, f"registry.apps: type of {name!r} must be a media type")
+        else:
+            found.append(AppOptions(name, keep, spa, kind, reader.place(at)))
+    return tuple(found)
+
+
+def site_options(
+    flags: Flags, keys: Mapping[str, Any], source: Path, reader: Reader
+) -> SiteOptions:
+    """Return what concerns the site's own files."""
+    timezone = str(keys.get("timezone") or "UTC")
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        reader.problem(("timezone",), f"timezone: {timezone!r} is not in the time zone database")
+        timezone = "UTC"
+    return SiteOptions(
+        source,
+        destination=flags.destination or str(keys.get("destination") or "_site"),
+        include=tuple(map(str, keys.get("include") or ())),
+        exclude=tuple(map(str, keys.get("exclude") or ())),
+        permalink=str(keys.get("permalink") or "pretty"),
+        defaults=_defaults(keys.get("defaults") or [], reader),
+        future=keys.get("future") is True,
+        unpublished=keys.get("unpublished") is True,
+        drafts=flags.drafts or keys.get("show_drafts") is True,
+        timezone=timezone,
+        collections=_jekyll_collections(keys.get("collections")),
+        now=epoch(),
+    )
+
+
+def _defaults(items: list[Any], reader: Reader) -> tuple[Default, ...]:
+    found = []
+    for number, item in enumerate(items):
+        scope = item.get("scope") if isinstance(item, dict) else None
+        values = item.get("values") if isinstance(item, dict) else None
+        if not isinstance(scope, dict) or not isinstance(values, dict):
+            message = "each of defaults must have a scope and values, both mappings"
+            reader.problem(("defaults", number), message)
+            continue
+        found.append(Default(str(scope.get("path") or ""), str(scope.get("type") or ""), values))
+    return tuple(found)
+
+
+def _jekyll_collections(value: Any) -> dict[str, CollectionOptions]:
+    if isinstance(value, list):
+        return {str(name): CollectionOptions() for name in value}
+    return {
+        str(name): CollectionOptions(
+            bool(options.get("output")), str(options.get("permalink") or "")
+        )
+        for name, options in (value or {}).items()
+        if isinstance(options, dict)
+    }
+
+
+def page_options(
+    keys: Mapping[str, Any],
+    address: Address,
+    target: Target,
+    reader: Reader,
+    environment: Mapping[str, str],
+) -> PageOptions:
+    """Return what concerns pages: names, addresses and what the target can do."""
+    parts = urlsplit(address.url)
+    host = str(reader.registry(keys).get("host") or parts.netloc)
+    repository = str(keys.get("repository") or environment.get("GITHUB_REPOSITORY", ""))
+    if repository and "://" not in repository:
+        repository = f"https://github.com/{repository}"
+    return PageOptions(
+        title=str(keys.get("title") or "Container registry"),
+        description=str(keys.get("description") or ""),
+        url=address.url,
+        baseurl=address.baseurl,
+        lang=str(keys.get("lang") or "en"),
+        host=host,
+        insecure=parts.scheme == "http" and host == parts.netloc,
+        keys=keys,
+        repository=repository,
+        branch=str(keys.get("branch") or "main"),
+        capabilities=target.at(address),
+    )
