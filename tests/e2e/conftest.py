@@ -2,87 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import select
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-BUILDER = [sys.executable, "-m", "builder"]
+from tests.hosts import BUILDER, ROOT, free_port, run, run_nginx, serving, started
 
-
-def run(*command: str, cwd: Path | None = None) -> str:
-    """Run a program; return its output, or fail with all it said."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=90)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def started(command: list[str], port: int, **options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server in the foreground until the block ends."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options
-    )  # type: ignore[call-overload]
-    try:
-        _wait(process, port)
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"the server ended: {process.stderr.read()!r}" if process.stderr else "")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail("the server did not listen in time")
-
-
-@contextmanager
-def serving(source: Path, *arguments: str) -> Iterator[str]:
-    """Run `builder serve`; yields host and port."""
-    environment = {key: value for key, value in os.environ.items() if key != "GITHUB_REPOSITORY"}
-    port = free_port()
-    process = subprocess.Popen(
-        [*BUILDER, "serve", "-s", str(source), "-P", str(port), *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], 60)
-    line = process.stdout.readline() if ready else ""
-    try:
-        assert line.startswith("serving "), process.stderr.read() if process.stderr else line
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-    assert process.returncode == 130
+__all__ = ["BUILDER", "ROOT", "free_port", "run", "serving", "started"]
 
 
 @pytest.fixture(scope="session")
@@ -105,20 +34,8 @@ def served(example: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def nginx(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The example registry behind Debian's nginx, with the configuration that was emitted."""
-    folder = tmp_path_factory.mktemp("nginx")
-    folder.chmod(0o755)
-    site = folder / "site"
-    run(*BUILDER, "build", "-q", "-s", str(example), "-t", "nginx", "-d", str(site))
-    port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; user root;\n"
-        "events {}\n"
-        f"http {{ access_log off; include {site}.nginx/http.conf;\n"
-        f"server {{ listen 127.0.0.1:{port}; root {site}; include {site}.nginx/server.conf; }} }}\n"
-    )
-    with started(["nginx", "-c", str(config)], port):
-        yield f"127.0.0.1:{port}"
+    with run_nginx(example, tmp_path_factory.mktemp("nginx")) as host:
+        yield host
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from builder.cli import run as builder
 from tests.conftest import write_tree
-from tests.e2e.conftest import BUILDER, free_port, run, serving, started
+from tests.e2e.conftest import BUILDER, free_port, run, serving
 from tests.e2e.test_browser import browser
+from tests.hosts import run_nginx
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.e2e
@@ -131,21 +132,8 @@ def test_the_built_site_has_them_unpacked(registry: Path, browser: WebDriver) ->
 
 
 def test_nginx_serves_them(registry: Path, browser: WebDriver, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    site = tmp_path / "site"
-    run(*BUILDER, "build", "-q", "-s", str(registry), "-t", "nginx", "-d", str(site))
-    port = free_port()
-    config = tmp_path / "nginx.conf"
-    config.write_text(
-        f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; user root;\n"
-        "events {}\n"
-        f"http {{ access_log off; include {site}.nginx/http.conf;\n"
-        f"server {{ listen 127.0.0.1:{port}; root {site}; include {site}.nginx/server.conf; }} }}\n"
-    )
-    with started(["nginx", "-c", str(config)], port):
-        host = f"http://127.0.0.1:{port}"
+    with run_nginx(registry, tmp_path) as address:
+        host = f"http://{address}"
         look(browser, f"{host}/my-app/v1/", "v1")
         look(browser, f"{host}/my-app/v2/", "v2")
         answer = requests.get(f"{host}/my-app/v2/deep/link", timeout=10)
