@@ -15,6 +15,7 @@ LINES = (
     ("bundles",),
     ("config", "session"),
     ("content", "theme", "audit", "apps"),
+    ("publish",),
     ("targets", "transports", "preview", "site", "write"),
     ("registry", "remote"),
     ("layers",),
@@ -29,6 +30,7 @@ ONLY_IN = {
     "pymdownx": {"site"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
     "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"}, "urllib3": {"remote"},
     "indexed_gzip": {"layers"}, "backports": {"layers"}, "compression": {"layers"},
+    "cryptography": {"publish"},
 }  # fmt: skip
 
 

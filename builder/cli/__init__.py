@@ -34,6 +34,7 @@ COMMANDS = {
     "mv": "Give a collection another name.",
     "du": "Show how many bytes collections take.",
     "migrate": "Take over an original static registry.",
+    "keygen": "Make the key that signs releases.",
     "gc": "Find blobs that nothing needs; remove them with --delete.",
 }
 _MODULES = {"list": "list_collections"}

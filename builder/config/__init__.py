@@ -16,7 +16,13 @@ from builder.config.address import read_address
 from builder.config.flags import Flags
 from builder.config.keys import KEYS, REGISTRY_KEYS, parse_size
 from builder.config.reader import CONFIG, Reader
-from builder.config.slices import app_options, page_options, registry_options, site_options
+from builder.config.slices import (
+    app_options,
+    page_options,
+    registry_options,
+    release_keys,
+    site_options,
+)
 from builder.errors import ContentError, Problem
 from builder.registry.model import RegistryOptions
 from builder.site.discover import SiteOptions
@@ -40,6 +46,7 @@ class Config:
     pages: PageOptions
     redirects: Mapping[str, str] = field(default_factory=dict)
     apps: tuple[AppOptions, ...] = ()
+    keys: tuple[str, ...] = ()  # public keys of releases, base64
     files: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -69,6 +76,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     registry = registry_options(flags, keys, source, reader)
     site = site_options(flags, keys, source, reader)
     apps = app_options(reader.registry(keys).get("apps") or [], reader)
+    public_keys = release_keys(reader.registry(keys).get("keys") or [], reader)
     reader.stop_on_errors()
     destination = Path(flags.destination or str(keys.get("destination") or "_site"))
     return Config(
@@ -81,6 +89,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         page_options(keys, address, target, reader, environment),
         {str(old): str(new) for old, new in (reader.registry(keys).get("redirects") or {}).items()},
         apps,
+        public_keys,
         tuple(reader.files),
         tuple(reader.problems),
     )

@@ -48,6 +48,7 @@ REGISTRY_KEYS: Mapping[str, str] = {
     "immutable": LIST,
     "redirects": MAP,
     "apps": LIST,
+    "keys": LIST,
     "schema1": FLAG,
     "archives": FLAG,
 }

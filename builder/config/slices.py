@@ -64,6 +64,19 @@ def app_options(items: Any, reader: Reader) -> tuple[AppOptions, ...]:
     return tuple(found)
 
 
+def release_keys(items: Any, reader: Reader) -> tuple[str, ...]:
+    """Return `registry.keys`, by their looks: whoever checks a signature reads them."""
+    found = []
+    for number, item in enumerate(items if isinstance(items, list) else []):
+        if isinstance(item, str) and re.fullmatch(r"[A-Za-z0-9+/]{43}=", item):
+            found.append(item)
+        else:
+            message = "registry.keys holds public keys, 32 bytes in base64 each"
+            hint = "'builder keygen --show FILE' prints one"
+            reader.problem(("registry", "keys", number), message, hint)
+    return tuple(found)
+
+
 def site_options(
     flags: Flags, keys: Mapping[str, Any], source: Path, reader: Reader
 ) -> SiteOptions:

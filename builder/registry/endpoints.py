@@ -89,9 +89,13 @@ def registry_endpoints(rows: Sequence[Row]) -> Iterator[Output]:
     yield Output("v2/404.json", mediatype.JSON, Data(as_json(errors)), "v2", "404")
 
 
-REGISTRY_CLAIMS = tuple(
-    Claim(path, "the registry API")
-    for path in ("v2/index.json", "v2/index.html", "v2/_catalog", "v2/404.json")
+REGISTRY_CLAIMS = (
+    *(
+        Claim(path, "the registry API")
+        for path in ("v2/index.json", "v2/index.html", "v2/_catalog", "v2/404.json")
+    ),
+    # Nothing is built here: whoever publishes says here what was published.
+    *(Claim(path, "the release") for path in ("release.json", "api/release/")),
 )
 
 

@@ -1,0 +1,59 @@
+"""`builder keygen`: the key that signs releases."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from builder.cli.options import Console, common_options
+from builder.errors import LocalError, UsageError
+
+
+@click.command("keygen")
+@click.argument("file", metavar="FILE")
+@click.option("--show", is_flag=True, help="Print the public key of FILE, which is there.")
+@common_options
+def command(
+    *,
+    file: str,
+    show: bool,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Make an Ed25519 key that signs releases, and print its public half.
+
+    FILE is for nobody else; the public key belongs into registry.keys.
+    """
+    from builder.publish.signing import SigningKey, load_signing_key  # noqa: PLC0415 - slow
+
+    del source, configs
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    if show:
+        key = load_signing_key(file)
+    else:
+        key = SigningKey.make()
+        _write(file, key.to_pem())
+    public = key.public
+    console.result({"key": file, "public": public.text, "id": public.id}, public.text)
+    if not show:
+        console.say(f"wrote {file}; keep it secret, and put this into _config.yml:")
+        console.say(f"registry:\n  keys: [{public.text}]")
+
+
+def _write(file: str, pem: bytes) -> None:
+    """Write a file that only its owner reads; raises UsageError where there is one."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(file, flags, 0o600)
+    except FileExistsError:
+        raise UsageError(f"{file}: is there already", "use another name, or --show") from None
+    except OSError as error:
+        raise LocalError(f"{file}: {error.strerror}") from None
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(pem)
+        stream.flush()
+        os.fsync(stream.fileno())
