@@ -47,6 +47,18 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """A body that is made piece by piece, for what is too large to hold.
+
+    `make` yields `size` bytes, the same each time; the fingerprint of the
+    output must identify them, so that they are not made again to be compared.
+    """
+
+    make: Callable[[], Iterable[bytes]]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """No bytes of its own: the content is at `to`, a URL or a path from the host root."""
 
@@ -54,7 +66,7 @@ class Redirect:
     status: int = 302
 
 
-Body = Data | File | Made | Redirect
+Body = Data | File | Made | Streamed | Redirect
 
 
 @dataclass(frozen=True, slots=True)

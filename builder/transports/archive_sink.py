@@ -8,12 +8,10 @@ equal files. `-` as FILE is standard output.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,8 @@ from typing import BinaryIO, Self
 
 from builder.errors import ContentError, LocalError
 from builder.layers.compression import CompressionError, Unpacked
+from builder.layers.docker_archive import docker_archive
+from builder.layers.tarstream import Part, tar_chunks
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
@@ -81,21 +81,13 @@ class ArchiveSink:
     def _pack(self, file: BinaryIO, layout: Path) -> None:
         """Write the image layout as it is."""
         names = sorted(path.relative_to(layout).as_posix() for path in layout.rglob("*"))
-        with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
-            for name in names:
-                path = layout / name
-                if path.is_dir():
-                    archive.addfile(_member(name, 0, folder=True))
-                    continue
-                with path.open("rb") as stream:
-                    archive.addfile(_member(name, path.stat().st_size), stream)
+        file.writelines(tar_chunks(_part(name, layout / name) for name in names))
 
 
 class DockerArchiveSink(ArchiveSink):
     """What `docker save` writes: one image, its layers as plain tars.
 
-    `repo_tag` is the name that `docker load` gives it. Source: docker's image
-    specification v1.2, "Combined Image JSON + Filesystem Changeset Format".
+    `repo_tag` is the name that `docker load` gives it.
     """
 
     def __init__(self, path: str, label: str, spool: Path, repo_tag: str) -> None:
@@ -122,28 +114,16 @@ class DockerArchiveSink(ArchiveSink):
         with storage.open(image.config.digest) as stream:
             config = stream.read()
         diff_ids = json.loads(config)["rootfs"]["diff_ids"]
-        names: list[str] = []
-        members: dict[str, Path] = {}
-        for layer, diff_id in zip(image.layers, diff_ids, strict=True):
+        layers: dict[Digest, Path] = {}
+        for layer, diff_id in zip(image.layers, map(Digest, diff_ids), strict=True):
             if not mediatype.is_filesystem_layer(layer.media_type):
                 raise ContentError.at(self.label, f"a layer is {layer.media_type}, no tar")
-            digest = Digest(diff_id)
-            name = f"{digest.encoded}/layer.tar"
-            names.append(name)
-            if name not in members:
-                members[name] = self._unpacked(storage, layer, digest)
-        entry = {
-            "Config": f"{image.config.digest.encoded}.json",
-            "RepoTags": [self._repo_tag],
-            "Layers": names,
-        }
-        with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
-            archive.addfile(_member(str(entry["Config"]), len(config)), io.BytesIO(config))
-            for name, path in members.items():
-                with path.open("rb") as stream:
-                    archive.addfile(_member(name, path.stat().st_size), stream)
-            manifest = json.dumps([entry], separators=(",", ":")).encode()
-            archive.addfile(_member("manifest.json", len(manifest)), io.BytesIO(manifest))
+            if diff_id not in layers:
+                layers[diff_id] = self._unpacked(storage, layer, diff_id)
+        found = [
+            (item, layers[item], layers[item].stat().st_size) for item in map(Digest, diff_ids)
+        ]
+        file.writelines(tar_chunks(docker_archive(config, found, self._repo_tag)))
 
     def _unpacked(self, storage: LocalStorage, layer: Descriptor, diff_id: Digest) -> Path:
         """Return a file of the layer's plain tar, checked against its diff ID."""
@@ -164,12 +144,10 @@ class DockerArchiveSink(ArchiveSink):
         return path
 
 
-def _member(name: str, size: int, *, folder: bool = False) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    info.type = tarfile.DIRTYPE if folder else tarfile.REGTYPE
-    info.mode = 0o755 if folder else 0o644
-    return info
+def _part(name: str, path: Path) -> Part:
+    if path.is_dir():
+        return Part(name, 0, None)
+    return Part(name, path.stat().st_size, path)
 
 
 @contextmanager

@@ -143,6 +143,21 @@ class Folder:
             shutil.copyfile(source, temporary)
         self._place(temporary, path)
 
+    def write_stream(self, path: str, chunks: Iterable[bytes], size: int) -> tuple[str, bool]:
+        """Put what is streamed at `path`; return its digest, and whether that is new there."""
+        temporary = self._temporary()
+        total = hashlib.sha256()
+        with open(temporary, "xb") as file:
+            for chunk in chunks:
+                total.update(chunk)
+                file.write(chunk)
+        digest = f"sha256:{total.hexdigest()}"
+        if self.holds_blob(path, digest, size):
+            os.unlink(temporary)
+            return digest, False
+        self._place(temporary, path)
+        return digest, True
+
     def remove(self, path: str) -> None:
         """Remove the file at `path` and the folders that are empty without it."""
         if not is_inside(path):

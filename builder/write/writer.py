@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from builder.errors import ContentError, Problem
-from builder.output import Bundle, Data, Entry, File, Made, Output, Redirect
+from builder.output import Bundle, Data, Entry, File, Made, Output, Redirect, Streamed
 from builder.write.folder import Folder, is_inside
 from builder.write.record import Known, Record, shifted
 
@@ -104,6 +104,9 @@ def _write(  # noqa: PLR0911 - one way out for each kind of body
         return _entry(output, body.digest, body.size), True
     if believed and output.fingerprint and believed.fingerprint == output.fingerprint:
         return _entry(output, believed.digest, believed.size), False
+    if isinstance(body, Streamed):
+        digest, changed = folder.write_stream(output.path, body.make(), body.size)
+        return _entry(output, digest, body.size), changed
     data = body.data if isinstance(body, Data) else _made(body)
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
     entry = _entry(output, digest, len(data))
