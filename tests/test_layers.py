@@ -30,7 +30,7 @@ ONLY_IN = {
     "pymdownx": {"site"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
     "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"}, "urllib3": {"remote"},
     "indexed_gzip": {"layers"}, "backports": {"layers"}, "compression": {"layers"},
-    "cryptography": {"publish"},
+    "cryptography": {"publish"}, "obstore": {"storage"},
 }  # fmt: skip
 
 
