@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test e2e lint bench example clean
+.PHONY: help setup serve build test e2e lint bench example lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -46,6 +46,13 @@ bench: $(READY) ## print ratios and growth; asserts nothing
 
 example: $(READY) ## make the example registry anew
 	$(BIN)/python scripts/make_example.py
+
+lock: $(READY) ## write requirements.txt anew: what the builder needs, each with its hashes
+	printf 'hatchling\nhatch-vcs\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+	  --no-annotate --no-header --output-file requirements.txt pyproject.toml -
+
+workflows: $(READY) ## write the CI files of this repository anew
+	$(BIN)/builder workflows --force
 
 clean: ## remove what can be made again
 	rm -rf _site _site.* .builder-cache .pytest_cache .mypy_cache .ruff_cache

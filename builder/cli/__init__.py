@@ -13,6 +13,7 @@ from importlib import import_module
 
 import click
 
+from builder.cli.examples import epilog
 from builder.errors import BuilderError, ContentError, LocalError
 
 # Each command's one line of help stands here, so that `builder --help` imports no command.
@@ -36,6 +37,7 @@ COMMANDS = {
     "migrate": "Take over an original static registry.",
     "keygen": "Make the key that signs releases.",
     "gc": "Find blobs that nothing needs; remove them with --delete.",
+    "completion": "Print a script that completes commands in a shell.",
 }
 _MODULES = {"list": "list_collections"}
 
@@ -55,6 +57,7 @@ class _Commands(click.Group):
             return None
         module = import_module(f"builder.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
+        command.epilog = epilog(cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

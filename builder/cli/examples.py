@@ -1,0 +1,62 @@
+"""Examples of each command, shown at the end of its help.
+
+They stand together, so that one test can read every line as the command
+line itself would.
+"""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "new": ("builder new my-registry",),
+    "build": ("builder build", "builder build -t nginx -d /tmp/site"),
+    "serve": ("builder serve", "builder serve -P 8000 -t github-pages"),
+    "check": ("builder check", "builder check --strict --json"),
+    "list": ("builder list", "builder list --json"),
+    "inspect": (
+        "builder inspect team/tool",
+        "builder inspect team/tool:1.0 --files",
+        "builder inspect team/tool:1.0 --raw",
+    ),
+    "add": (
+        "builder add oci:FOLDER team/tool:1.0",
+        "builder add docker://HOST/NAME:TAG team/tool:1.0 --files",
+        "builder add file:data.csv file:notes.txt team/data:2025.1",
+        "builder add sif:tool.sif team/tool:1.0",
+    ),
+    "push": (
+        "builder push team/tool:1.0 docker://HOST/team/tool",
+        "builder push team/tool docker://HOST/team/tool --all-tags",
+    ),
+    "export": (
+        "builder export team/tool:1.0 oci:FOLDER",
+        "builder export team/tool:1.0 docker-archive:- | docker load",
+    ),
+    "bundle": (
+        "builder bundle public team/app:1.0",
+        "builder bundle public team/app:1.0 --spa --split",
+    ),
+    "attach": (
+        "builder attach team/tool:1.0 sbom.spdx.json",
+        "builder attach team/tool:1.0 report.txt --annotation author=team",
+    ),
+    "tag": ("builder tag team/tool:1.0 latest",),
+    "untag": ("builder untag team/tool:1.0",),
+    "rm": ("builder rm team/tool:1.0", "builder rm team/tool --dry-run"),
+    "mv": ("builder mv team/tool team/instrument",),
+    "du": ("builder du", "builder du team/tool --json"),
+    "migrate": ("builder migrate ../old-registry --dry-run", "builder migrate ../old-registry"),
+    "gc": ("builder gc", "builder gc --delete"),
+    "keygen": ("builder keygen release.key", "builder keygen release.key --show"),
+    "completion": (
+        'eval "$(builder completion bash)"',
+        'eval "$(builder completion zsh)"',
+        "builder completion fish | source",
+    ),
+}
+
+
+def epilog(name: str) -> str | None:
+    """Return the end of a command's help."""
+    lines = EXAMPLES.get(name)
+    # click joins lines into paragraphs, but not after a \b
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines) if lines else None

@@ -1,0 +1,83 @@
+"""The help of every command suffices, and shells complete what it names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from builder.cli import COMMANDS, group, run
+from builder.cli.examples import EXAMPLES
+
+
+def _words(line: str) -> list[str]:
+    """Return the arguments after `builder` in an example, without what the shell does."""
+    found = shlex.split(re.sub(r'^eval "\$\(|\)"$| \| .*', "", line))
+    assert found[0] == "builder"
+    return found[1:]
+
+
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_is_a_command_line(line: str) -> None:
+    words = _words(line)
+    command: click.Command = group
+    context = click.Context(group, info_name="builder")
+    while isinstance(command, click.Group) and words and words[0] in command.list_commands(context):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None
+        command = found
+    context = command.make_context(command.name, list(words), resilient_parsing=False)
+    assert context.args == []
+
+
+def test_every_command_has_examples() -> None:
+    assert set(EXAMPLES) <= set(COMMANDS)
+    assert sorted(set(COMMANDS) - set(EXAMPLES)) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_when_and_how(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Examples:\n  " in text
+    assert "Options:" in text
+    undescribed = [
+        option.opts[0]
+        for option in group.get_command(click.Context(group), name).params  # type: ignore[union-attr]
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "_BUILDER_COMPLETE" in script
+    assert run(["completion", "tcsh"]) == 2
+
+
+def test_bash_completes_commands_and_flags(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    program = tmp_path / "builder"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m builder "$@"\n')
+    program.chmod(0o755)
+    ask = (
+        'ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); '
+        '_builder_completion builder; echo "${COMPREPLY[@]}"; }\n'
+        "ask builder insp; ask builder gc --del\n"
+    )
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        ["bash", "-c", script + ask], capture_output=True, text=True, check=False, timeout=60,
+        env=environment,
+    )  # fmt: skip
+    assert done.stdout.split() == ["inspect", "--delete"], done.stderr
