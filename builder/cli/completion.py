@@ -17,7 +17,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @common_options
 @click.pass_context
-def command(context: click.Context, *, shell: str, **common: object) -> None:
+def command(context: click.Context, /, *, shell: str, **common: object) -> None:
     """Print the script that makes SHELL complete commands, flags and files.
 
     Load it in the shell's start file, as the examples show.
