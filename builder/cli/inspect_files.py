@@ -9,7 +9,7 @@ from builder.cli.options import Console
 from builder.errors import ContentError, printable
 from builder.layers.extract import read_file
 from builder.layers.listing import Listing, merged
-from builder.layers.record import INDEX_SUFFIX, listing_path
+from builder.layers.record import read_index
 from builder.oci.manifest import Manifest
 from builder.registry.model import Collection, Tag
 from builder.storage.local import open_regular
@@ -45,8 +45,7 @@ def show_files(
     place = collection.blobs[layer.digest]
     if place.file is None:
         raise ContentError.at(tag.origin, f"the layer {layer.digest} lies elsewhere: {place.url}")
-    index = listing_path(collection.folder, layer.digest).with_suffix(INDEX_SUFFIX)
-    data = index.read_bytes() if index.is_file() else b""
+    data = read_index(collection.folder, layer.digest, collection.origin)
     with open_regular(place.file, str(layer.digest)) as stream:
         for chunk in read_file(listings[number], entry, data, stream, tag.origin):
             sys.stdout.buffer.write(chunk)

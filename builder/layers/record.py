@@ -23,7 +23,7 @@ from builder.layers.listing import MAX_ENTRIES, FileEntry, Listing, entry_of
 from builder.layers.tarwalk import walk_all
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
-from builder.storage.local import TEMPORARY, make_folder, open_regular, write_durably
+from builder.storage.local import TEMPORARY, make_folder, open_inside, open_regular, write_durably
 
 FILES = "files"  # below a collection's `blobs/`
 INDEX_SUFFIX = ".gzidx"
@@ -39,6 +39,20 @@ def listing_path(folder: Path, digest: str) -> Path:
     """Return where the listing of a layer is kept in a collection's folder."""
     algorithm, _, encoded = digest.partition(":")
     return folder / "blobs" / FILES / algorithm / f"{encoded}.json"
+
+
+def read_index(folder: Path, digest: str, label: str) -> bytes:
+    """Return the index of restart points kept beside a layer's listing, b"" where there is none.
+
+    `folder` is the collection's, `label` names it. Raises ContentError for
+    what is, or is reached through, a link.
+    """
+    inner = listing_path(Path(), digest).with_suffix(INDEX_SUFFIX).as_posix()
+    try:
+        with open_inside(folder, inner, f"{label}/{inner}") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return b""
 
 
 def make_listing(path: Path, layer: Descriptor, label: str) -> tuple[Listing, bytes]:

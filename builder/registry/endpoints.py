@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.layers.record import INDEX_SUFFIX, listing_path
+from builder.layers.record import INDEX_SUFFIX, read_index
 from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
@@ -26,7 +26,6 @@ from builder.output import (
     Claim,
     Data,
     File,
-    Made,
     Output,
     Redirect,
 )
@@ -130,10 +129,11 @@ class _Endpoints:
             return
         folder = f"{self._name}/blobs/{digest}"
         yield self._output(f"{folder}/files.json", mediatype.JSON, Data(listing.to_bytes()))
-        path = listing_path(self._collection.folder, digest).with_suffix(INDEX_SUFFIX)
-        if self._collection.folder != Path() and path.is_file():
-            body = Made(path.read_bytes)
-            yield self._output(f"{folder}/files{INDEX_SUFFIX}", mediatype.OCTET_STREAM, body)
+        if self._collection.folder == Path():
+            return
+        if index := read_index(self._collection.folder, digest, self._collection.origin):
+            path = f"{folder}/files{INDEX_SUFFIX}"
+            yield self._output(path, mediatype.OCTET_STREAM, Data(index))
 
     def _friendly_blob(self, key: str, digest: str, size: int, url: str) -> Iterator[Output]:
         folder = f"{self._name}/blobs/{key}"

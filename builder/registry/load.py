@@ -36,7 +36,7 @@ from builder.registry.schema import (
     legacy_problems,
 )
 from builder.storage.cache import Cache
-from builder.storage.local import open_regular
+from builder.storage.local import open_inside, open_regular
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")
@@ -302,10 +302,10 @@ class _Loader:
         """Return the listings of layers that are here; one that is damaged is a problem."""
         found: dict[str, Listing] = {}
         for digest in sorted(self._shelf.blobs):
-            path = listing_path(self._folder, digest)
-            label = f"{self._origin}/{path.relative_to(self._folder)}"
+            inner = listing_path(Path(), digest).as_posix()
+            label = f"{self._origin}/{inner}"
             try:
-                with open_regular(path, label) as stream:
+                with open_inside(self._folder, inner, label) as stream:
                     listing = parse_listing(stream.read(MAX_JSON + 1), label)
                 if listing.digest != digest:
                     raise ContentError.at(label, f"is the listing of {listing.digest}")

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import random
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from builder.errors import ContentError
 from builder.layers import record
 from builder.layers.extract import read_file
 from builder.layers.listing import Listing, merged, parse_listing
-from builder.layers.record import make_listing
+from builder.layers.record import listing_path, make_listing
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from tests.images import CONFIG, LAYER, MANIFEST, Image, as_json, descriptor, sha256
@@ -240,3 +241,32 @@ def test_a_damaged_listing_is_a_problem(registry: Path, tmp_path: Path, capsys: 
     path.write_text('{"version": 1}')
     assert run(["build", *flags]) == 1
     assert "is no listing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".json", ".gzidx"])
+@pytest.mark.parametrize("far", [False, True], ids=["the file", "its folder"])
+def test_a_link_beside_a_listing_publishes_nothing(
+    greeting: Path, capfd: pytest.CaptureFixture[str], suffix: str, *, far: bool
+) -> None:
+    """Also where nobody has looked at the whole tree for links before."""
+    folder = greeting / "collections/vanessa/greeting"
+    digest = json.loads(Image.of("one").manifest)["layers"][0]["digest"]
+    Image.of("one").layout(greeting / "layout", "1")
+    source = f"oci:{greeting}/layout:1"
+    assert run(["add", "-s", str(greeting), "--files", source, "vanessa/greeting:1"]) == 0
+    listing = listing_path(folder, digest)
+    beside = listing.with_suffix(suffix)
+    if far:
+        beside.write_text("TOPSECRET")
+        shutil.move(listing.parent, greeting / "outside")
+        listing.parent.symlink_to(greeting / "outside")
+    else:
+        (greeting / "outside").write_text("TOPSECRET")
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(greeting / "outside")
+    capfd.readouterr()
+    assert run(["build", "-s", str(greeting)]) == 1
+    assert run(["inspect", "-s", str(greeting), "--file", "hello.txt", "vanessa/greeting:1"]) == 1
+    said = capfd.readouterr()
+    assert "symbolic link" in said.err
+    assert "TOPSECRET" not in said.out + said.err
