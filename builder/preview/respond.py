@@ -31,6 +31,7 @@ _LIST = re.compile(r"v2/(?:_catalog|.+/tags/list)")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _UNKNOWN = {"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}
 _API = ("Docker-Distribution-Api-Version", "registry/2.0")
+_ALLOW = ("Allow", "GET, HEAD")
 _EMPTY_INDEX: dict[str, Any] = {
     "schemaVersion": 2,
     "mediaType": mediatype.OCI_INDEX,
@@ -82,7 +83,7 @@ class Responder:
         if path.startswith("v2/") or path == "v2":
             return self._v2(request, path, query)
         if request.method not in ("GET", "HEAD"):
-            return _plain(405, "only GET and HEAD", ("Allow", "GET, HEAD"))
+            return _plain(405, "only GET and HEAD", _ALLOW)
         inside = self._below_base(path)
         if inside is None:
             home = f"/{self._base}/"
@@ -137,15 +138,16 @@ class Responder:
     def _v2(  # noqa: PLR0911 - one way out for each answer of the specification
         self, request: Request, path: str, query: str
     ) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            if not self._can.json_errors:
-                return _plain(405, "method not allowed")
-            return _error(405, "UNSUPPORTED", "this registry is read-only")
-        if path in ("v2", "v2/"):
-            return self._page(request, "v2/")
         found = _ENDPOINT.fullmatch(path)
+        # First, because a malformed digest is one whatever it was sent for.
         if found and ":" in found["ref"] and not _is_digest(found["ref"]) and self._can.json_errors:
             return _error(400, "DIGEST_INVALID", f"{found['ref'][:100]} is not a digest")
+        if request.method not in ("GET", "HEAD"):
+            if not self._can.json_errors:
+                return _plain(405, "method not allowed", _ALLOW)
+            return _error(405, "UNSUPPORTED", "this registry is read-only", _ALLOW)
+        if path in ("v2", "v2/"):
+            return self._page(request, "v2/")
         entry = self._lookup.find(path)
         if found and found["kind"] == "referrers":
             return self._referrers(request, found["ref"], entry, query)
@@ -275,8 +277,9 @@ def _matches(condition: str, etag: str) -> bool:
 def _part(wanted: str, size: int) -> tuple[int, int] | None:
     """Return the half-open range of a Range header; None asks for the whole.
 
-    An empty range means that it cannot be satisfied. Several ranges are
-    answered with the whole, which RFC 9110, section 14.2, allows.
+    An empty range means that it cannot be satisfied, as one cannot that ends
+    before it begins. Several ranges are answered with the whole, which RFC
+    9110, section 14.2, allows.
     """
     found = _RANGE.fullmatch(wanted.strip())
     if found is None or not (found[1] or found[2]) or len(wanted) > 60:
@@ -286,9 +289,7 @@ def _part(wanted: str, size: int) -> tuple[int, int] | None:
         return (size - count, size) if count else (size, size)
     start = int(found[1])
     end = min(int(found[2]) + 1, size) if found[2] else size
-    if found[2] and int(found[2]) < start:
-        return None
-    return (start, end) if start < size else (size, size)
+    return (start, end) if start < end else (size, size)
 
 
 def _redirect(location: str, status: int = 302) -> Response:
@@ -300,10 +301,11 @@ def _plain(status: int, text: str, *headers: tuple[str, str]) -> Response:
     return Response(status, (kind, *headers), data=f"{text}\n".encode())
 
 
-def _error(status: int, code: str, message: str) -> Response:
+def _error(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
     """Return an error as the specification writes them."""
     body = {"errors": [{"code": code, "message": message}]}
-    return Response(status, (("Content-Type", "application/json"), _API), data=_compact(body))
+    kind = ("Content-Type", "application/json")
+    return Response(status, (kind, _API, *headers), data=_compact(body))
 
 
 def _compact(value: object) -> bytes:

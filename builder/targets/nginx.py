@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from builder.errors import ContentError
+from builder.oci.reference import is_referrers_tag
 from builder.output import Capabilities, Entry, Output
 from builder.targets.base import Address, SideFile, adapt
+from builder.targets.nginx_lists import list_maps
 from builder.targets.nginx_locations import DIGEST, POLICY, server_config
 from builder.targets.nginx_maps import Map, http_config, media_type_text
+from builder.targets.nginx_referrers import filter_map, filtered, type_of
 
 # What the locations set themselves, for all paths alike.
 _SET_BY_LOCATION = frozenset(
@@ -36,7 +39,7 @@ _SET_BY_LOCATION = frozenset(
 _CLASSES = {
     "manifest": f"^/v2/.+/manifests/(?:{DIGEST})$",
     "blob": f"^/v2/.+/blobs/(?:{DIGEST})$",
-    "referrers": f"^/v2/.+/referrers/(?:{DIGEST})$",
+    "referrers": f"^/v2/.+/referrers/(?:by-type/.+/)?(?:{DIGEST})$",
     "tag": "^/v2/.+/manifests/[^/:]+$",
     "tags": "^/v2/.+/tags/list$",
 }
@@ -56,7 +59,7 @@ _BLOB = re.compile(rf"(.+)/blobs/({DIGEST})")
 
 _NOTES = (
     "Include http.conf inside http{} and server.conf inside server{}; reload after each build.",
-    "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
+    "`_catalog?n=&last=` is answered with the whole list.",
 )
 
 
@@ -71,6 +74,8 @@ class _Plan:
     moved: list[Entry] = field(default_factory=list)
     fallbacks: dict[str, str] = field(default_factory=dict)
     extensions: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    tags: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    filters: set[str] = field(default_factory=set)
 
     def read(self, entry: Entry) -> None:
         """Sort one entry into what it needs."""
@@ -84,6 +89,7 @@ class _Plan:
         elif found := _EXTENSION.fullmatch(entry.path.rpartition("/")[2]):
             bare = entry.media_type.partition(";")[0].strip()
             self.extensions[found[1].lower()][bare] += 1
+        self._read_queries(kind, entry.path)
         folder, _, name = entry.path.rpartition("/")
         if folder and name in ("200.html", "404.html") and not entry.path.startswith("v2/"):
             self.fallbacks[folder] = min(name, self.fallbacks.get(folder, name))
@@ -95,8 +101,18 @@ class _Plan:
                 self.names.setdefault(folded, name)
                 self.headers[folded].append((entry, value))
 
+    def _read_queries(self, kind: str, path: str) -> None:
+        """Keep what can be asked for by a query: pages of tags, referrers of one type."""
+        folder, _, name = path.rpartition("/")
+        if kind == "tag" and not is_referrers_tag(name):
+            self.tags[folder.removesuffix("/manifests")].append(name)
+        elif kind == "referrers" and (artifact_type := type_of(path)):
+            self.filters.add(artifact_type)
+
 
 def _kind(path: str) -> str:
+    if type_of(path):
+        return "referrers"
     match path.rsplit("/", 2):
         case (name, kind, reference) if name.startswith("v2/"):
             if kind == "tags":
@@ -180,6 +196,7 @@ class Nginx:
         redirects=True,
         index_names=("index.html", "index.json"),
         unknown_referrers=True,
+        queries=True,
         json_errors=True,
         fallbacks=True,
         notes=_NOTES,
@@ -191,8 +208,13 @@ class Nginx:
         return self.capabilities
 
     def adapt(self, output: Output) -> Iterator[Output]:
-        """Yield the files that stand for `output`; see `base.adapt`."""
-        return adapt(output, self.capabilities)
+        """Yield the files that stand for `output`, and its parts where it lists referrers.
+
+        See `base.adapt` and `nginx_referrers.filtered`.
+        """
+        yield from adapt(output, self.capabilities)
+        if _kind(output.path) == "referrers":
+            yield from filtered(output)
 
     def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
         """Yield `http.conf` and `server.conf`.
@@ -205,6 +227,7 @@ class Nginx:
             plan.read(entry)
         headers = dict(_header_maps(plan))
         maps = [_type_map(plan), *headers.values(), *_moved_maps(plan)]
+        maps += [*list_maps(plan.types["tags"], plan.tags), filter_map(plan.filters)]
         yield SideFile("http.conf", http_config(maps).encode())
         names = {name: f"${found.variable}" for name, found in headers.items()}
         text = server_config(

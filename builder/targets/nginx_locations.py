@@ -46,6 +46,8 @@ location ^~ /v2/ {
     error_page 403 404 = @registry_missing;
     error_page 405 = @registry_unsupported;
     add_header Content-Type $registry_type;
+    add_header Link $registry_link;
+    add_header OCI-Filters-Applied $registry_filtered;
 %(headers)s
 %(common)s
     if ($registry_write) { return 405; }
@@ -58,20 +60,25 @@ location ^~ /v2/ {
         return 200 '{}';
     }
 
+    location ~ "^/v2/(?<registry_name>.+)/tags/list$" {
+        if ($registry_write) { return 405; }
+        if (!-f $request_filename) { return 404; }
+        if ($registry_n = invalid) { return 400; }
+        if ($registry_paged) { return 200 '{"name":"$registry_name","tags":[$registry_items]}'; }
+    }
+
     location ~ "/(?:blobs|referrers)/(?!%(digest)s$)(?!uploads$)[^/]+$" {
         if ($registry_write) { return 405; }
         return 400;
     }
 
     location ~ "/manifests/(?!%(digest)s$)[^/]*:[^/]*$" {
-        if ($registry_write) { return 405; }
         return 400;
     }
 
-    location ~ "^/v2/(?<registry_name>.+)/referrers/[^/]+$" {
+    location ~ "^/v2/(?<registry_name>.+)/referrers/(?<registry_subject>[^/]+)$" {
         if ($registry_write) { return 405; }
-        if (!-f $document_root/v2/$registry_name/tags/list) { return 404; }
-        try_files $uri @registry_no_referrers;
+        try_files $registry_referrers @registry_no_referrers;
     }
 
     location ~ "^/v2/(?<registry_name>.+)/(?:manifests|blobs)/[^/]+$" {
@@ -84,6 +91,7 @@ location ^~ /v2/ {
 location @registry_no_referrers {
     default_type %(index)s;
     gzip off;
+    add_header OCI-Filters-Applied $registry_filters;
 %(common)s
     return 200 '{"schemaVersion":2,"mediaType":"%(index)s","manifests":[]}';
 }
@@ -106,13 +114,17 @@ location @registry_missing {
 location @registry_malformed {
     default_type application/json;
 %(common)s
-    return 400 '{"errors":[{"code":"DIGEST_INVALID","message":"this is not a digest"}]}';
+    return 400 $registry_invalid;
 }
 
 location @registry_unsupported {
     default_type application/json;
 %(common)s
-    add_header Allow "GET, HEAD" always;
+    add_header Allow "GET, HEAD, OPTIONS" always;
+    add_header Access-Control-Allow-Methods $registry_methods;
+    add_header Access-Control-Allow-Headers $registry_allowed;
+    add_header Access-Control-Max-Age $registry_remembered;
+    if ($registry_methods) { return 204; }
     return 405 '{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only"}]}';
 }
 """
@@ -170,7 +182,8 @@ _COMMON = """\
     add_header Cache-Control $registry_cache;
     add_header X-Content-Type-Options nosniff always;
     add_header Access-Control-Allow-Origin * always;
-    add_header Access-Control-Expose-Headers "Docker-Content-Digest, Link" always;"""
+    add_header Access-Control-Expose-Headers
+        "Docker-Content-Digest, ETag, Link, OCI-Filters-Applied" always;"""
 
 
 def server_config(

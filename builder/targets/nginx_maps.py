@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from builder.errors import ContentError
 from builder.output import Entry
 
-_VALUE = re.compile(r"[^\x00-\x1f\x7f-\uffff\"$\\]*")
+MAX_TEXT = 4000  # characters; nginx reads a configuration in pieces of 4,096
+
+_VALUE = re.compile(r"[^\x00-\x1f\x7f-\uffff$\\]*")
 _KEY = re.compile(r"/[^\x00-\x1f\x7f\"\\]*")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#&^_.+-]+/[A-Za-z0-9!#&^_.+-]+")
 
@@ -43,23 +45,28 @@ class Map:
 
         Raises ContentError when key or value could be read as configuration.
         """
-        if _KEY.fullmatch(key) is None or _VALUE.fullmatch(value) is None:
+        fits = len(value) <= MAX_TEXT and not ("'" in value and '"' in value)
+        if not fits or _KEY.fullmatch(key) is None or _VALUE.fullmatch(value) is None:
             message = f"{value!r} for {key!r} cannot be written in an nginx configuration"
             raise ContentError.at(entry.path, message, "rename the file, or correct the value")
         self.exact[key] = value
 
     def lines(self) -> Iterator[str]:
         """Yield the block, in byte order of its keys."""
-        yield f"map {self.source} ${self.variable} {{"
+        yield f'map "{self.source}" ${self.variable} {{'
         yield '    default "";'
         # nginx folds the case of plain keys: two that differ only in case must be patterns.
         folded = Counter(key.lower() for key in self.exact)
         for key, value in sorted(self.exact.items()):
             line = key if folded[key.lower()] == 1 else f"~^{re.escape(key)}$"
-            yield f'    "{line}" "{value}";'
+            yield f"    {_quoted(line)} {_quoted(value)};"
         for pattern, value in self.patterns:
-            yield f'    "~{pattern}" "{value}";'
+            yield f"    {_quoted(f'~{pattern}')} {_quoted(value)};"
         yield "}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 def _hash_sizes(maps: Iterable[Map]) -> tuple[int, int]:
@@ -85,9 +92,25 @@ map $request_method $registry_write {
     HEAD "";
 }
 
+map $request_method $registry_methods {
+    default "";
+    OPTIONS "GET, HEAD, OPTIONS";
+}
+
+map $request_method $registry_allowed {
+    default "";
+    OPTIONS "Accept, Authorization, If-None-Match, Range";
+}
+
+map $request_method $registry_remembered {
+    default "";
+    OPTIONS 86400;
+}
+
 map $uri $registry_cache {
     default "no-cache";
-    "~^/v2/.+:[a-f0-9]{64,128}$" "public, max-age=31536000, immutable, no-transform";
+    "~^/v2/.+/(?:blobs|manifests)/[a-z0-9]+:[a-f0-9]{64,128}$"
+        "public, max-age=31536000, immutable, no-transform";
     "~^/v2/" "public, max-age=60, no-transform";
     "~^/assets/.*\.[0-9a-f]{8,}\.[a-z0-9]+$" "public, max-age=31536000, immutable";
 }
@@ -95,6 +118,27 @@ map $uri $registry_cache {
 map $uri $registry_origin {
     default "";
     "~\.json$" "*";
+}
+
+# What a query for referrers asks for: nothing, a type that is known here, or another one.
+map $arg_artifactType $registry_referrers {
+    default "/v2/$registry_name/referrers/by-type/$registry_filter/$registry_subject";
+    "" "$uri";
+}
+
+map $arg_artifactType $registry_filters {
+    default "artifactType";
+    "" "";
+}
+
+map $uri $registry_filtered {
+    default "";
+    "~^/v2/.+/referrers/by-type/" "artifactType";
+}
+
+map $uri $registry_invalid {
+    default '{"errors":[{"code":"DIGEST_INVALID","message":"this is not a digest"}]}';
+    "~/tags/list$" '{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"n is no number"}]}';
 }
 
 map $uri $registry_error {

@@ -171,7 +171,7 @@ def test_referrers_are_filtered(site: Memory) -> None:
         ("bytes=5-900", 206, 5, 5),
         ("bytes=10-", 416, 0, 0),
         ("bytes=-0", 416, 0, 0),
-        ("bytes=3-1", 200, 0, 10),
+        ("bytes=3-1", 416, 0, 0),
         ("bytes=0-0,2-2", 200, 0, 10),
         ("lines=1-2", 200, 0, 10),
         ("bytes=" + ",".join(f"{n}-{n}" for n in range(10_000)), 200, 0, 10),
