@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder.apps.model import AppOptions
 from builder.config.address import read_address
+from builder.config.companions import companion_options, warn_of_project_page
 from builder.config.flags import Flags
 from builder.config.keys import KEYS, REGISTRY_KEYS, parse_size
 from builder.config.reader import CONFIG, Reader
@@ -77,6 +78,9 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     site = site_options(flags, keys, source, reader)
     apps = app_options(reader.registry(keys).get("apps") or [], reader)
     public_keys = release_keys(reader.registry(keys).get("keys") or [], reader)
+    pages = page_options(keys, address, target, reader, environment)
+    registry = replace(registry, companions=companion_options(keys, pages, reader))
+    warn_of_project_page(pages, reader)
     reader.stop_on_errors()
     destination = Path(flags.destination or str(keys.get("destination") or "_site"))
     return Config(
@@ -86,7 +90,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         address,
         registry,
         site,
-        page_options(keys, address, target, reader, environment),
+        pages,
         {str(old): str(new) for old, new in (reader.registry(keys).get("redirects") or {}).items()},
         apps,
         public_keys,

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 # The kinds of values, in the words of messages.
-TEXT, FLAG, LIST, MAP, SIZE = (
+TEXT, FLAG, LIST, MAP, SIZE, FLAG_OR_MAP = (
     "a text",
     "true or false",
     "a list",
     "a mapping",
     "a size such as '8 MiB'",
+    "true, false or a mapping",
 )
 
 # Every key that is known, with what it must be; documented in docs/reference/config.md.
@@ -49,11 +50,10 @@ REGISTRY_KEYS: Mapping[str, str] = {
     "redirects": MAP,
     "apps": LIST,
     "keys": LIST,
-    "schema1": FLAG,
+    "schema1": FLAG_OR_MAP,
+    "platform_tags": FLAG,
     "archives": FLAG,
 }
-# Part of the format, not of this version: accepted with a warning, so that nobody is misled.
-LATER = ("schema1", "archives")
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
           "kb": 10**3, "mb": 10**6, "gb": 10**9}  # fmt: skip
 

@@ -7,7 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from builder.config.keys import FLAG, KEYS, LATER, LIST, MAP, REGISTRY_KEYS, SIZE, TEXT, parse_size
+from builder.config.keys import (
+    FLAG,
+    FLAG_OR_MAP,
+    KEYS,
+    LIST,
+    MAP,
+    REGISTRY_KEYS,
+    SIZE,
+    TEXT,
+    parse_size,
+)
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.frontmatter import KeyPath, decode, load_yaml
 
@@ -86,9 +96,6 @@ class Reader:
                 self.problem(("registry", key), f"unknown key 'registry.{key}'", hint)
             else:
                 self._check_kind(("registry", key), value, REGISTRY_KEYS[key])
-                if key in LATER and value:
-                    text = f"registry.{key} does nothing in this version"
-                    self.problem(("registry", key), text, warning=True)
 
     def _check_kind(self, at: KeyPath, value: Any, kind: str) -> None:
         if value is None:
@@ -99,6 +106,7 @@ class Reader:
             LIST: isinstance(value, list),
             MAP: isinstance(value, dict) or (at == ("collections",) and isinstance(value, list)),
             SIZE: parse_size(value) is not None,
+            FLAG_OR_MAP: isinstance(value, bool | dict),
         }
         if not fits[kind]:
             self.problem(at, f"{'.'.join(map(str, at))} must be {kind}")

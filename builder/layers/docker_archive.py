@@ -20,12 +20,12 @@ def docker_archive(
 ) -> tuple[Part, ...]:
     """Return the members of the archive of one image.
 
-    `layers` are diff ID, file and size in bytes of each layer, the lowest
-    first; a layer that comes up twice is written once. `repo_tag` is the name
-    that `docker load` gives the image.
+    `layers` are digest (of the file or of the tar in it), file and size in
+    bytes of each layer, the lowest first; one that comes up twice is written
+    once. `repo_tag` is the name that `docker load` gives the image.
     """
     name = f"{Digest.of(config).encoded}.json"
-    names = [f"{diff_id.encoded}/layer.tar" for diff_id, _, _ in layers]
+    names = [f"{digest.encoded}/layer.tar" for digest, _, _ in layers]
     members = {
         name: Part(name, size, path)
         for name, (_, path, size) in zip(names, layers, strict=True)

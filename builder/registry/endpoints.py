@@ -29,9 +29,8 @@ from builder.output import (
     Output,
     Redirect,
 )
+from builder.registry.beside import DIGEST_HEADER, archive_outputs, companion_outputs
 from builder.registry.model import BlobPlace, Collection, LegacyLayer, Row, Tag
-
-DIGEST_HEADER = "Docker-Content-Digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,8 @@ def collection_endpoints(collection: Collection, options: EndpointOptions) -> It
         yield from makers.manifest(manifest)
     for tag in collection.tags:
         yield from makers.tag(tag)
+    yield from companion_outputs(collection)
+    yield from archive_outputs(collection)
     yield from makers.legacy_blobs()
     yield from makers.referrers()
     yield from makers.lists()
@@ -210,7 +211,12 @@ class _Endpoints:
         yield self._output(
             f"{self._name}/tags/index.json", mediatype.JSON, body, folder_answer=True
         )
-        pullable = sorted(tag.name for tag in tags if tag.in_v2)
+        pullable = sorted(
+            [
+                *(tag.name for tag in tags if tag.in_v2),
+                *(item.name for items in self._collection.companions.values() for item in items),
+            ]
+        )
         if pullable or self._collection.manifests:
             body = Data(as_json({"name": self._name, "tags": pullable}))
             yield self._output(f"{self._v2}/tags/list", mediatype.JSON, body, order=NAMES)

@@ -23,6 +23,7 @@ from builder.oci.manifest import Manifest
 from builder.oci.reference import tag_fault
 from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest, warnings
+from builder.registry.companions import with_companions
 from builder.registry.content import Missing, Shelf, referrers_of
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
@@ -100,7 +101,7 @@ class _Loader:
         self._case_clashes(tags)
         tags = [self._finish(tag) for tag in sorted(tags, key=lambda tag: tag.name)]
         self._referrers()
-        return Collection(
+        found = Collection(
             self._name,
             self._origin,
             readme.keys,
@@ -116,6 +117,8 @@ class _Loader:
             self._listings(),
             self._folder,
         )
+        companions = self._options.companions
+        return with_companions(found, companions, self._shelf.read, self.problems.append)
 
     def _readme(self, names: list[str]) -> FrontMatter:
         path = f"{self._origin}/{README}"

@@ -14,10 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from builder.layers.listing import Listing
+from builder.layers.tarstream import Part
 from builder.oci.descriptor import Platform
 from builder.oci.digest import Digest
 from builder.oci.image import ImageConfig
 from builder.oci.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionOptions:
+    """What is published beside tags, for hosts that serve less than clients ask for.
+
+    `schema1` is the suffix of Docker schema 1 companions, empty for none, and
+    `platform` what they take from an index. `host` is the first part of image
+    names in archives. `max_file` is the most bytes that the site's host takes
+    in one file (0: any), `redirects` whether it can send clients elsewhere.
+    """
+
+    schema1: str = ""
+    platform: Platform = field(default_factory=lambda: Platform("linux", "amd64"))
+    platform_tags: bool = False
+    archives: bool = False
+    host: str = ""
+    max_file: int = 0
+    redirects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class RegistryOptions:
     commit_below: int = 8 << 20
     immutable: tuple[str, ...] = ()
     allow_missing: bool = False
+    companions: CompanionOptions = field(default_factory=CompanionOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,36 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """A tag that nobody wrote: one image of another tag, for clients that need it plainer.
+
+    `schema1` is the unsigned Docker schema 1 rendering that is served in place
+    of the manifest; empty where the manifest is served as it is. `platform` is
+    empty where the other tag has one image only.
+    """
+
+    name: str
+    manifest: Manifest
+    platform: str = ""
+    schema1: bytes = b""
+
+    @property
+    def digest(self) -> Digest:
+        """What clients know it by."""
+        return Digest.of(self.schema1) if self.schema1 else self.manifest.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A Docker archive of one image of a tag, published at `path` below the site's base."""
+
+    path: str
+    parts: tuple[Part, ...]
+    size: int
+    platform: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """One repository.
 
@@ -129,7 +180,8 @@ class Collection:
     to, the children of indexes, referrers. `blobs` holds configs and layers
     under their digest text. `configs` holds the image config of each image
     manifest by the manifest's digest. `referrers` maps a subject's digest to
-    the digests that refer to it.
+    the digests that refer to it. `companions` and `archives` are published
+    beside the tags they are under.
     """
 
     name: str
@@ -146,6 +198,8 @@ class Collection:
     files: Mapping[str, Path] = field(default_factory=dict)  # images its README shows
     listings: Mapping[str, Listing] = field(default_factory=dict)  # of layers, by digest
     folder: Path = Path()  # where all this was read from
+    companions: Mapping[str, tuple[Companion, ...]] = field(default_factory=dict)
+    archives: Mapping[str, tuple[Archive, ...]] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
