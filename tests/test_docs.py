@@ -22,7 +22,10 @@ def test_every_flag_is_documented(name: str) -> None:
     common = (REFERENCE / "commands.md").read_text()
     section = (REFERENCE / "commands" / f"{name}.md").read_text()
     assert f"(commands/{name}.md)" in common
-    flags = [option for item in command.params for option in item.opts if option.startswith("--")]
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    assert [item.name for item in inner if f"`builder {name} {item.name}" not in section] == []
+    params = [*command.params, *(param for item in inner for param in item.params)]
+    flags = [option for item in params for option in item.opts if option.startswith("--")]
     missing = [flag for flag in flags if f"`{flag}" not in section and f"`{flag}" not in common]
     assert missing == []
 

@@ -14,7 +14,7 @@ LINES = (
     ("pipeline",),
     ("bundles",),
     ("config", "session"),
-    ("content", "theme", "audit", "apps"),
+    ("content", "theme", "audit", "apps", "recipes"),
     ("publish",),
     ("targets", "transports", "preview", "site", "write"),
     ("registry", "remote"),

@@ -36,6 +36,7 @@ COMMANDS = {
     "du": "Show how many bytes collections take.",
     "migrate": "Take over an original static registry.",
     "keygen": "Make the key that signs releases.",
+    "recipes": "List the recipes and build what is pending or stale.",
     "gc": "Find blobs that nothing needs; remove them with --delete.",
     "completion": "Print a script that completes commands in a shell.",
 }

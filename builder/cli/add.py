@@ -271,16 +271,19 @@ def _text(added: Added, options: RegistryOptions, *, dry_run: bool) -> str:
         f"  layer {part.descriptor.digest} {part.descriptor.size} bytes: {_place(part, options)}"
         for part in layers
     )
-    if _needs_storage(layers, options):
-        lines.append(
-            f"  {options.store}/ is not committed: set registry.blobs, "
-            "or raise registry.commit_below, if others build this site"
-        )
+    if hint := storage_hint(layers, options):
+        lines.append(f"  {hint}")
     return "\n".join(map(printable, lines))
 
 
-def _needs_storage(layers: Iterable[Part], options: RegistryOptions) -> bool:
-    return options.blobs == "site" and any(part.place == "store" for part in layers)
+def storage_hint(layers: Iterable[Part], options: RegistryOptions) -> str:
+    """Return what is to do about layers that others who build this site would not find."""
+    if options.blobs != "site" or all(part.place != "store" for part in layers):
+        return ""
+    return (
+        f"{options.store}/ is not committed: set registry.blobs, "
+        "or raise registry.commit_below, if others build this site"
+    )
 
 
 def _place(part: Part, options: RegistryOptions) -> str:

@@ -48,6 +48,7 @@ class Config:
     redirects: Mapping[str, str] = field(default_factory=dict)
     apps: tuple[AppOptions, ...] = ()
     keys: tuple[str, ...] = ()  # public keys of releases, base64
+    engines: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -94,6 +95,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         {str(old): str(new) for old, new in (reader.registry(keys).get("redirects") or {}).items()},
         apps,
         public_keys,
+        tuple(map(str, reader.registry(keys).get("engines") or ())),
         tuple(reader.files),
         tuple(reader.problems),
     )

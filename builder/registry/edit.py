@@ -22,9 +22,13 @@ from builder.storage.lock import lock as lock_file
 
 
 @contextmanager
-def lock(options: RegistryOptions) -> Iterator[None]:
-    """Keep other runs from changing the registry; raises LockedError at once if one does."""
-    with lock_file(options.source / ".builder-cache" / "registry.lock", "this registry"):
+def lock(options: RegistryOptions, *, seconds: float = 0) -> Iterator[None]:
+    """Keep other runs from changing the registry.
+
+    Raises LockedError when one does for longer than `seconds`.
+    """
+    path = options.source / ".builder-cache" / "registry.lock"
+    with lock_file(path, "this registry", seconds=seconds):
         LocalStorage(options.source / options.store, options.store).sweep()
         sweep_folder(options.source)
         yield

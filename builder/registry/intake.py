@@ -7,7 +7,7 @@ what it stored: a tag never points to something that is not there. Call with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from builder import frontmatter
@@ -56,6 +56,7 @@ def add_image(
     created: str,
     progress: Progress | None = None,
     referrers: Referrers | None = None,
+    facts: Mapping[str, str] | None = None,
     streams: int = 1,
     allow_foreign: bool = False,
     platform: Platform | None = None,
@@ -65,10 +66,11 @@ def add_image(
     """Store the image that `descriptor` names in `source`, and let a tag point to it.
 
     `label` names the source in messages; `created` is the tag's date, ISO
-    8601; `referrers` brings along what refers to the image. Layers over
-    `options.commit_below` bytes go to the content store, everything else into
-    the collection. Raises ContentError for content that is not what it says,
-    a move of an immutable tag without `force`; LocalError; RemoteError.
+    8601; `referrers` brings along what refers to the image; `facts` are
+    further keys of the tag's front matter. Layers over `options.commit_below`
+    bytes go to the content store, everything else into the collection. Raises
+    ContentError for content that is not what it says, a move of an immutable
+    tag without `force`; LocalError; RemoteError.
     """
     folder = CollectionFolder(options, reference.name)
     folder.check()
@@ -95,7 +97,7 @@ def add_image(
         if keeper.is_new:
             folder.write_readme(new_readme(top, folder.name))
         keeper.store(nodes, parts, progress)
-        _write_tag(folder, reference.tag, top, created, moved=moved)
+        _write_tag(folder, reference.tag, top, created, facts or {}, moved=moved)
     except BaseException:
         if folder.raw_manifest(reference.tag) != top.raw:
             keeper.undo()
@@ -190,10 +192,20 @@ def _warnings(nodes: Sequence[Node]) -> Iterator[str]:
 
 
 def _write_tag(
-    folder: CollectionFolder, tag: str, top: Manifest, created: str, *, moved: bool
+    folder: CollectionFolder,
+    tag: str,
+    top: Manifest,
+    created: str,
+    facts: Mapping[str, str],
+    *,
+    moved: bool,
 ) -> None:
-    """Let a tag point to the stored image."""
-    readme = folder.readme(tag)
-    if moved or readme is None:
-        text = frontmatter.set_key(readme or "", "created", created)
+    """Let a tag point to the stored image; its date is that of its last move."""
+    before = folder.readme(tag)
+    text = before or ""
+    if moved or before is None:
+        text = frontmatter.set_key(text, "created", created)
+    for key, value in facts.items():
+        text = frontmatter.set_key(text, key, value)
+    if moved or text != before:
         folder.write_tag(tag, top.raw, text)

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from builder.errors import ContentError
 from builder.registry.model import Recipe
-from builder.registry.scan import README, is_litter
-from builder.storage.local import open_regular
+from builder.registry.scan import README
+from builder.storage.local import TEMPORARY, open_regular
 
 MANIFEST = "manifest.json"
 BUILD_SCRIPT = "build.sh"
 _PATTERNS = ("Singularity", "Singularity.*", "*.def", "Dockerfile", "Containerfile", "recipe.*")
+RESULTS = (MANIFEST, README, "blobs")  # what builds write, and no build reads
+_DEBRIS = (".git", ".DS_Store", "*~", ".*.sw[a-p]", f"{TEMPORARY}*", "Thumbs.db", "desktop.ini")
 _MAX_SHOWN = 64 << 10
 
 
@@ -62,8 +64,8 @@ def read_recipe(folder: Path, origin: str, name: str, *, built: bool, recorded: 
 def inputs_digest(folder: Path) -> str:
     """Return one digest over all that a recipe's build can read in its tag folder.
 
-    Every file but the results (`manifest.json`, `README.md`, `blobs/`), by
-    relative path, executable bit and content.
+    Every file but the results (`manifest.json`, `README.md`, `blobs/`) and
+    what editors leave, by relative path, executable bit and content.
     """
     total = hashlib.sha256()
     for path in sorted(_inputs(folder, "")):
@@ -92,7 +94,7 @@ def _inputs(folder: Path, inner: str) -> Iterator[str]:
     with os.scandir(folder / inner) as entries:
         for entry in entries:
             path = f"{inner}/{entry.name}" if inner else entry.name
-            if is_litter(entry.name) or path in (MANIFEST, README, "blobs"):
+            if path in RESULTS or any(fnmatch.fnmatchcase(entry.name, item) for item in _DEBRIS):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _inputs(folder, path)

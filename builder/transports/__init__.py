@@ -22,10 +22,10 @@ __all__ = ["ImageSource", "SourceOptions", "open_source"]
 
 SCHEMES = ("oci", "oci-archive", "docker-archive", "dir", "docker", "file", "sif", "chart")
 # Those that hold one image, so that nothing stands after their path.
-_WHOLE: Mapping[str, Callable[[str, Path], ImageSource]] = {
+_WHOLE: Mapping[str, Callable[[str, SourceOptions], ImageSource]] = {
     "dir": lambda path, _: DirectorySource(path),
-    "sif": lambda path, _: open_sif(path),
-    "chart": open_chart,
+    "sif": lambda path, options: open_sif(path, options.annotations),
+    "chart": lambda path, options: open_chart(path, options.spool),
 }
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]*")
 
@@ -42,7 +42,9 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
     scheme, colon, rest = text.partition(":")
     if scheme == "file" and colon:
         paths = [other.removeprefix("file:") for other in texts]
-        return FileSource(paths, options.spool, options.artifact_type)
+        return FileSource(
+            paths, options.spool, options.artifact_type, annotations=options.annotations
+        )
     if len(texts) > 1:
         raise UsageError(f"{texts[1]}: one source at a time", "write SOURCE NAME:TAG")
     if options.artifact_type:
@@ -50,7 +52,7 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
     if scheme == "docker" and colon:
         return RemoteSource.parse(rest, options.remote)
     if scheme in SCHEMES and colon:
-        return _open(scheme, rest, options.spool)
+        return _open(scheme, rest, options)
     is_path = os.path.lexists(text) or os.path.lexists(scheme)
     if colon and _SCHEME.fullmatch(scheme) and not is_path:
         known = ", ".join(f"{name}:" for name in SCHEMES)
@@ -72,7 +74,7 @@ def _split(text: str) -> tuple[str, str]:
     return path, reference
 
 
-def _open(scheme: str, rest: str, spool: Path) -> ImageSource:
+def _open(scheme: str, rest: str, options: SourceOptions) -> ImageSource:
     path, reference = (rest, "") if scheme in _WHOLE else _split(rest)
     if not path:
         raise UsageError(f"{scheme}: names no path", f"write {scheme}:PATH")
@@ -81,11 +83,11 @@ def _open(scheme: str, rest: str, spool: Path) -> ImageSource:
     if scheme == "oci":
         return LayoutSource(path, reference)
     if scheme in _WHOLE:
-        return _WHOLE[scheme](path, spool)
-    archive = open_archive(path, spool)
+        return _WHOLE[scheme](path, options)
+    archive = open_archive(path, options.spool)
     if scheme == "oci-archive":
         return OCIArchiveSource(archive, reference)
-    return DockerArchiveSource(archive, spool, reference)
+    return DockerArchiveSource(archive, options.spool, reference)
 
 
 def _recognised(path: str, reference: str, spool: Path) -> ImageSource:

@@ -6,7 +6,7 @@ not verified: whoever keeps content checks size and digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,12 +26,14 @@ class SourceOptions:
     """What else a source is told beside its name.
 
     `spool` is a folder for what must be decompressed or converted; nothing
-    stays in it. `artifact_type` is for sources that make an artifact of files.
+    stays in it. `artifact_type` is for sources that make an artifact of files,
+    `annotations` for the manifests of `file:` and `sif:`.
     """
 
     spool: Path
     remote: RemoteOptions = field(default_factory=RemoteOptions)
     artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class ImageSource(Protocol):

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -59,7 +59,7 @@ class FileSource(ArtifactSource):
         spool: Path,
         artifact_type: str,
         subject: Descriptor | None = None,
-        annotations: dict[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         spool.mkdir(parents=True, exist_ok=True)
         self._spool = tempfile.TemporaryDirectory(prefix="files-", dir=spool)
@@ -135,15 +135,19 @@ def _refuse_twice(pieces: Sequence[Piece]) -> None:
         seen[title.lower()] = piece.label
 
 
-def open_sif(path: str) -> ArtifactSource:
-    """Return the source for a SIF; raises ContentError for what is none."""
+def open_sif(path: str, annotations: Mapping[str, str] | None = None) -> ArtifactSource:
+    """Return the source for a SIF; raises ContentError for what is none.
+
+    `annotations` are those of the manifest.
+    """
     piece = read_piece(Path(path), path, SIF_LAYER, {TITLE: Path(path).name})
     with open_regular(Path(path), path) as stream:
         head = stream.read(64)
     if head[32:41] != b"SIF_MAGIC":
         hint = "make one with 'apptainer build', or use file:PATH for other files"
         raise ContentError.at(path, "is no SIF", hint)
-    return ArtifactSource(Artifact([piece], config=(SIF_CONFIG, b"{}")), path)
+    artifact = Artifact([piece], "", (SIF_CONFIG, b"{}"), annotations or {})
+    return ArtifactSource(artifact, path)
 
 
 def open_chart(path: str, spool: Path) -> ArtifactSource:

@@ -1,0 +1,228 @@
+"""`builder recipes`: what is made from recipes, and building it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from types import FrameType
+
+import click
+
+from builder.cli import annotation
+from builder.cli.add import storage_hint
+from builder.cli.options import Console, common_options, load_config
+from builder.config import Config
+from builder.errors import ContentError, Problem, UsageError, printable
+from builder.git import head
+from builder.recipes.build import BuildOptions, build_recipes
+from builder.recipes.engines import ENGINE_NAMES, check_engines
+from builder.recipes.find import changed_since, find_recipes, shard
+from builder.recipes.model import Outcome, RecipeTag
+from builder.registry.clock import now
+
+_LABEL = "org.opencontainers.image"
+_since = click.option(
+    "--changed-since",
+    "revision",
+    metavar="REF",
+    help="Only recipes whose folders differ from the git revision REF.",
+)
+
+
+@click.group("recipes", invoke_without_command=True)
+@_since
+@common_options
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    revision: str | None,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:  # fmt: skip
+    """List the recipes: pending, stale, and current.
+
+    A tag folder with a recipe and no manifest is pending, and so is one whose
+    README.md was removed; one whose files changed since it was built is
+    stale. 'builder recipes build' builds both.
+    """
+    if context.invoked_subcommand is not None:
+        if source != "." or configs or revision or as_json or quiet or no_color:
+            raise UsageError("flags of 'recipes build' stand after 'build'")
+        return
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    items, problems = _find(load_config(source=source, configs=configs), (), revision)
+    lines = [f"{item.state:8} {item.reference}  {item.recipe.path}" for item in items]
+    console.result([item.to_json() for item in items], "\n".join(map(printable, lines)))
+    if problems:
+        raise ContentError(problems)
+
+
+@command.command("build")
+@click.argument("references", metavar="[NAME[:TAG]...]", nargs=-1)
+@click.option(
+    "--engine",
+    "engines",
+    metavar="NAME",
+    multiple=True,
+    help=f"Build with this; may be repeated in order of preference. "
+    f"Known: {', '.join(ENGINE_NAMES)}.  [default: registry.engines]",
+)
+@_since
+@click.option("--shard", "part", metavar="I/N", help="Only the I-th of N even parts of the work.")
+@click.option(
+    "--timeout",
+    "seconds",
+    default=3600,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Seconds that one build may take.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    default=0,
+    type=click.IntRange(0),
+    help="Builds at the same time.  [default: one each core]",
+)
+@click.option("--force", is_flag=True, help="Move tags even if they are immutable.")
+@click.option("--dry-run", is_flag=True, help="Say what would be built.")
+@common_options
+@click.pass_context
+def build(
+    context: click.Context,
+    *,
+    references: tuple[str, ...],
+    engines: tuple[str, ...],
+    revision: str | None,
+    part: str | None,
+    seconds: int,
+    jobs: int,
+    force: bool,
+    dry_run: bool,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:  # fmt: skip
+    """Build what is pending or stale, or what is named.
+
+    A recipe that fails does not stop the others; it makes the command fail at
+    its end. A recipe is code: build only what you would run.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    config = load_config(source=source, configs=configs)
+    options = _options(config, engines, seconds, force=force)
+    items, problems = _find(config, references, revision)
+    items = [item for item in items if references or item.state != "current"]
+    if part:
+        items = shard(items, part)
+    for problem in problems:
+        _complain(console, problem)
+    if dry_run:
+        lines = [f"would build {item.reference}  {item.recipe.path}" for item in items]
+        console.result([item.to_json() for item in items], "\n".join(map(printable, lines)))
+        outcomes: list[Outcome] = []
+    else:
+        with _ended_by_sigterm():
+            outcomes = build_recipes(
+                items, options, jobs=jobs or os.cpu_count() or 1,
+                tell=lambda outcome: _tell(console, outcome),
+            )  # fmt: skip
+        console.result([outcome.to_json() for outcome in outcomes], _summary(outcomes, config))
+    if problems or any(outcome.failed for outcome in outcomes):
+        context.exit(1)
+
+
+def _find(
+    config: Config, references: Sequence[str], revision: str | None
+) -> tuple[list[RecipeTag], list[Problem]]:
+    items, problems = find_recipes(config.registry, references)
+    if revision is not None:
+        items = changed_since(items, config.registry, revision)
+    return items, problems
+
+
+def _options(
+    config: Config, engines: tuple[str, ...], seconds: int, *, force: bool
+) -> BuildOptions:
+    created = now()
+    labels = {f"{_LABEL}.created": created}
+    if config.pages.repository:
+        labels[f"{_LABEL}.source"] = config.pages.repository
+    if revision := head(config.source):
+        labels[f"{_LABEL}.revision"] = revision
+    is_fixed = bool(os.environ.get("SOURCE_DATE_EPOCH"))
+    return BuildOptions(
+        config.registry,
+        config.cache,
+        created,
+        int(datetime.fromisoformat(created).timestamp()) if is_fixed else None,
+        check_engines(engines, "--engine")
+        or check_engines(config.engines, "registry.engines in the configuration"),
+        seconds,
+        labels,
+        force,
+    )
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end builds as Ctrl-C does: with all that they started."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell(console: Console, outcome: Outcome) -> None:
+    """Tell how a build ended; one piece of text, because others end at the same time."""
+    where = f" with {outcome.engine}" if outcome.engine else ""
+    lines = [printable(f"{outcome.state:9} {outcome.item.reference}{where}")]
+    if outcome.failed:
+        lines += [printable(line) for line in outcome.why.splitlines()]
+        if outcome.log:
+            lines.append(printable(f"  the whole log: {outcome.log}"))
+        _annotate(outcome.item.recipe.path, f"the build {outcome.why.splitlines()[0]}")
+    elif outcome.added is not None:
+        lines += [printable(f"  warning: {text}") for text in outcome.added.warnings]
+    console.say("\n".join(lines))
+
+
+def _complain(console: Console, problem: Problem) -> None:
+    console.say(str(problem))
+    _annotate(problem.where, problem.message)
+
+
+def _annotate(where: str, message: str) -> None:
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        click.echo(annotation(where, message, warning=False), err=True)
+
+
+def _summary(outcomes: list[Outcome], config: Config) -> str:
+    if not outcomes:
+        return "nothing to build"
+    lines = []
+    for outcome in outcomes:
+        digest = outcome.added.digest if outcome.added else ""
+        lines.append(f"{outcome.state:9} {outcome.item.reference} {digest}".rstrip())
+    parts = [part for outcome in outcomes if outcome.added for part in outcome.added.parts]
+    if hint := storage_hint(parts, config.registry):
+        lines.append(hint)
+    failed = sum(outcome.failed for outcome in outcomes)
+    if failed:
+        lines.append(f"{failed} of {len(outcomes)} failed")
+    return "\n".join(map(printable, lines))

@@ -1,0 +1,1 @@
+"""Building containers from the recipes in tag folders."""

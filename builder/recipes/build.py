@@ -1,0 +1,197 @@
+"""Building recipes: several at once, each on its own, none lost when another fails.
+
+What a build leaves is brought in as any other image is, verified; only then
+does the tag get its `manifest.json`, and its `README.md` the digest of what it
+was built from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.errors import BuilderError, ContentError, LockedError
+from builder.oci.reference import Reference
+from builder.recipes.engines import Engine, choose_engine, result
+from builder.recipes.find import read_again
+from builder.recipes.model import Job, Outcome, RecipeTag
+from builder.recipes.run import OUTPUT, Runner, end_leftovers
+from builder.registry.edit import lock
+from builder.registry.folder import CollectionFolder
+from builder.registry.intake import Added, add_image
+from builder.registry.model import RegistryOptions
+from builder.registry.recipe import copy_inputs, inputs_digest
+from builder.storage.lock import lock as lock_file
+from builder.storage.parallel import run_parallel
+from builder.transports import SourceOptions, open_source
+
+TEST = "test.sh"
+_FOLDER = "recipes"  # below the cache
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How recipes are built.
+
+    `created` is the date that tags get, ISO 8601, `epoch` the moment that all
+    in an image claims to be made at, None for the true ones. `engines` are
+    names in order of preference, empty for what is installed; `seconds` limits
+    each build; `labels` are given to every image; `force` moves tags that are
+    immutable.
+    """
+
+    registry: RegistryOptions
+    cache: Path
+    created: str
+    epoch: int | None = None
+    engines: tuple[str, ...] = ()
+    seconds: float = 3600
+    labels: Mapping[str, str] = field(default_factory=dict)
+    force: bool = False
+
+
+def build_recipes(
+    items: Sequence[RecipeTag],
+    options: BuildOptions,
+    *,
+    jobs: int,
+    tell: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Build recipes, `jobs` at a time; `tell` hears of each that ends, from any thread.
+
+    Returns the outcomes in the order of `items`. A failure of one does not
+    stop the others.
+    """
+    stop = threading.Event()
+    outcomes: dict[str, Outcome] = {}
+
+    def work(item: RecipeTag) -> None:
+        outcome = _Build(item, options, stop).run()
+        outcomes[item.reference] = outcome
+        tell(outcome)
+
+    run_parallel(items, work, threads=jobs, stop=stop)
+    return [outcomes[item.reference] for item in items]
+
+
+class _Build:
+    """The build of one recipe, in a folder of the cache that is the recipe's own."""
+
+    def __init__(self, item: RecipeTag, options: BuildOptions, stop: threading.Event) -> None:
+        self._item = item
+        self._options = options
+        self._stop = stop
+        self._folder = options.cache / _FOLDER / _slug(item.reference)
+        self._work = self._folder / "work"
+        self._log = self._folder / "log"
+        self._engine: Engine | None = None
+
+    def run(self) -> Outcome:
+        """Build unless another run is at it, or has done it meanwhile."""
+        with ExitStack() as stack:
+            what = f"the recipe {self._item.reference}"
+            try:
+                stack.enter_context(lock_file(self._folder / "lock", what))
+            except LockedError as error:
+                return self._outcome("busy", why=error.message)
+            try:
+                return self._locked()
+            except BuilderError as error:
+                return self._outcome("failed", why=str(error))
+            except OSError as error:
+                return self._outcome("failed", why=f"{error.filename}: {error.strerror}")
+
+    def _locked(self) -> Outcome:
+        before = self._item
+        now = read_again(self._options.registry, before)
+        if now is None or (now.state == "current" and before.state != "current"):
+            return self._outcome("unchanged", why="another run was faster")
+        self._item = now
+        if not self._options.force:
+            self._refuse_immutable()
+        self._engine = choose_engine(now.recipe.name, now.recipe.path, self._options.engines)
+        try:
+            added = self._built(self._engine)
+        finally:
+            self._clear()
+        return self._outcome("built" if added.changed else "unchanged", added)
+
+    def _refuse_immutable(self) -> None:
+        """Say before the work and not after it that the tag may not move."""
+        folder = CollectionFolder(self._options.registry, self._item.name)
+        if folder.raw_manifest(self._item.tag) is not None:
+            folder.refuse_immutable(self._item.tag, change="be built again")
+
+    def _built(self, engine: Engine) -> Added:
+        item, options = self._item, self._options
+        inputs = inputs_digest(item.folder)
+        job = Job(
+            item.name, item.tag, item.recipe.name,
+            self._work / "context", self._work / "output", options.epoch, options.labels,
+        )  # fmt: skip
+        self._clear()
+        job.output.mkdir(parents=True)
+        copy_inputs(item.folder, job.context)  # a build must not write into the registry
+        variables = _variables(job)
+        runner = Runner(self._log, options.seconds, self._stop)
+        for command in engine.commands(job):
+            runner.run(command, job.context, variables)
+        image = result(job)
+        if (job.context / TEST).is_file():
+            test = ["/bin/sh", "-e", f"./{TEST}"]
+            runner.run(test, job.context, variables | {"BUILDER_IMAGE": image})
+        return self._keep(image, inputs)
+
+    def _keep(self, image: str, inputs: str) -> Added:
+        """Bring the result in, and record what it was made of."""
+        item, options = self._item, self._options
+        source_options = SourceOptions(options.cache, annotations=options.labels)
+        with (
+            lock(options.registry, seconds=options.seconds),
+            open_source([image], source_options) as source,
+        ):
+            if inputs_digest(item.folder) != inputs:
+                message = "changed while it was built, so that this image is none of it"
+                raise ContentError.at(item.recipe.path, message, "build it again")
+            return add_image(
+                options.registry,
+                source,
+                source.resolve(),
+                Reference(item.name, item.tag),
+                label=item.reference,
+                created=options.created,
+                facts={"inputs": inputs},
+                force=options.force,
+            )
+
+    def _clear(self) -> None:
+        """Forget what a build worked on, and end what a run that was killed left behind."""
+        end_leftovers(os.fspath(self._work / "output"))
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _outcome(self, state: str, added: Added | None = None, *, why: str = "") -> Outcome:
+        engine = self._engine.name if self._engine else ""
+        log = os.path.relpath(self._log, self._options.registry.source) if engine else ""
+        return Outcome(self._item, state, engine, added, why, log)
+
+
+def _variables(job: Job) -> dict[str, str]:
+    """Return what a build's programs are told beside their arguments."""
+    variables = {OUTPUT: os.fspath(job.output), "BUILDER_NAME": job.name, "BUILDER_TAG": job.tag}
+    for key, text in job.labels.items():
+        variables[f"BUILDER_{key.rpartition('.')[2].upper()}"] = text
+    if job.epoch is not None:
+        variables["SOURCE_DATE_EPOCH"] = str(job.epoch)
+    return variables
+
+
+def _slug(reference: str) -> str:
+    """Return a folder's name for `name:tag`: no two have the same."""
+    name = reference.replace("/", "+").replace(":", "+")  # neither may hold a plus
+    return name if len(name) <= 200 else hashlib.sha256(name.encode()).hexdigest()
