@@ -57,10 +57,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9-]+")
 _EXTENSION = re.compile(r".*\.([A-Za-z0-9]+)")
 _BLOB = re.compile(rf"(.+)/blobs/({DIGEST})")
 
-_NOTES = (
-    "Include http.conf inside http{} and server.conf inside server{}; reload after each build.",
-    "`_catalog?n=&last=` is answered with the whole list.",
-)
+_NOTE = "Include http.conf inside http{} and server.conf inside server{}; reload after each build."
 
 
 @dataclass(slots=True)
@@ -74,6 +71,7 @@ class _Plan:
     moved: list[Entry] = field(default_factory=list)
     fallbacks: dict[str, str] = field(default_factory=dict)
     extensions: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    lists: list[Entry] = field(default_factory=list)
     tags: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     filters: set[str] = field(default_factory=set)
 
@@ -89,7 +87,7 @@ class _Plan:
         elif found := _EXTENSION.fullmatch(entry.path.rpartition("/")[2]):
             bare = entry.media_type.partition(";")[0].strip()
             self.extensions[found[1].lower()][bare] += 1
-        self._read_queries(kind, entry.path)
+        self._read_queries(kind, entry)
         folder, _, name = entry.path.rpartition("/")
         if folder and name in ("200.html", "404.html") and not entry.path.startswith("v2/"):
             self.fallbacks[folder] = min(name, self.fallbacks.get(folder, name))
@@ -101,12 +99,14 @@ class _Plan:
                 self.names.setdefault(folded, name)
                 self.headers[folded].append((entry, value))
 
-    def _read_queries(self, kind: str, path: str) -> None:
-        """Keep what can be asked for by a query: pages of tags, referrers of one type."""
-        folder, _, name = path.rpartition("/")
-        if kind == "tag" and not is_referrers_tag(name):
+    def _read_queries(self, kind: str, entry: Entry) -> None:
+        """Keep what can be asked for by a query: pages of lists, referrers of one type."""
+        folder, _, name = entry.path.rpartition("/")
+        if kind == "tags" or entry.path == "v2/_catalog":
+            self.lists.append(entry)
+        elif kind == "tag" and not is_referrers_tag(name):
             self.tags[folder.removesuffix("/manifests")].append(name)
-        elif kind == "referrers" and (artifact_type := type_of(path)):
+        elif kind == "referrers" and (artifact_type := type_of(entry.path)):
             self.filters.add(artifact_type)
 
 
@@ -199,7 +199,7 @@ class Nginx:
         queries=True,
         json_errors=True,
         fallbacks=True,
-        notes=_NOTES,
+        notes=(_NOTE,),
     )
 
     def at(self, address: Address) -> Capabilities:
@@ -227,7 +227,7 @@ class Nginx:
             plan.read(entry)
         headers = dict(_header_maps(plan))
         maps = [_type_map(plan), *headers.values(), *_moved_maps(plan)]
-        maps += [*list_maps(plan.types["tags"], plan.tags), filter_map(plan.filters)]
+        maps += [*list_maps(plan.lists, plan.tags), filter_map(plan.filters)]
         yield SideFile("http.conf", http_config(maps).encode())
         names = {name: f"${found.variable}" for name, found in headers.items()}
         text = server_config(

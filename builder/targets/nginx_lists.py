@@ -1,10 +1,10 @@
-"""Lists of tags in nginx: paged by maps, without a file for any page.
+"""Lists of tags and of repositories in nginx: paged by maps, without a file for any page.
 
-A list is one text, `"1.0","1.1",`, found by the path of its `tags/list`. Maps
-of regular expressions cut it: after the tag that `last` names, or where that
-tag would stand; then `n` items from there, one decimal digit of `n` after the
-other, so that every `n` is exact. What they find is put together by the
-location of `tags/list` in `nginx_locations`.
+A list is one text, `"1.0","1.1",`, found by the path of its `tags/list` or
+`_catalog`. Maps of regular expressions cut it: after the item that `last`
+names, or where that item would stand; then `n` items from there, one decimal
+digit of `n` after the other, so that every `n` is exact. What they find is
+put together by the locations of the two in `nginx_locations`.
 Source: distribution-spec, "Listing Tags".
 """
 
@@ -16,14 +16,14 @@ from itertools import pairwise
 from builder.output import Entry
 from builder.targets.nginx_maps import MAX_TEXT, Map
 
-_TAG = "[A-Za-z0-9_.-]"
-_ORDER = "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"  # of bytes
+_CHAR = "[A-Za-z0-9_./-]"
+_ORDER = "-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"  # of bytes
 _ITEM = "[^,]*+,"
 _LARGEST = 9  # digits of `n` that are read
 
 
 def list_maps(lists: Iterable[Entry], tags: Mapping[str, Sequence[str]]) -> Iterator[Map]:
-    """Yield the maps that page the lists at the paths of `lists`.
+    """Yield the maps that page `lists`, the entries of every `tags/list` and of `_catalog`.
 
     `tags` has the tags of each `v2/<name>`, in byte order.
     """
@@ -37,28 +37,31 @@ def list_maps(lists: Iterable[Entry], tags: Mapping[str, Sequence[str]]) -> Iter
 
 
 def _texts(lists: Iterable[Entry], tags: Mapping[str, Sequence[str]]) -> tuple[list[Map], int]:
-    """Return the lists, in as many maps as the longest has parts, and its number of tags."""
-    parts = [Map("registry_tags_0")]
+    """Return the lists, in as many maps as the longest has parts, and its number of items."""
+    parts = [Map("registry_list_0")]
     longest = 0
     for entry in lists:
-        found = tags.get(entry.path.removesuffix("/tags/list"), ())
+        if entry.path == "v2/_catalog":
+            found: Sequence[str] = sorted(path.removeprefix("v2/") for path in tags)
+        else:
+            found = tags.get(entry.path.removesuffix("/tags/list"), ())
         longest = max(longest, len(found))
         for number, part in enumerate(_parts(found)):
             if number == len(parts):
-                parts.append(Map(f"registry_tags_{number}"))
+                parts.append(Map(f"registry_list_{number}"))
             parts[number].add(entry, f"/{entry.path}", part)
     return parts, longest
 
 
-def _parts(tags: Iterable[str]) -> Iterator[str]:
+def _parts(items: Iterable[str]) -> Iterator[str]:
     """Yield the text of a list in pieces that are short enough for a configuration."""
     part = ""
-    for tag in tags:
-        item = f'"{tag}",'
-        if len(part) + len(item) > MAX_TEXT:
+    for item in items:
+        text = f'"{item}",'
+        if len(part) + len(text) > MAX_TEXT:
             yield part
             part = ""
-        part += item
+        part += text
     if part:
         yield part
 
@@ -77,27 +80,34 @@ def _queries() -> Iterator[Map]:
     ]
     yield number
     last = Map("registry_last", "$arg_last")
-    # What can be no tag is taken for one that comes after all others.
-    last.patterns += [("^$", ""), (f"^{_TAG}{{1,128}}$", "$arg_last"), (".", "~")]
+    last.patterns += [("^$", ""), (f"^{_CHAR}{{1,255}}$", "$arg_last")]
+    for slashes in range(1, 4):  # clients encode those of a repository's name
+        names = [f"registry_part_{number}" for number in range(slashes + 1)]
+        pattern = "%2[Ff]".join(f"(?<{name}>{_CHAR}{{1,255}})" for name in names)
+        last.patterns.append((f"^{pattern}$", "/".join(f"${name}" for name in names)))
+    # What can be no item is taken for one that comes after all others.
+    last.patterns.append((".", "~"))
     yield last
 
 
 def _after(text: str) -> Map:
     """Return the map that has what follows `last`.
 
-    For a `last` that is no tag: of all places where a tag has the same
-    beginning and then goes on, or goes on with a larger character, the one
-    with the longest beginning is the first tag that is larger.
+    For a `last` that is no item, the longest beginning of it is sought that an
+    item also has and goes on from with a larger character, or goes on at all:
+    of the items that are larger, those with the longest such beginning come first.
     """
     found = Map("registry_after", f"$registry_last|{text}")
     skip = f"(?:{_ITEM})*?"
-    larger = [rf'\|{skip}(?="\1[^"])']
+    begun = r'"(?(2)\2)'  # group 2 is the beginning; it grows with each character of `last`
+    grown = rf'(?:({_CHAR})(?=[^|]*\|{skip}"((?(2)\2)\1)))*'
+    larger = [rf'\|{skip}(?={begun}[^"])']
     for char, after in pairwise(_ORDER):
-        larger.append(rf'[{char}][^|]*\|{skip}(?="\1[{after}-z])')
+        larger.append(rf"[{char}][^|]*\|{skip}(?={begun}[{after}-z])")
     found.patterns += [
         (r"^\|(?<registry_follow>.*)$", "$registry_follow"),
         (r'^([^|]+)\|(?:.*,)?"\1",(?<registry_follow>.*)$', "$registry_follow"),
-        (rf"^({_TAG}*)(?:{'|'.join(larger)})(?<registry_follow>.*)$", "$registry_follow"),
+        (rf"^{grown}(?:{'|'.join(larger)})(?<registry_follow>.*)$", "$registry_follow"),
     ]
     return found
 

@@ -67,6 +67,13 @@ location ^~ /v2/ {
         if ($registry_paged) { return 200 '{"name":"$registry_name","tags":[$registry_items]}'; }
     }
 
+    location = /v2/_catalog {
+        if ($registry_write) { return 405; }
+        if (!-f $request_filename) { return 404; }
+        if ($registry_n = invalid) { return 400; }
+        if ($registry_paged) { return 200 '{"repositories":[$registry_items]}'; }
+    }
+
     location ~ "/(?:blobs|referrers)/(?!%(digest)s$)(?!uploads$)[^/]+$" {
         if ($registry_write) { return 405; }
         return 400;

@@ -138,7 +138,8 @@ map $uri $registry_filtered {
 
 map $uri $registry_invalid {
     default '{"errors":[{"code":"DIGEST_INVALID","message":"this is not a digest"}]}';
-    "~/tags/list$" '{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"n is no number"}]}';
+    "~/(?:_catalog|tags/list)$"
+        '{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"n is no number"}]}';
 }
 
 map $uri $registry_error {
