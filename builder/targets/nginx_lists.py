@@ -81,9 +81,9 @@ def _queries() -> Iterator[Map]:
     yield number
     last = Map("registry_last", "$arg_last")
     last.patterns += [("^$", ""), (f"^{_CHAR}{{1,255}}$", "$arg_last")]
-    for slashes in range(1, 4):  # clients encode those of a repository's name
+    for slashes in range(1, 9):  # clients encode those of a repository's name
         names = [f"registry_part_{number}" for number in range(slashes + 1)]
-        pattern = "%2[Ff]".join(f"(?<{name}>{_CHAR}{{1,255}})" for name in names)
+        pattern = "%2[Ff]".join(f"(?<{name}>{_CHAR}*)" for name in names)
         last.patterns.append((f"^{pattern}$", "/".join(f"${name}" for name in names)))
     # What can be no item is taken for one that comes after all others.
     last.patterns.append((".", "~"))
