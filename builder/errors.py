@@ -113,6 +113,8 @@ class BuilderError(Exception):
 class ContentError(BuilderError):
     """Content or configuration is wrong; carries every problem of the run."""
 
+    outcome: ClassVar[str] = "nothing was changed"
+
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__(f"{len(self.problems)} problem(s)")
@@ -124,6 +126,12 @@ class ContentError(BuilderError):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+class SiteError(ContentError):
+    """A site that was written, whole, and that should not be published."""
+
+    outcome = "the site was written; do not publish it"
 
 
 class UsageError(BuilderError):

@@ -19,10 +19,10 @@ from pathlib import Path
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
 from builder.bundles import EVERYTHING, Loaded, bundles_of
-from builder.config import Config
+from builder.config import CONFIG, Config
 from builder.content import Content, epoch, read_content, site_time
-from builder.errors import ContentError, LocalError, Problem
-from builder.output import Bundle, Claim, Data, Output, OutputTree, fingerprint
+from builder.errors import ContentError, LocalError, Problem, SiteError
+from builder.output import Bundle, Capabilities, Claim, Data, Output, OutputTree, fingerprint
 from builder.registry.endpoints import EndpointOptions
 from builder.registry.load import load_namespace
 from builder.registry.scan import Folder as ScannedFolder
@@ -33,6 +33,7 @@ from builder.site.model import SiteState
 from builder.site.templates import Templates
 from builder.storage.cache import Cache
 from builder.storage.lock import lock
+from builder.targets.limits import too_large, too_much
 from builder.theme import Theme, find_theme
 from builder.write.folder import Folder, write_beside
 from builder.write.record import Known, Record
@@ -127,6 +128,8 @@ class Pipeline:
         self._cache.close()
         with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
             problems += self._load(workers, dirty, content, known)
+            capable, stored = self._limits, sum(facts.stored for facts in self._all_facts())
+            problems += too_much(capable, CONFIG, stored, 0)
             if any(not problem.warning for problem in problems):
                 raise ContentError(problems)
             session.state = self._state(content)
@@ -148,12 +151,31 @@ class Pipeline:
                 self._side_files(transaction)
                 record.set_meta("store", self._store_key())
                 transaction.end()
+            self._check_limits(record)
         warnings = {item for facts in self._all_facts() for item in facts.warnings}
         warnings |= {item for item in problems if item.warning}
         names = [name for name, folder in self._folders.items() if folder.is_collection]
         warnings |= set(unmatched(self._config.apps, names))
         transaction.report.warnings = sorted({*self._config.warnings, *warnings})
         return transaction.report
+
+    @property
+    def _limits(self) -> Capabilities:
+        return self._config.pages.capabilities
+
+    def _check_limits(self, record: Record) -> None:
+        """Refuse a site that its host would not take whole, now that every size is known."""
+        capable = self._limits
+        if not (capable.max_file or capable.max_site or capable.max_files):
+            return
+        without = "" if self._config.pages.own_host else "v2/"
+        files = record.larger_than(capable.max_file, without=without) if capable.max_file else []
+        problems = [
+            *too_large(capable, ((f"/{path}", size) for path, size in files)),
+            *too_much(capable, CONFIG, *record.totals(without=without)),
+        ]
+        if problems:
+            raise SiteError(problems)
 
     def _session(self, theme: Theme, content: Content, folder: Folder) -> Session:
         config = self._config

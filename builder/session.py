@@ -27,7 +27,7 @@ from builder.registry.endpoints import (
     registry_endpoints,
 )
 from builder.registry.load import load_collection, load_namespace
-from builder.registry.model import Collection, Namespace, RegistryOptions, Row
+from builder.registry.model import BlobPlace, Collection, Namespace, RegistryOptions, Row
 from builder.site import plan
 from builder.site.markdown import MarkdownRenderer, Rendered, engine_key
 from builder.site.model import PageOptions, SiteState
@@ -36,6 +36,7 @@ from builder.site.render import Renderer
 from builder.site.templates import Templates
 from builder.storage.cache import Cache, CacheItem
 from builder.targets.base import Target
+from builder.targets.limits import too_large
 from builder.write.folder import Folder
 from builder.write.writer import Task, Written, write_bundle
 
@@ -49,7 +50,8 @@ class Facts:
 
     `outside` maps the digests of blobs that are not in the collection's own
     folder to nothing but their presence in the store; `complete` is false
-    when content was missing and the run allowed that.
+    when content was missing and the run allowed that; `stored` are the bytes
+    of its blobs and archives on the site's host.
     """
 
     row: Row
@@ -57,6 +59,7 @@ class Facts:
     warnings: tuple[Problem, ...] = ()
     outside: tuple[str, ...] = ()
     complete: bool = True
+    stored: int = 0
 
     def to_text(self) -> str:
         """Return the JSON that the last build's record keeps."""
@@ -65,13 +68,14 @@ class Facts:
     @classmethod
     def from_text(cls, text: str) -> Facts:
         """Return the facts of a record; the inverse of `to_text`."""
-        row, claims, warnings, outside, complete = json.loads(text)
+        row, claims, warnings, outside, complete, *stored = json.loads(text)
         return cls(
             Row(*map(_frozen, row)),
             tuple(Claim(*claim) for claim in claims),
             tuple(Problem(*warning) for warning in warnings),
             tuple(outside),
             complete,
+            *stored,  # absent in records of versions before it was counted
         )
 
 
@@ -163,7 +167,9 @@ class Session:
             return None, problems
         texts, found = self._texts(collection)
         apps, faults = publish_apps(collection, self.apps, self.app_store)
-        problems = (*problems, *found, *faults)
+        files = self._large_files(collection)
+        limits = too_large(self.endpoints.capabilities, files)
+        problems = (*problems, *found, *faults, *limits)
         if any(not problem.warning for problem in problems):
             return None, problems
         row = plan.row(collection, texts)
@@ -173,7 +179,17 @@ class Session:
                   *collection_claims(name, origin), *apps.claims())  # fmt: skip
         outside = tuple(sorted(_outside(collection)))
         complete = all(tag.available for tag in collection.tags)
-        return Facts(row, claims, problems, outside, complete), problems
+        stored = sum(size for _, size in files)
+        return Facts(row, claims, problems, outside, complete, stored), problems
+
+    def _large_files(self, collection: Collection) -> list[tuple[str, int]]:
+        """Return source and size of what is published in one piece; pages are small beside it."""
+        archives = [item for items in collection.archives.values() for item in items]
+        files = [(f"/{archive.path}", archive.size) for archive in archives]
+        if self.pages.own_host:  # else these are for another host, whose limits are its own
+            places = collection.blobs.values()
+            files += [(_shown(self.registry, place), place.size) for place in places if place.file]
+        return files
 
     def _texts(self, collection: Collection) -> tuple[dict[str, Rendered], list[Problem]]:
         """Render the README and every tag's notes."""
@@ -274,6 +290,11 @@ def _redirect(to: str) -> Any:
     from builder.output import Redirect  # noqa: PLC0415 - read with the few that move
 
     return Redirect(to, 301)
+
+
+def _shown(options: RegistryOptions, place: BlobPlace) -> str:
+    inside = place.file is not None and place.file.is_relative_to(options.source)
+    return str(place.file.relative_to(options.source)) if inside and place.file else place.digest
 
 
 def _outside(collection: Collection) -> Iterable[str]:

@@ -148,7 +148,7 @@ def _report(error: BuilderError) -> None:
         for problem in error.problems:
             _say(annotation(problem.where, problem.message, warning=problem.warning))
     count = sum(not problem.warning for problem in error.problems)
-    _say(f"builder: {count} problem{'' if count == 1 else 's'}; nothing was changed")
+    _say(f"builder: {count} problem{'' if count == 1 else 's'}; {error.outcome}")
 
 
 def annotation(where: str, message: str, *, warning: bool) -> str:

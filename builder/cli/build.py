@@ -8,7 +8,7 @@ import time
 import click
 
 from builder.cli.options import Console, build_options, common_options, load_config
-from builder.errors import ContentError
+from builder.errors import SiteError
 from builder.write.writer import Report
 
 
@@ -56,7 +56,7 @@ def command(
     text = f"{summary(report)} in {time.monotonic() - began:.2f} s"
     console.result(_json(report), "" if quiet else text)
     if strict and report.warnings:
-        raise ContentError(report.warnings)
+        raise SiteError(report.warnings)
 
 
 def summary(report: Report) -> str:

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS outputs (
     size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outputs_of ON outputs (bundle);
+CREATE INDEX IF NOT EXISTS sizes ON outputs (location, size);
 """
 _COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer"
 _MASK = (1 << 128) - 1
@@ -116,6 +117,19 @@ class Record:
         query = f"SELECT {_COLUMNS} FROM outputs WHERE path >= ? AND path < ? ORDER BY path"  # noqa: S608
         for row in self._db.execute(query, (prefix, prefix + "\U0010ffff")):
             yield _entry(row)
+
+    def totals(self, *, without: str = "") -> tuple[int, int]:
+        """Return the bytes and the number of all files, except those below the path `without`."""
+        query = "SELECT SUM(size), COUNT(*) FROM outputs WHERE location = '' AND NOT (path GLOB ?)"
+        size, count = self._db.execute(query, (f"{without}*" if without else "",)).fetchone()
+        return size or 0, count
+
+    def larger_than(self, size: int, *, without: str = "") -> list[tuple[str, int]]:
+        """Return path and size of every file of more than `size` bytes; see `totals`."""
+        query = (
+            "SELECT path, size FROM outputs WHERE location = '' AND size > ? AND NOT (path GLOB ?)"
+        )
+        return self._db.execute(query, (size, f"{without}*" if without else "")).fetchall()
 
     def commit(self) -> None:
         """Make what was saved visible to readers."""
