@@ -1,14 +1,15 @@
 """What git knows of the folder a registry lies in: commits, changes, files of the past.
 
 Only plumbing commands with `-z` output are asked, and no path or revision
-that somebody else chose is ever taken for an option.
+that somebody else chose is ever taken for an option. Where git fails, so does
+this: no answer is not the answer that nothing changed.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,23 +24,26 @@ _MAX_READ = 4 << 20
 class Change:
     """A path that differs from a commit; `status` is git's letter: A, M, D or T.
 
-    Modes are git's, six octal digits, zeros where there is no such file.
+    Modes are git's, six octal digits, zeros where there is no such file;
+    `untracked` tells of a new file that was not added to git.
     """
 
     path: str
     status: str
     old_mode: str
     new_mode: str
+    untracked: bool = False
 
 
 class Repository:
     """A git repository's work tree; `top` is its root folder."""
 
     def __init__(self, folder: Path) -> None:
-        top = _git(folder, "rev-parse", "--show-toplevel")
-        if top is None:
-            raise UsageError(f"{folder}: is not in a git repository")
-        self.top = Path(os.fsdecode(top).rstrip("\n"))
+        done = run(folder, "rev-parse", "--show-toplevel")
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+            raise UsageError(f"{folder}: is not in a git repository", f"git says: {said}")
+        self.top = Path(os.fsdecode(done.stdout).rstrip("\n"))
 
     def commit(self, revision: str) -> str:
         """Return the commit that a revision names; raises UsageError for an unknown one."""
@@ -56,32 +60,66 @@ class Repository:
         found = self._ask("merge-base", commit, "HEAD")
         return found.decode().strip() if found else commit
 
+    def inner(self, folder: Path) -> str:
+        """Return where a folder lies in the repository, with a slash; empty for its top.
+
+        Raises UsageError when it lies elsewhere.
+        """
+        try:
+            inner = folder.resolve().relative_to(self.top.resolve()).as_posix()
+        except ValueError:
+            raise UsageError(f"{folder}: is not in the git repository {self.top}") from None
+        return "" if inner == "." else f"{inner}/"
+
     def changes(self, commit: str) -> list[Change]:
-        """Return every path of the work tree that differs from a commit, in byte order."""
-        raw = self._ask("diff", "--raw", "-z", "--no-renames", "--no-abbrev", commit, "--") or b""
-        found = list(_parsed(os.fsdecode(raw)))
-        others = self._ask("ls-files", "--others", "--exclude-standard", "-z") or b""
-        for path in filter(None, os.fsdecode(others).split("\0")):
+        """Return every path that differs from a commit, in byte order.
+
+        Both the work tree and what is added to git are compared: a submodule
+        or a link may be in git alone.
+        """
+        how = ("diff", "--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none")
+        found = {
+            change.path: change for change in _parsed(self._must(*how, "--cached", commit, "--"))
+        }
+        for change in _parsed(self._must(*how, commit, "--")):
+            known = found.get(change.path)
+            if known is None or known.new_mode not in (LINK, SUBMODULE):
+                found[change.path] = change
+        others = self._must("ls-files", "--others", "--exclude-standard", "-z", "--full-name")
+        for path in filter(None, others.split("\0")):
             mode = LINK if (self.top / path).is_symlink() else "100644"
-            found.append(Change(path, "A", "000000", mode))
-        return sorted(found)
+            found.setdefault(path, Change(path, "A", "000000", mode, untracked=True))
+        return sorted(found.values())
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return a file's bytes as they were in a commit; None when it was not there.
 
         Of a file over 4 MiB nothing but its beginning.
         """
-        found = self._ask("cat-file", "blob", f"{commit}:{path}")
-        return None if found is None else found[:_MAX_READ]
+        entry = self._must("ls-tree", "-z", "--full-tree", commit, "--", path).rstrip("\0")
+        kind, _, name = entry.partition("\t")
+        if name != path or kind.split(" ")[1] != "blob":
+            return None
+        return self._bytes("cat-file", "blob", kind.split(" ")[2])[:_MAX_READ]
 
     def files(self, commit: str, folder: str) -> list[str]:
         """Return the paths of all files below a folder in a commit."""
-        raw = self._ask("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--",
-                        f"{folder}/")  # fmt: skip
-        return [path for path in os.fsdecode(raw or b"").split("\0") if path]
+        found = self._must("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--",
+                           f"{folder}/")  # fmt: skip
+        return [path for path in found.split("\0") if path]
 
     def _ask(self, *arguments: str) -> bytes | None:
         return _git(self.top, *arguments)
+
+    def _must(self, *arguments: str) -> str:
+        return os.fsdecode(self._bytes(*arguments))
+
+    def _bytes(self, *arguments: str) -> bytes:
+        done = run(self.top, *arguments)
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise LocalError(f"{self.top}: git {arguments[0]}: {said}", "try git fsck")
+        return done.stdout
 
 
 def head(folder: Path) -> str:
@@ -105,10 +143,26 @@ def _parsed(text: str) -> Iterator[Change]:
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
     """Return what git prints, or None when it says no."""
-    quiet = ("-c", "core.quotePath=false", "-c", "core.fsmonitor=false")
+    done = run(folder, *arguments)
+    return done.stdout if done.returncode == 0 else None
+
+
+def run(
+    folder: Path,
+    *arguments: str,
+    feed: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a folder, without its hooks; raises LocalError when it is not installed.
+
+    `feed` is its standard input.
+    """
+    quiet = ("-c", "core.quotePath=false", "-c", "core.fsmonitor=false",
+             "-c", "core.hooksPath=/dev/null")  # fmt: skip
     command = ["git", "-C", os.fspath(folder), *quiet, *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)
+        return subprocess.run(
+            command, input=feed, capture_output=True, check=False, env=environment
+        )
     except FileNotFoundError:
         raise LocalError("git is not installed", "this command asks git what changed") from None
-    return done.stdout if done.returncode == 0 else None

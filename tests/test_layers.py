@@ -12,7 +12,7 @@ LINES = (
     ("__main__",),
     ("cli",),
     ("pipeline",),
-    ("bundles",),
+    ("bundles", "proposals"),
     ("config", "session"),
     ("content", "theme", "audit", "apps", "recipes"),
     ("publish",),

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Console, common_options, load_config, remote_options
 from builder.errors import ContentError
 
 
 @click.command("check")
 @common_options
+@remote_options
 @click.option("--strict", is_flag=True, help="Treat warnings as problems.")
 @click.option("--allow-missing", is_flag=True, help="Accept tags whose layers are nowhere.")
+@click.option("--base", metavar="REF", help="Judge what differs from a branch, as a pull request.")
+@click.option("--author", metavar="LOGIN", help="Who proposes it.  [default: what the CI says]")
+@click.option("--summary", "summary_file", metavar="FILE", help="Write what changes as Markdown.")
+@click.option(
+    "--max-file",
+    metavar="SIZE",
+    default="16 MiB",
+    show_default=True,
+    help="The largest file that may be proposed.",
+)
+@click.option(
+    "--max-files",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="How many files may be proposed.",
+)
+@click.option(
+    "--max-fetch",
+    metavar="SIZE",
+    default="8 GiB",
+    show_default=True,
+    help="How much may be fetched for a collection to see that it is there.",
+)
+@click.option("--no-fetch", is_flag=True, help="Fetch nothing that lies elsewhere.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
     source: str,
     configs: str | None,
@@ -21,21 +52,28 @@ def command(
     no_color: bool,
     strict: bool,
     allow_missing: bool,
-) -> None:
+    base: str | None,
+    **proposed: Any,
+) -> None:  # fmt: skip
     """Report every problem in content, configuration and store.
 
-    Reads everything and hashes every blob again; writes nothing.
+    Reads everything and hashes every blob again; writes nothing. With --base
+    also what a pull request may not do; see OWNERS in the reference.
     """
     from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
     from builder.audit.check import check  # noqa: PLC0415 - reads the whole registry
+    from builder.cli.check_base import judged, told  # noqa: PLC0415 - with git and the network
 
     console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    flags = {"source": source, "configs": configs, "allow_missing": allow_missing}
+    proposal = judged(context, base, proposed, flags)
     config = load_config(source=source, configs=configs, allow_missing=allow_missing)
     found = check(config.registry, lambda it: publish_apps(it, config.apps, None)[1])
-    problems = sorted({*found.problems, *config.warnings})
+    problems = told(proposal, {*found.problems, *config.warnings}, proposed["summary_file"])
     errors = [problem for problem in problems if not problem.warning]
     if as_json:
-        console.result([problem.to_json() for problem in problems], "")
+        listed = [problem.to_json() for problem in problems]
+        console.result({**proposal.to_json(), "problems": listed} if proposal else listed, "")
     if errors or (strict and problems):
         raise ContentError(problems)
     console.warn_all([] if as_json else problems)

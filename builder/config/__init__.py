@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from builder.apps.model import AppOptions
 from builder.config.address import read_address
@@ -31,7 +32,8 @@ from builder.site.model import PageOptions
 from builder.targets import open_target
 from builder.targets.base import Address, Target
 
-__all__ = ["CONFIG", "KEYS", "REGISTRY_KEYS", "Config", "Flags", "load_config", "parse_size"]
+__all__ = ["CONFIG", "KEYS", "REGISTRY_KEYS", "Config", "Flags", "load_config", "parse_size",
+           "registry_at"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,9 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     ContentError with every problem of every file.
     """
     environment = os.environ if environment is None else environment
-    source = Path(flags.source).absolute()
-    reader = Reader(source)
+    reader = Reader(Path(flags.source).absolute())
     keys = reader.read(flags.configs)
-    if "source" in keys and flags.source == ".":
-        source = (source / str(keys["source"])).resolve()
+    source = _source(flags, keys)
     if not source.is_dir():
         message = "there is no such folder"
         raise ContentError.at(flags.source, message, "give the registry's folder with --source")
@@ -99,3 +99,24 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         tuple(reader.files),
         tuple(reader.problems),
     )
+
+
+def registry_at(flags: Flags, texts: Mapping[str, bytes]) -> RegistryOptions:
+    """Return what configuration files of another commit say about content.
+
+    `texts` are the files' bytes by name, later ones winning. Raises
+    ContentError with every problem of them.
+    """
+    reader = Reader(Path(flags.source).absolute())
+    keys = reader.merge(texts)
+    options = registry_options(flags, keys, _source(flags, keys), reader)
+    reader.stop_on_errors()
+    return options
+
+
+def _source(flags: Flags, keys: Mapping[str, Any]) -> Path:
+    """Return the registry's folder: `source:` counts where the command line says nothing."""
+    source = Path(flags.source).absolute()
+    if "source" in keys and flags.source == ".":
+        return (source / str(keys["source"])).resolve()
+    return source

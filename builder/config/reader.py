@@ -36,24 +36,29 @@ class Reader:
 
     def read(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the merged keys; raises ContentError with every problem of every file."""
-        merged: dict[str, Any] = {}
+        texts: dict[str, bytes] = {}
         for name in names or (CONFIG,):
             path = self._source / name
-            if not path.is_file():
-                if names:
-                    self.problems.append(Problem(name, message="there is no such file"))
-                continue
-            self.files.append(path)
+            if path.is_file():
+                self.files.append(path)
+                texts[name] = path.read_bytes()
+            elif names:
+                self.problems.append(Problem(name, message="there is no such file"))
+        return self.merge(texts)
+
+    def merge(self, texts: Mapping[str, bytes]) -> dict[str, Any]:
+        """Return the merged keys of files' bytes by name; raises as `read` does."""
+        merged: dict[str, Any] = {}
+        for name, raw in texts.items():
             try:
-                self._merge_file(path, name, merged)
+                self._merge_file(raw, name, merged)
             except ContentError as error:
                 self.problems.extend(error.problems)
         self._check(merged)
         self.stop_on_errors()
         return merged
 
-    def _merge_file(self, path: Path, name: str, merged: dict[str, Any]) -> None:
-        raw = path.read_bytes()
+    def _merge_file(self, raw: bytes, name: str, merged: dict[str, Any]) -> None:
         if len(raw) > MAX_CONFIG:
             raise ContentError.at(name, f"is too large: the limit is {MAX_CONFIG} bytes")
         document = load_yaml(decode(raw, name), name)

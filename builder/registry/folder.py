@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -140,13 +140,9 @@ class CollectionFolder:
         `change` is what would happen to it, after "would".
         """
         readme = (self.readme() or "").encode()
-        always = frontmatter.parse(readme, f"{self.origin}/{README}").keys.get("immutable")
         problems = []
         for tag in tags:
-            names = (tag, f"{self.name}:{tag}")
-            patterns = self._options.immutable
-            said = any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
-            if said or always is True:
+            if is_immutable(self.name, tag, self._options.immutable, readme):
                 message = f"the tag {tag!r} is immutable and would {change}"
                 hint = "use --force, or leave it and use a new tag"
                 problems.append(Problem(f"{self.origin}/{TAGS}/{tag}", 0, message, hint))
@@ -274,6 +270,19 @@ class CollectionFolder:
                 return
             if not path.is_symlink() and path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
+
+
+def is_immutable(name: str, tag: str, patterns: Sequence[str], readme: bytes) -> bool:
+    """Tell whether a tag may not move.
+
+    `patterns` are the configuration's, for tags or, with a `:` or `/` in
+    them, for NAME:TAG; `readme` is the collection's. Raises ContentError for
+    a README that cannot be read.
+    """
+    for pattern in patterns:
+        if fnmatchcase(f"{name}:{tag}" if {":", "/"} & set(pattern) else tag, pattern):
+            return True
+    return frontmatter.parse(readme, f"{name}/{README}").keys.get("immutable") is True
 
 
 def new_readme(manifest: Manifest, name: str) -> str:

@@ -1,0 +1,88 @@
+"""The part of `builder check` that judges a pull request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.cli.options import split_configs
+from builder.config import Flags, parse_size
+from builder.errors import LocalError, Problem, UsageError
+from builder.proposals.author import find_author
+from builder.proposals.base import open_base
+from builder.proposals.judge import judge
+from builder.proposals.model import Limits, Proposal, merged
+from builder.proposals.summary import summary
+from builder.remote.options import RemoteOptions
+
+
+def judged(
+    context: click.Context,
+    revision: str | None,
+    proposed: Mapping[str, Any],
+    flags: Mapping[str, Any],
+) -> Proposal | None:
+    """Return what the work tree proposes to the base branch `revision`, None for None.
+
+    `proposed` are the flags that are for pull requests alone, `flags` those of
+    the configuration. Raises UsageError for flags that make no sense.
+    """
+    if revision is None:
+        _refuse(context, proposed)
+        return None
+    limits = Limits(
+        _size(proposed, "max_file"), proposed["max_files"], _size(proposed, "max_fetch")
+    )
+    author = proposed["author"]
+    remote = RemoteOptions(proposed["insecure"], proposed["ca"])
+    configs = split_configs(flags["configs"])
+    base = open_base(Flags(flags["source"], configs=configs,
+                           allow_missing=flags["allow_missing"]), revision)  # fmt: skip
+    return judge(
+        base,
+        find_author(os.environ) if author is None else author,
+        limits,
+        None if proposed["no_fetch"] else remote,
+    )
+
+
+def told(
+    proposal: Proposal | None, more: Iterable[Problem], summary_file: str | None
+) -> tuple[Problem, ...]:
+    """Return all problems, what a proposal is refused for first; write the summary of it."""
+    if proposal is None:
+        return tuple(sorted(more))
+    problems = merged(proposal.problems, more)
+    if summary_file:
+        _write_summary(summary_file, proposal, problems)
+    return problems
+
+
+def _write_summary(path: str, proposal: Proposal, problems: Sequence[Problem]) -> None:
+    """Write the Markdown; what GitHub shows of a job is added to, other files are replaced."""
+    mode = "a" if path == os.environ.get("GITHUB_STEP_SUMMARY") else "w"
+    try:
+        with Path(path).open(mode, encoding="utf-8") as stream:
+            stream.write(summary(proposal, problems))
+    except OSError as error:
+        raise LocalError(f"{path}: {error.strerror}") from error
+
+
+def _refuse(context: click.Context, proposed: Mapping[str, Any]) -> None:
+    """Raise UsageError for a flag that means nothing without --base."""
+    for name in proposed:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            flag = "--" + name.removesuffix("_file").replace("_", "-")
+            raise UsageError(f"{flag} is for pull requests", "add --base REF")
+
+
+def _size(proposed: Mapping[str, Any], name: str) -> int:
+    size = parse_size(proposed[name])
+    if size is None:
+        flag = name.replace("_", "-")
+        raise UsageError(f"--{flag} {proposed[name]}: is no size", "write it as in '8 MiB'")
+    return size

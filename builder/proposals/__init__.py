@@ -1,0 +1,1 @@
+"""Pull requests: what strangers propose to a registry, judged, and made."""
