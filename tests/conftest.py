@@ -13,7 +13,8 @@ from builder.cli import run
 from tests.images import Image
 
 TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl",
-         "docker-registry", "umoci", "strace", "git", "buildah", "mksquashfs", "hello")  # fmt: skip
+         "docker-registry", "umoci", "strace", "git", "buildah", "mksquashfs", "hello",
+         "caddy", "apache2")  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

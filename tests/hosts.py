@@ -113,6 +113,56 @@ def run_nginx(source: Path, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def run_caddy(source: Path, folder: Path) -> Iterator[str]:
+    """Build a site into `folder`; serve it by Debian's Caddy with what was emitted."""
+    site = built(source, folder, "caddy")
+    port = free_port()
+    config = folder / "Caddyfile"
+    config.write_text(
+        "{\n admin off\n auto_https off\n}\n"
+        f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n root * {site}\n"
+        f" import {site}.caddy/site.caddy\n}}\n"
+    )
+    home = f"XDG_CONFIG_HOME={folder}"
+    with started(
+        ["env", home, "caddy", "run", "--adapter", "caddyfile", "--config", str(config)], port
+    ):
+        yield f"127.0.0.1:{port}"
+
+
+_APACHE_MODULES = ("mpm_event", "authz_core", "dir", "mime", "alias", "headers", "rewrite",
+                   "setenvif", "env")  # fmt: skip
+
+
+@contextmanager
+def run_apache(source: Path, folder: Path) -> Iterator[str]:
+    """Build a site into `folder`; serve it by Debian's Apache, which reads its `.htaccess`."""
+    site = built(source, folder, "apache")
+    port = free_port()
+    config = folder / "apache.conf"
+    modules = "".join(
+        f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
+        for name in _APACHE_MODULES
+    )
+    config.write_text(
+        f"ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
+        f"ServerName 127.0.0.1\nListen 127.0.0.1:{port}\n{modules}"
+        f"User www-data\nGroup www-data\nTypesConfig /etc/mime.types\nDocumentRoot {site}\n"
+        f"<Directory {site}>\n AllowOverride All\n Require all granted\n</Directory>\n"
+    )
+    _let_in(folder)
+    with started(["apache2", "-D", "FOREGROUND", "-f", str(config)], port):
+        yield f"127.0.0.1:{port}"
+
+
+def _let_in(folder: Path) -> None:
+    """Let a server that gives up root's rights reach what is below `folder`."""
+    for each in (folder, *folder.parents):
+        if each.stat().st_uid == os.getuid() and not each.stat().st_mode & 0o001:
+            each.chmod(each.stat().st_mode | 0o011)
+
+
+@contextmanager
 def run_plain(source: Path, folder: Path) -> Iterator[str]:
     """Build a site into `folder`; serve it by a file server that knows no rules."""
     site = built(source, folder, "plain")
@@ -134,5 +184,7 @@ HOSTS: dict[str, Callable[[Path, Path], AbstractContextManager[str]]] = {
     "builder serve": serve_preview,
     "builder serve -t nginx": partial(serve_preview, target="nginx"),
     "nginx": run_nginx,
+    "caddy": run_caddy,
+    "apache": run_apache,
     "plain": run_plain,
 }

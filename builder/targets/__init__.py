@@ -5,15 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from builder.errors import UsageError, did_you_mean
-from builder.targets import full, github_pages, nginx, plain
+from builder.targets import (
+    apache,
+    caddy,
+    cloudflare_pages,
+    firebase,
+    full,
+    github_pages,
+    gitlab_pages,
+    netlify,
+    nginx,
+    plain,
+    s3,
+    vercel,
+)
 from builder.targets.base import Address, SideFile, Target
 
 __all__ = ["TARGETS", "Address", "SideFile", "Target", "open_target", "target_names"]
 
 _KNOWN: tuple[Target, ...] = (
+    apache.TARGET,
+    caddy.TARGET,
+    cloudflare_pages.TARGET,
+    firebase.TARGET,
     github_pages.TARGET,
+    gitlab_pages.TARGET,
+    netlify.TARGET,
     nginx.TARGET,
     plain.TARGET,
+    s3.TARGET,
+    vercel.TARGET,
     full.TARGET,
 )
 

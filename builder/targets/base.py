@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from builder.errors import ContentError
+from builder.errors import ContentError, UsageError
 from builder.output import Body, Capabilities, Data, Entry, File, Made, Output, Redirect
 
 
@@ -105,6 +105,20 @@ def adapt(output: Output, capabilities: Capabilities) -> Iterator[Output]:
     folder, _, name = output.path.rpartition("/")
     if output.folder_answer and name == "index.json" and name not in capabilities.index_names:
         yield _html_copy(output, f"{folder}/index.html" if folder else "index.html")
+
+
+def adapt_with_pages(output: Output, capabilities: Capabilities) -> Iterator[Output]:
+    """Yield what `adapt` does where rules are few: only below `v2/` is a redirect a rule."""
+    if not output.path.startswith("v2/"):
+        capabilities = replace(capabilities, redirects=False)
+    return adapt(output, capabilities)
+
+
+def refuse_baseurl(address: Address, capabilities: Capabilities) -> None:
+    """Raise UsageError where a site that must be at its host's root is given a path."""
+    if address.baseurl.strip("/"):
+        message = f"{capabilities.title} serves a site at the root of its host, not at a baseurl"
+        raise UsageError(message, f"take baseurl {address.baseurl!r} away, or use --baseurl ''")
 
 
 def _redirects(output: Output, body: Redirect, capabilities: Capabilities) -> Iterator[Output]:

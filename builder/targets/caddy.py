@@ -1,0 +1,267 @@
+"""Caddy 2: one file to import inside a site's block, below its `root`.
+
+One `map` says the type, the digest and the new place of each path, exact
+lines before patterns; the routes below it are the same for every registry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from builder.errors import ContentError, UsageError
+from builder.oci.mediatype import OCI_INDEX
+from builder.output import Capabilities, Entry, Output
+from builder.targets.base import Address, SideFile, adapt
+from builder.targets.errors_json import error_files
+from builder.targets.nginx_locations import POLICY
+from builder.targets.rules import (
+    BRIEF,
+    COMMON,
+    DIGEST,
+    DIGEST_HEADER,
+    IMMUTABLE,
+    KINDS,
+    Plan,
+    header,
+    leads_to_own_blob,
+    plan,
+)
+
+_BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+_VALUE = re.compile(r"[^\x00-\x1f\x7f-\uffff\"{}\\`]*")
+_ANY_DIGEST = rf"(?:{DIGEST}|[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
+
+_SITE = r"""# Made by builder. Import inside a site's block, beside `root * FOLDER`.
+
+map {path} {registry_type} {registry_digest} {registry_moved} {
+%(lines)s
+	default "" "" ""
+}
+
+redir /v2 /v2/ 308
+
+handle /v2/* {
+	route {
+		header {
+%(common)s
+			Cache-Control "%(brief)s"
+		}
+		@write not method GET HEAD
+		error @write 405
+		@malformed {
+			path_regexp ^/v2/.+/(?:blobs|manifests|referrers)/[^/]*:[^/]*$
+			not path_regexp ^/v2/.+/(?:blobs|manifests|referrers)/%(digest)s$
+		}
+		error @malformed 400
+		@short {
+			path_regexp ^/v2/.+/(?:blobs|manifests|referrers)/sha(?:256|512):[^/]*$
+			not path_regexp /(?:%(exact)s)$
+		}
+		error @short 400
+		@plainname {
+			path_regexp ^/v2/.+/(?:blobs|referrers)/[^/:]+$
+			not path */blobs/uploads
+		}
+		error @plainname 400
+		@moved expression `{registry_moved} != ""`
+		redir @moved {registry_moved} 307
+		@content path_regexp ^/v2/.+/(?:manifests|blobs)/(?:%(exact)s)$
+		header @content Cache-Control "%(immutable)s"
+		@typed expression `{registry_type} != ""`
+		header @typed Content-Type {registry_type}
+		@digested expression `{registry_digest} != ""`
+		header @digested Docker-Content-Digest {registry_digest}
+		@referrers path_regexp name ^/v2/(.+)/referrers/[^/]+$
+		handle @referrers {
+			@none {
+				not file
+				file /v2/{re.name.1}/tags/list
+			}
+			header @none Content-Type %(index)s
+			rewrite @none /v2/no-referrers.json
+		}
+		file_server {
+			index index.json
+		}
+	}
+}
+
+handle %(pages)s {
+	route {
+%(strip)s		@hidden {
+			path */.*
+			not path /.well-known/*
+		}
+		error @hidden 404
+		@moved expression `{registry_moved} != ""`
+		redir @moved {registry_moved} 302
+		@html path */ *.html
+		header @html Content-Security-Policy "%(policy)s"
+		header X-Content-Type-Options nosniff
+		@json path *.json
+		header @json Access-Control-Allow-Origin *
+		@named path_regexp ^/assets/.*\.[0-9a-f]{8,}\.[a-z0-9]+$
+		header @named Cache-Control "public, max-age=31536000, immutable"
+%(policies)s%(fallbacks)s		file_server {
+			index index.html index.json
+		}
+	}
+}
+%(below)s
+handle_errors {
+	header -Docker-Content-Digest
+	header Cache-Control no-cache
+	@registry path /v2/*
+	handle @registry {
+		route {
+			header Content-Type application/json
+			@not_allowed expression {err.status_code} == 405
+			header @not_allowed Allow "GET, HEAD"
+			rewrite @not_allowed /v2/405.json
+			@malformed expression {err.status_code} == 400
+			rewrite @malformed /v2/400.json
+			@manifest path_regexp name ^/v2/(.+)/manifests/[^/]+$
+			handle @manifest {
+				@known file /v2/{re.name.1}/tags/list
+				rewrite @known /v2/404-manifest.json
+			}
+			@blob path_regexp name ^/v2/(.+)/blobs/[^/]+$
+			handle @blob {
+				@known file /v2/{re.name.1}/tags/list
+				rewrite @known /v2/404-blob.json
+			}
+			@name not path /v2/40*.json
+			rewrite @name /v2/404.json
+			file_server
+		}
+	}
+	handle {
+		header Content-Security-Policy "%(policy)s"
+		rewrite * /404.html
+		file_server
+	}
+}
+"""
+
+_FALLBACK = """\
+		@below%(number)d {
+			path /%(folder)s/*
+			not file {
+				try_files {path} {path}/index.html
+			}
+		}
+		rewrite @below%(number)d /%(folder)s/%(page)s
+"""
+
+
+class Caddy:
+    """A server of one's own: a map for what differs, matchers for the rest."""
+
+    capabilities = Capabilities(
+        name="caddy",
+        title="Caddy",
+        media_types=True,
+        headers=True,
+        redirects=True,
+        index_names=("index.html", "index.json"),
+        unknown_referrers=True,
+        json_errors=True,
+        fallbacks=True,
+        notes=(
+            "Import site.caddy inside the site's block beside `root`; reload after each build.",
+            "Lines of the map are tried one after the other: above some 10,000 tags prefer nginx.",
+            "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
+        ),
+    )
+
+    def at(self, address: Address) -> Capabilities:
+        """Return the same everywhere: `/v2/` has a route of its own."""
+        del address
+        return self.capabilities
+
+    def adapt(self, output: Output) -> Iterator[Output]:
+        """Yield the files that stand for `output`; see `base.adapt`."""
+        return adapt(output, self.capabilities)
+
+    def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
+        """Yield `site.caddy` and the bodies of errors.
+
+        Raises ContentError for a path or value that could be read as
+        configuration, UsageError for such a baseurl.
+        """
+        base = address.baseurl.rstrip("/")
+        if _BASE.fullmatch(base) is None:
+            raise UsageError(f"baseurl {base!r} is not a plain path", "write it like /registry")
+        yield from error_files()
+        yield SideFile("site.caddy", _text(plan(entries), base).encode())
+
+
+def _text(found: Plan, base: str) -> str:
+    values = {
+        "lines": "\n".join(f"\t{line}" for line in _lines(found)),
+        "digest": _ANY_DIGEST,
+        "exact": DIGEST,
+        "common": "\n".join(f'\t\t\t{name} "{value}"' for name, value in COMMON.items()),
+        "brief": BRIEF,
+        "immutable": IMMUTABLE,
+        "index": OCI_INDEX,
+        "policy": POLICY,
+        "pages": f"{base}/*" if base else "",
+        "strip": f"\t\turi strip_prefix {base}\n" if base else "",
+        "below": f"redir {base} {base}/ 308\n" if base else "",
+        "policies": "".join(_policies(found)),
+        "fallbacks": "".join(_fallbacks(found)),
+    }
+    return re.sub(r"%\((\w+)\)s", lambda match: values[match[1]], _SITE)
+
+
+def _lines(found: Plan) -> Iterator[str]:
+    """Yield the map's lines: type, digest and new place of a path."""
+    own: dict[str, tuple[str, str, str]] = {}
+    for entry in (*found.names, *found.odd):
+        own[entry.path] = (entry.media_type, header(entry, DIGEST_HEADER) or "", "")
+    for entry in found.moved:
+        own[entry.path] = ("", "", entry.location)
+    pages = [entry for entry in found.moved_pages if not leads_to_own_blob(entry)]
+    for entry in pages:
+        path = entry.path.removesuffix("/index.html")
+        own |= dict.fromkeys((path, f"{path}/"), ("", "", entry.location))
+    for path, values in sorted(own.items()):
+        yield " ".join(_quoted(text, path) for text in (f"/{path}", *values))
+    yield '/v2/_catalog application/json "" ""'
+    for kind in ("manifest", "blob"):
+        pattern = KINDS[kind].replace("(?:", "(", 1)
+        yield f'~^/v2/.+/{pattern}$ "{found.usual.get(kind, "")}" "${{1}}" ""'
+    for kind in ("referrers", "tags"):
+        yield f'~^/v2/.+/{KINDS[kind]}$ "{found.usual.get(kind, "")}" "" ""'
+    if len(pages) < len(found.moved_pages):
+        yield f'~^/([a-z0-9._/-]+)/blobs/({DIGEST})/?$ "" "" "/v2/${{1}}/blobs/${{2}}"'
+
+
+def _quoted(text: str, path: str) -> str:
+    if _VALUE.fullmatch(text) is None:
+        message = f"{text!r} cannot be written in a Caddyfile"
+        raise ContentError.at(path, message, "rename the file, or correct the value")
+    return f'"{text}"'
+
+
+def _policies(found: Plan) -> Iterator[str]:
+    """Yield pages whose policy is another, or none."""
+    for number, entry in enumerate(found.policies):
+        value = header(entry, "Content-Security-Policy") or ""
+        path = _quoted(f"/{entry.path}", entry.path)
+        folder = _quoted(f"/{entry.path.removesuffix('index.html')}", entry.path)
+        yield f"\t\t@policy{number} path {path} {folder}\n"
+        name = "Content-Security-Policy" if value else "-Content-Security-Policy"
+        yield f"\t\theader @policy{number} {name} {_quoted(value, entry.path) if value else ''}\n"
+
+
+def _fallbacks(found: Plan) -> Iterator[str]:
+    for number, (folder, page) in enumerate(sorted(found.fallbacks.items())):
+        if page.startswith("200"):
+            _quoted(folder, folder)
+            yield _FALLBACK % {"number": number, "folder": folder, "page": page}
+
+
+TARGET = Caddy()

@@ -1,0 +1,82 @@
+"""Firebase Hosting: one `firebase.json` of header rules and redirects, by regular expression."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+from builder.output import Capabilities, Entry, Output
+from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
+from builder.targets.rules import joined, plan, rules, stored_below
+
+_DIGEST_RULES = 500  # rules are tried one after the other; more would slow every answer
+_FILE = "firebase.json"
+
+
+class Firebase:
+    """Regular expressions for headers; redirects come before files and are 302 at best."""
+
+    capabilities = Capabilities(
+        name="firebase",
+        title="Firebase Hosting",
+        media_types=True,
+        redirects=True,
+        max_site=10_000_000_000,
+        notes=(
+            "Deploy with `firebase deploy --only hosting --config _site/firebase.json`.",
+            "What is missing is answered with a page, also below /v2/.",
+            "`tags/list?n=&last=` answers with the whole list.",
+        ),
+    )
+
+    def at(self, address: Address) -> Capabilities:
+        """Return the same; raises UsageError for a baseurl, which Firebase cannot serve."""
+        refuse_baseurl(address, self.capabilities)
+        return self.capabilities
+
+    def adapt(self, output: Output) -> Iterator[Output]:
+        """Yield the files that stand for `output`; only blobs are redirected by rules."""
+        return adapt_with_pages(output, self.capabilities)
+
+    def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
+        """Yield `firebase.json`, which publishes the folder that it is in."""
+        del address
+        found = plan(entries)
+        hosting = {
+            "public": ".",
+            "ignore": [_FILE, ".builder-site"],
+            "headers": [
+                {
+                    "regex": f"^/{rule.pattern}$",
+                    "headers": [
+                        {"key": name, "value": text} for name, text in rule.headers.items()
+                    ],
+                }
+                for rule in rules(found, _DIGEST_RULES)
+            ],
+            "redirects": list(_redirects(found.moved)),
+        }
+        text = json.dumps({"hosting": hosting}, indent=1, ensure_ascii=False) + "\n"
+        yield SideFile(_FILE, text.encode(), in_site=True)
+
+
+def _redirects(moved: list[Entry]) -> Iterator[dict[str, object]]:
+    """Yield as few redirects as the moved blobs allow: many digests share a rule."""
+    by_base: dict[str, list[Entry]] = {}
+    for entry in moved:
+        base = stored_below(entry)
+        if base is None:
+            pattern = f"^/{re.escape(entry.path)}$"
+            yield {"regex": pattern, "destination": entry.location, "type": 302}
+        else:
+            by_base.setdefault(base, []).append(entry)
+    for base, entries in sorted(by_base.items()):
+        for pattern in joined(entries):
+            named = re.sub(
+                r"/(sha256|sha512):(.*)$", r"/(?P<algorithm>\1):(?P<hex>\2)", pattern, count=1
+            )
+            yield {"regex": f"^/{named}$", "destination": f"{base}/:algorithm/:hex", "type": 302}
+
+
+TARGET = Firebase()

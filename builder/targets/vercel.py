@@ -1,0 +1,74 @@
+"""Vercel: one `vercel.json` of header rules and redirects, in path-to-regexp's syntax."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from builder.output import Capabilities, Entry, Output
+from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
+from builder.targets.rules import check_count, plan, rules
+
+_LIMIT = 2048
+
+
+class Vercel:
+    """Regular expressions for headers, a rule for each blob that lives elsewhere."""
+
+    capabilities = Capabilities(
+        name="vercel",
+        title="Vercel",
+        media_types=True,
+        redirects=True,
+        max_site=100_000_000,
+        max_files=16_000,
+        notes=(
+            "Deploy with `vercel deploy --prod _site`.",
+            "Uploads are limited to 100 MB: put layers into registry.blobs.",
+            "What is missing is answered with a page, also below /v2/.",
+        ),
+    )
+
+    def at(self, address: Address) -> Capabilities:
+        """Return the same; raises UsageError for a baseurl, which Vercel cannot serve."""
+        refuse_baseurl(address, self.capabilities)
+        return self.capabilities
+
+    def adapt(self, output: Output) -> Iterator[Output]:
+        """Yield the files that stand for `output`; only blobs are redirected by rules."""
+        return adapt_with_pages(output, self.capabilities)
+
+    def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
+        """Yield `vercel.json`; raises ContentError where rules are too many."""
+        del address
+        found = plan(entries)
+        made = rules(found, _LIMIT)
+        title = self.capabilities.title
+        check_count(len(made), _LIMIT, title, "header rules")
+        check_count(len(found.moved), _LIMIT, title, "redirects")
+        document = {
+            "$schema": "https://openapi.vercel.sh/vercel.json",
+            "cleanUrls": False,
+            "headers": [
+                {
+                    "source": f"/({rule.pattern})",
+                    "headers": [
+                        {"key": name, "value": text} for name, text in rule.headers.items()
+                    ],
+                }
+                for rule in made
+            ],
+            "redirects": [
+                {
+                    "source": "/" + entry.path.replace(":", "\\:"),
+                    "destination": entry.location,
+                    "statusCode": 307,
+                }
+                for entry in found.moved
+            ],
+        }
+        text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        yield SideFile("vercel.json", text.encode(), in_site=True)
+
+
+TARGET = Vercel()
