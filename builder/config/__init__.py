@@ -63,7 +63,7 @@ class Config:
 def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> Config:
     """Read the configuration for a run.
 
-    `environment` (default: the process's) gives `GITHUB_REPOSITORY`. Raises
+    `environment` (default: the process's) gives what the CI says of itself. Raises
     ContentError with every problem of every file.
     """
     environment = os.environ if environment is None else environment
@@ -73,8 +73,9 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     if not source.is_dir():
         message = "there is no such folder"
         raise ContentError.at(flags.source, message, "give the registry's folder with --source")
-    address = read_address(flags, keys, source, environment, reader)
     target = open_target(flags.target or str(reader.registry(keys).get("target") or "plain"))
+    name = target.capabilities.name
+    address = read_address(flags, keys, source, environment, reader, target=name)
     registry = registry_options(flags, keys, source, reader)
     site = site_options(flags, keys, source, reader)
     apps = app_options(reader.registry(keys).get("apps") or [], reader)

@@ -19,9 +19,18 @@ def read_address(
     source: Path,
     environment: Mapping[str, str],
     reader: Reader,
+    *,
+    target: str,
 ) -> Address:
-    """Return where the site is served, wrong addresses having become problems of `reader`."""
-    guess = _github_address(source, environment)
+    """Return where the site is served, wrong addresses having become problems of `reader`.
+
+    Only `target`s that a CI serves itself are where its variables say.
+    """
+    guess = Address()
+    if target in ("github-pages", "plain"):
+        guess = _github_address(source, environment)
+    elif target == "gitlab-pages":
+        guess = _gitlab_address(environment)
     said_url = flags.url if flags.url is not None else keys.get("url")
     said_base = flags.baseurl if flags.baseurl is not None else keys.get("baseurl")
     url = str(said_url or "").rstrip("/")
@@ -61,3 +70,10 @@ def _github_address(source: Path, environment: Mapping[str, str]) -> Address:
             return Address(f"https://{domain}", "")
     host = f"{owner.lower()}.github.io"
     return Address(f"https://{host}", "" if name.lower() == host else f"/{name}")
+
+
+def _gitlab_address(environment: Mapping[str, str]) -> Address:
+    """Return where GitLab Pages serves this project."""
+    url = environment.get("CI_PAGES_URL", "")
+    found = re.fullmatch(r"(https?://[A-Za-z0-9.-]+)((?:/[A-Za-z0-9._~-]+)*)/?", url)
+    return Address(found[1], found[2]) if found else Address()
