@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import pages
+
 ROOT = Path(__file__).parent.parent
 BUILDER = [sys.executable, "-m", "builder"]
 
@@ -172,10 +174,37 @@ def run_plain(source: Path, folder: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
-def built(source: Path, folder: Path, target: str) -> Path:
+@contextmanager
+def proxying(url: str, *arguments: str) -> Iterator[str]:
+    """Run `builder proxy`; yields host and port."""
+    process = subprocess.Popen(
+        [*BUILDER, "proxy", url, "-P", "0", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], 60)
+    line = process.stdout.readline() if ready else ""
+    try:
+        assert line.startswith("serving http://"), line
+        yield line.split()[1].removeprefix("http://").rstrip("/")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+
+
+@contextmanager
+def run_proxied_pages(source: Path, folder: Path) -> Iterator[str]:
+    """Build a site into `folder`; serve it as GitHub Pages does, and that by `builder proxy`."""
+    site = built(source, folder, "github-pages", "-b", "/registry")
+    with pages(site) as host, proxying(host.url, "--cache", str(folder / "cache")) as address:
+        yield address
+
+
+def built(source: Path, folder: Path, target: str, *flags: str) -> Path:
     """Build the site of a target."""
     site = folder / "site"
-    run(*BUILDER, "build", "-q", "-s", str(source), "-t", target, "-d", str(site))
+    run(*BUILDER, "build", "-q", "-s", str(source), "-t", target, "-d", str(site), *flags)
     return site
 
 
@@ -187,4 +216,5 @@ HOSTS: dict[str, Callable[[Path, Path], AbstractContextManager[str]]] = {
     "caddy": run_caddy,
     "apache": run_apache,
     "plain": run_plain,
+    "builder proxy": run_proxied_pages,
 }

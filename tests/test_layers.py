@@ -14,7 +14,7 @@ LINES = (
     ("pipeline",),
     ("bundles", "proposals"),
     ("config", "session"),
-    ("content", "theme", "audit", "apps", "recipes"),
+    ("content", "theme", "audit", "apps", "recipes", "proxy"),
     ("publish",),
     ("targets", "transports", "preview", "site", "write"),
     ("registry", "remote"),

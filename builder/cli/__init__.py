@@ -21,6 +21,7 @@ COMMANDS = {
     "new": "Make a new registry from the template.",
     "build": "Build the site from the source folder.",
     "serve": "Build, serve on this machine, and reload on change.",
+    "proxy": "Serve a static registry with the headers that container clients need.",
     "check": "Report every problem in content, configuration and store.",
     "list": "List the collections and their tags.",
     "inspect": "Show what a collection or a tag holds.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 import time
 import webbrowser
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from builder.cli.options import (
     remote_options,
 )
 from builder.cli.serve_apps import serve_apps
+from builder.cli.stopping import run_until_stopped
 from builder.config import Config
 from builder.errors import BuilderError, ContentError, LockedError, UsageError
 from builder.pipeline import Pipeline
@@ -177,21 +177,11 @@ def _serve(
     ignored += [config.source / name for name in ("builder", "tests", "docs", ".venv", ".git")]
     watcher = Watcher(config.source, ignored, rebuild)
     watcher.start()
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        stopped.set()
-        server.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     try:
-        server.run(ready)
+        run_until_stopped(server, ready)
     finally:
         watcher.stop()
         builder.close()
-    if stopped.is_set():
-        raise KeyboardInterrupt
 
 
 class _Builder:

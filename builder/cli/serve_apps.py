@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import webbrowser
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from builder.apps.model import CONFIG_TYPE
+from builder.cli.stopping import run_until_stopped
 from builder.errors import UsageError
 from builder.oci.mediatype import is_valid
 from builder.remote.options import RemoteOptions
@@ -38,14 +37,6 @@ def serve_apps(
     apps.check()
     capable = open_target("preview").capabilities
     server = Server(Responder(apps, capable), host=host, port=port, reload=False, blocking=True)
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        stopped.set()
-        server.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     address = f"http://{host if ':' not in host else f'[{host}]'}"
 
     def ready() -> None:
@@ -53,9 +44,7 @@ def serve_apps(
         if context.params["open_browser"]:
             webbrowser.open(f"{address}:{server.port}/")
 
-    server.run(ready)
-    if stopped.is_set():
-        raise KeyboardInterrupt
+    run_until_stopped(server, ready)
 
 
 def _place(registry: str) -> str:

@@ -6,8 +6,8 @@ the server knows no other way to a byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from builder.output import Entry
 
@@ -23,3 +23,11 @@ class Lookup(Protocol):
 
     def under(self, prefix: str) -> Iterator[Entry]:
         """Yield the entries whose path starts with `prefix`, in byte order of their path."""
+
+
+@runtime_checkable
+class Arriving(Protocol):
+    """A stream whose bytes are still on their way: `read` returns None where none have come."""
+
+    def on_more(self, callback: Callable[[], None]) -> None:
+        """Call back, from any thread, when it is worth reading again."""

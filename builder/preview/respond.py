@@ -50,7 +50,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer: `data`, or `length` bytes of `entry` from `start`, or no body at all."""
+    """An answer: `data`, or `length` bytes of `entry` from `start`, or no body at all.
+
+    `stream` gives the bytes of `entry` where they were opened already.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -58,6 +61,7 @@ class Response:
     entry: Entry | None = None
     start: int = 0
     length: int = 0
+    stream: BinaryIO | None = None
 
     def header(self, name: str) -> str:
         """Return a header's value, or the empty string."""
@@ -141,11 +145,11 @@ class Responder:
         found = _ENDPOINT.fullmatch(path)
         # First, because a malformed digest is one whatever it was sent for.
         if found and ":" in found["ref"] and not _is_digest(found["ref"]) and self._can.json_errors:
-            return _error(400, "DIGEST_INVALID", f"{found['ref'][:100]} is not a digest")
+            return error_answer(400, "DIGEST_INVALID", f"{found['ref'][:100]} is not a digest")
         if request.method not in ("GET", "HEAD"):
             if not self._can.json_errors:
                 return _plain(405, "method not allowed", _ALLOW)
-            return _error(405, "UNSUPPORTED", "this registry is read-only", _ALLOW)
+            return error_answer(405, "UNSUPPORTED", "this registry is read-only", _ALLOW)
         if path in ("v2", "v2/"):
             return self._page(request, "v2/")
         entry = self._lookup.find(path)
@@ -163,8 +167,8 @@ class Responder:
         name = found["name"] if found else ""
         known = name and next(iter(self._lookup.under(f"v2/{name}/")), None) is not None
         if found is None or not known:
-            return _error(404, "NAME_UNKNOWN", "no such repository")
-        return _error(404, _UNKNOWN[found["kind"]], f"{found['ref'][:140]} is not in {name}")
+            return error_answer(404, "NAME_UNKNOWN", "no such repository")
+        return error_answer(404, _UNKNOWN[found["kind"]], f"{found['ref'][:140]} is not in {name}")
 
     def _referrers(
         self, request: Request, reference: str, entry: Entry | None, query: str
@@ -173,7 +177,7 @@ class Responder:
         if entry is None and not self._can.unknown_referrers:
             return self._v2_missing(None)
         if entry is None and not _is_digest(reference):
-            return _error(400, "DIGEST_INVALID", f"{reference[:100]} is not a digest")
+            return error_answer(400, "DIGEST_INVALID", f"{reference[:100]} is not a digest")
         wanted = dict(parse_qsl(query)).get("artifactType", "")
         if entry is not None and not (wanted and self._can.queries):
             return self._entry(request, entry)
@@ -193,7 +197,7 @@ class Responder:
         asked = dict(parse_qsl(query, keep_blank_values=True))
         count = asked.get("n", "")
         if count and not re.fullmatch(r"\d{1,9}", count):
-            return _error(400, "PAGINATION_NUMBER_INVALID", "n must be a whole number")
+            return error_answer(400, "PAGINATION_NUMBER_INVALID", "n must be a whole number")
         items = [item for item in document[key] if item > asked.get("last", "")]
         headers = [("Content-Type", "application/json"), _API]
         if count and int(count) < len(items):
@@ -301,7 +305,7 @@ def _plain(status: int, text: str, *headers: tuple[str, str]) -> Response:
     return Response(status, (kind, *headers), data=f"{text}\n".encode())
 
 
-def _error(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
+def error_answer(status: int, code: str, message: str, *headers: tuple[str, str]) -> Response:
     """Return an error as the specification writes them."""
     body = {"errors": [{"code": code, "message": message}]}
     kind = ("Content-Type", "application/json")

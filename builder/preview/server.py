@@ -16,28 +16,39 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 import livereload
 from livereload.handlers import LiveReloadHandler
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from builder.errors import BuilderError, LocalError, RemoteError
-from builder.preview.respond import Request, Responder, Response, header_map
+from builder.output import Entry
+from builder.preview.respond import Request, Response, header_map
+from builder.preview.sending import aside, send
 
 log = logging.getLogger(__name__)
 
-CHUNK = 256 << 10
 TLS_HANDSHAKE = b"\x16"
 MAX_PAUSE = 1.0  # seconds; a connection this silent is left to the HTTP server
 _SCRIPT = b'<script src="/livereload.js"></script>'
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _FORBIDDEN = b"this preview answers only to its own address\n"
+
+
+class Answers(Protocol):
+    """What makes the answers that are served."""
+
+    def respond(self, request: Request) -> Response:
+        """Return the answer to one request."""
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open the bytes of an entry that an answer named; raises FileNotFoundError."""
 
 
 class Server:
@@ -51,7 +62,7 @@ class Server:
 
     def __init__(
         self,
-        responder: Responder,
+        responder: Answers,
         *,
         host: str = "127.0.0.1",
         port: int = 4000,
@@ -93,7 +104,7 @@ class Server:
         if self._loop:
             self._loop.add_callback_from_signal(self._loop.stop)
 
-    def show(self, make: Callable[[], Responder] | None, problems: Iterable[str] = ()) -> None:
+    def show(self, make: Callable[[], Answers] | None, problems: Iterable[str] = ()) -> None:
         """Serve another map, or keep the last and say what is wrong; tell the browsers.
 
         May be called from any thread; `make` is called in the server's own.
@@ -101,7 +112,7 @@ class Server:
         if self._loop:
             self._loop.add_callback(self._show, make, tuple(problems))
 
-    def _show(self, make: Callable[[], Responder] | None, problems: tuple[str, ...]) -> None:
+    def _show(self, make: Callable[[], Answers] | None, problems: tuple[str, ...]) -> None:
         if make is not None:
             self.responder = make()
         self.problems = problems
@@ -220,7 +231,7 @@ class _Handler(_Guarded):
         if not self.server.blocking:
             return respond(request)
         try:
-            return await IOLoop.current().run_in_executor(None, respond, request)
+            return await aside(respond, request)
         except BuilderError as error:
             status = 502 if isinstance(error, RemoteError) else 500
             kind = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -260,7 +271,7 @@ class _Handler(_Guarded):
             self.set_header("Content-Length", str(response.length))
             return
         try:
-            stream = self.server.responder.open(entry)
+            stream = response.stream or self.server.responder.open(entry)
         except FileNotFoundError:
             self.set_status(404)
             self._send(b"not found\n")
@@ -274,16 +285,7 @@ class _Handler(_Guarded):
                 self.clear_header("ETag")
             self.set_header("Content-Length", str(left))
             stream.seek(response.start)
-            while left:
-                chunk = stream.read(min(CHUNK, left))
-                if not chunk:
-                    break
-                left -= len(chunk)
-                self.write(chunk)
-                try:
-                    await self.flush()
-                except StreamClosedError:
-                    return
+            await send(self, stream, left)
 
 
 class _ReloadScript(_Guarded):

@@ -32,6 +32,11 @@ def open_url(
         raise UsageError(f"{url}: is no http(s) address without a password")
     if parts.scheme == "http" and not client.allows_plain(parts.hostname):
         raise RemoteError(f"{host_of(url)}: plain http", "use https, or --insecure")
+    return io.BufferedReader(open_stream(client, url, size), 256 << 10)
+
+
+def open_stream(client: Http, url: str, size: int | None) -> BlobStream:
+    """Open what a URL leads to, by a client that may be asked for more; raises as `open_url`."""
 
     def opener(offset: int) -> Answer:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
@@ -42,4 +47,4 @@ def open_url(
             kind = NotFoundError if answer.status in (404, 410) else RemoteError
             raise kind(f"{url}: the server answered {answer.status}")
 
-    return io.BufferedReader(BlobStream(opener, size, client.back_off), 256 << 10)
+    return BlobStream(opener, size, client.back_off)

@@ -1,0 +1,122 @@
+"""`builder proxy`: a static site as a registry on this machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from builder.cli.options import Console, common_options, remote_options
+from builder.cli.stopping import run_until_stopped
+from builder.config.keys import parse_size
+from builder.errors import UsageError
+from builder.remote.options import RemoteOptions
+
+
+@click.command("proxy")
+@common_options
+@click.argument("site", metavar="URL")
+@click.option("-H", "--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option("-P", "--port", default=5000, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--allow-host",
+    "allowed",
+    multiple=True,
+    metavar="NAME",
+    help="Another name by which clients may call this registry.",
+)
+@click.option(
+    "--cache",
+    "folder",
+    metavar="DIR",
+    default="",
+    help="Where blobs are kept.  [default: ~/.cache/builder/proxy]",
+)
+@click.option(
+    "--cache-size",
+    "limit",
+    metavar="SIZE",
+    default="10 GiB",
+    show_default=True,
+    help="How many bytes of them.",
+)
+@click.option("--no-cache", is_flag=True, help="Keep no blob for later pulls.")
+@remote_options
+def command(
+    *,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+    site: str,
+    host: str,
+    port: int,
+    allowed: tuple[str, ...],
+    folder: str,
+    limit: str,
+    no_cache: bool,
+    insecure: bool,
+    ca: str,
+) -> None:  # fmt: skip
+    """Serve the registry at URL with the headers that container clients need.
+
+    URL is where a static registry is published, with its path: its `/v2/`
+    may be served by any host of files.
+    """
+    from builder.preview.server import Server  # noqa: PLC0415 - tornado is heavy
+    from builder.proxy.cache import BlobCache  # noqa: PLC0415
+    from builder.proxy.lookup import ProxiedSite  # noqa: PLC0415
+    from builder.proxy.respond import ProxyResponder  # noqa: PLC0415
+    from builder.proxy.site import Site  # noqa: PLC0415
+    from builder.targets import open_target  # noqa: PLC0415
+
+    del source, configs
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    size = 0 if no_cache else parse_size(limit)
+    if size is None:
+        raise UsageError(f"--cache-size {limit}: is no size", "write 10 GiB or a number of bytes")
+    if no_cache and folder:
+        raise UsageError("--cache and --no-cache exclude each other")
+    far = Site(site, RemoteOptions(insecure, ca))
+    if not far.check():
+        console.say(f"warning: {far.url}/v2/ is missing: is a static registry published there?")
+    _allow_many_files()
+    with ExitStack() as closing:
+        place = Path(folder) if folder else _default_cache()
+        if no_cache:
+            place = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="proxy-")))
+        proxied = ProxiedSite(far, BlobCache(place, size))
+        responder = ProxyResponder(proxied, open_target("preview").capabilities)
+        server = Server(responder, host=host, port=port, reload=False, blocking=True,
+                        allow_hosts=allowed)  # fmt: skip
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            console.say(f"warning: anyone who reaches {host} can pull from this registry")
+
+        def ready() -> None:
+            shown = f"{host if ':' not in host else f'[{host}]'}:{server.port}"
+            console.result(
+                {"address": shown, "site": far.url},
+                f"serving http://{shown}/  from {far.url}  (Ctrl-C ends it)",
+            )
+
+        run_until_stopped(server, ready)
+
+
+def _default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG base directory specification says to ignore a relative path.
+    home = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    return home / "builder" / "proxy"
+
+
+def _allow_many_files() -> None:
+    """Raise the limit of open files: each pull holds a connection and a file a layer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
