@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import LocalError, UsageError
@@ -32,7 +32,7 @@ class Change:
     status: str
     old_mode: str
     new_mode: str
-    untracked: bool = False
+    untracked: bool = field(default=False, compare=False)
 
 
 class Repository:

@@ -142,9 +142,9 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 def _report(error: BuilderError) -> None:
     if not isinstance(error, ContentError):
-        _say(f"builder: {error}")
+        _say(inert(f"builder: {error}"))
         return
-    _say(str(error))
+    _say(inert(str(error)))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for problem in error.problems:
             _say(annotation(problem.where, problem.message, warning=problem.warning))
@@ -161,10 +161,21 @@ def annotation(where: str, message: str, *, warning: bool) -> str:
     return f"::{level} file={_escape(path)},line={line}::{_escape(message)}"
 
 
+def inert(text: str) -> str:
+    """Return text with no line that GitHub Actions would take for a command to itself.
+
+    File names come from strangers: one may begin with `::`, or hold `##[`.
+    """
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return text
+    lines = (f"\\{line}" if line.lstrip().startswith("::") else line for line in text.split("\n"))
+    return "\n".join(lines).replace("##[", "## [")
+
+
 def _escape(text: str) -> str:
     for char, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
         text = text.replace(char, code)
-    return text
+    return inert(text)
 
 
 def _say(text: str) -> None:

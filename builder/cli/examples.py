@@ -10,7 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "new": ("builder new my-registry",),
     "build": ("builder build", "builder build -t nginx -d /tmp/site"),
     "serve": ("builder serve", "builder serve -P 8000 -t github-pages"),
-    "check": ("builder check", "builder check --strict --json"),
+    "check": ("builder check", "builder check --strict --json", "builder check --base origin/main"),
     "list": ("builder list", "builder list --json"),
     "inspect": (
         "builder inspect team/tool",

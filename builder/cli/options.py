@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from builder.cli import annotation
+from builder.cli import annotation, inert
 from builder.config import Config, Flags
 from builder.config import load_config as read_config
 from builder.errors import Problem
@@ -96,7 +96,7 @@ class Console:
     def result(self, value: Any, text: str) -> None:
         """Print a result: `text` for people, `value` with --json."""
         if self.as_json:
-            text = json.dumps(value, indent=2, ensure_ascii=False)
+            text = json.dumps(value, indent=2, ensure_ascii=False).replace("##[", "#\\u0023[")
         if text:
             click.echo(text)
 
@@ -107,7 +107,7 @@ class Console:
 
     def warn(self, problem: Problem) -> None:
         """Print a problem that stops nothing."""
-        click.echo(str(problem), err=True)
+        click.echo(inert(str(problem)), err=True)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             click.echo(annotation(problem.where, problem.message, warning=True), err=True)
 

@@ -60,3 +60,11 @@ def judged(repository: Path) -> Judge:
 
 def messages(proposal: Proposal) -> list[str]:
     return [f"{problem.path}: {problem.message}" for problem in proposal.problems]
+
+
+def base_has(repository: Path, tree: dict[str, str]) -> None:
+    """Change the base branch, and begin the proposal anew from there."""
+    git(repository, "checkout", "-q", "main")
+    write_tree(repository, tree)
+    commit(repository, "base again")
+    git(repository, "checkout", "-qB", "proposal")

@@ -16,7 +16,7 @@ from builder.proposals.judge import judge
 from tests.conftest import write_tree
 from tests.gitting import commit, git
 from tests.images import Image
-from tests.proposals.conftest import CONFIG, Judge, messages
+from tests.proposals.conftest import CONFIG, Judge, base_has, messages
 
 GREETING = "collections/vanessa/greeting"
 README = "---\ntitle: X\n---\n"
@@ -163,14 +163,6 @@ def test_a_hostile_proposal_has_one_clear_problem(
     (message,) = messages(proposal)
     assert HOSTILE[attack] in message
     assert proposal.problems[0].hint
-
-
-def base_has(repository: Path, tree: dict[str, str]) -> None:
-    """Change the base branch, and begin the proposal anew from there."""
-    git(repository, "checkout", "-q", "main")
-    write_tree(repository, tree)
-    commit(repository, "base again")
-    git(repository, "checkout", "-qB", "proposal")
 
 
 def test_names_like_others(repository: Path, judged: Judge) -> None:
