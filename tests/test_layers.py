@@ -14,7 +14,7 @@ LINES = (
     ("pipeline",),
     ("bundles", "proposals"),
     ("config", "session"),
-    ("content", "theme", "audit", "apps", "recipes", "proxy"),
+    ("content", "theme", "audit", "apps", "recipes", "proxy", "workflows"),
     ("publish",),
     ("targets", "transports", "preview", "site", "write"),
     ("registry", "remote"),

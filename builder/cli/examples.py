@@ -47,6 +47,22 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "migrate": ("builder migrate ../old-registry --dry-run", "builder migrate ../old-registry"),
     "gc": ("builder gc", "builder gc --delete"),
     "keygen": ("builder keygen release.key", "builder keygen release.key --show"),
+    "recipes": (
+        "builder recipes",
+        "builder recipes --changed-since origin/main --json",
+        "builder recipes build",
+        "builder recipes build team/tool:1.0 --engine buildah",
+        "builder recipes build --shard 1/4 -j 2",
+    ),
+    "proxy": (
+        "builder proxy https://HOST/registry",
+        "builder proxy https://HOST -P 5001 --no-cache",
+    ),
+    "workflows": (
+        "builder workflows",
+        "builder workflows -t netlify --ci github",
+        "builder workflows --dry-run",
+    ),
     "completion": (
         'eval "$(builder completion bash)"',
         'eval "$(builder completion zsh)"',

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
+from builder import package_version
 from builder.cli.options import Console, common_options
 from builder.errors import ContentError
+from builder.workflows.render import CIS, locked_requirements, render
+from builder.workflows.write import plan, write
 
 _CONFIG = """\
 title: My registry
@@ -16,7 +20,7 @@ description: Containers, served as plain files.
 # baseurl: ""                         # the path below it, if any
 
 registry:
-  target: plain                       # plain, nginx or github-pages
+  target: plain                       # where the site is served: docs/reference/targets.md
 """
 _README = """\
 ---
@@ -25,6 +29,19 @@ title: My registry
 Welcome. Every folder below `collections/` is a repository that clients can pull from.
 """
 _IGNORE = "/_site/\n/_site.*/\n/_blobs/\n/.builder-cache/\n"
+_ATTRIBUTES = """\
+# Exact bytes: a digest is over each of them, so no line ends are ever converted.
+collections/**/blobs/** -text
+collections/**/manifest.json -text
+"""
+_OWNERS = """\
+# Who may propose what. Rename this file to OWNERS to have 'builder check --base' hold
+# pull requests to it; the last line that fits a path counts.
+*                       @maintainer
+collections/team/       @somebody @organisation/team
+"""
+_BUILDER = "# The builder itself, as CI installs it. What it needs is in requirements.txt.\n"
+_NAME = "static-container-registry"
 
 
 @click.command("new")
@@ -39,7 +56,7 @@ def command(
     as_json: bool,
     no_color: bool,
 ) -> None:
-    """Make a new registry in the folder PATH.
+    """Make a new registry in the folder PATH, with the files that CI needs.
 
     It uses the theme of the installed package; a file of the same path in
     _layouts, _includes or assets overrides it.
@@ -49,11 +66,31 @@ def command(
     folder = Path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ContentError.at(path, "is not an empty folder", "choose a new name")
-    files = {"_config.yml": _CONFIG, "README.md": _README, ".gitignore": _IGNORE,
-             "collections/.gitkeep": ""}  # fmt: skip
-    for name, text in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    lines = (f"made {path}", f"next: cd {path} && builder add oci:IMAGE NAME:TAG && builder serve")
+    files = _files()
+    write(folder, plan(folder, files))
+    then = "put a recipe into collections/TEAM/TOOL/manifests/TAG/, then builder recipes build"
+    lines = (f"made {path}", f"next: cd {path}, {then}")
     console.result({"path": path, "files": sorted(files)}, "\n".join(lines))
+
+
+def _files() -> dict[str, str]:
+    """Return what a new registry consists of."""
+    files = {
+        "_config.yml": _CONFIG,
+        "README.md": _README,
+        "OWNERS.example": _OWNERS,
+        ".gitignore": _IGNORE,
+        ".gitattributes": _ATTRIBUTES,
+        "collections/.gitkeep": "",
+        "builder.txt": f"{_BUILDER}{_requirement(package_version())}\n",
+        "requirements.txt": locked_requirements(),
+    }
+    for ci in CIS:
+        files |= render(ci, "plain")
+    return files
+
+
+def _requirement(version: str) -> str:
+    """Return what to install: this version where it is a release, else the newest."""
+    released = re.fullmatch(r"\d+(\.\d+)+", version) and version != "0.0.0"
+    return f"{_NAME}=={version}" if released else _NAME

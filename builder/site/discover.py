@@ -29,6 +29,7 @@ _ANYWHERE = frozenset({"node_modules", "vendor", ".venv", "__pycache__"})
 DEFAULT_EXCLUDE = (
     "builder", "tests", "docs", "scripts", "dist", "venv", "*.egg-info", "Makefile",
     "pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "requirements*.txt",
+    "builder.txt", "OWNERS*",
     "Gemfile", "Gemfile.lock", "package.json", "package-lock.json",
     "LICENSE", "LICENSE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
 )  # fmt: skip

@@ -1,0 +1,64 @@
+"""`builder workflows`: the files that make CI check, build, deploy and verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from builder.cli.options import Console, common_options, load_config
+from builder.workflows.render import CIS, deployable, render
+from builder.workflows.write import EDITED, SAME, Planned, plan, refuse_edited, write
+
+
+@click.command("workflows")
+@click.option(
+    "-t", "--target", default="",
+    help=f"Where CI deploys: {', '.join(deployable())}.  [default: registry.target, or the "
+         "CI's own pages]",
+)  # fmt: skip
+@click.option(
+    "--ci", "cis", type=click.Choice(CIS), multiple=True,
+    help="Which CI; may be repeated.  [default: both]",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite files that were edited.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
+@common_options
+def command(
+    *,
+    target: str,
+    cis: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Write the CI files for GitHub Actions and GitLab CI.
+
+    They check what is proposed, build pending recipes, deploy the site and
+    verify it every week. Running it again updates them; a file that was
+    edited is left alone, and the command says so.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    config = load_config(source=source, configs=configs)
+    name = target or config.target.capabilities.name
+    files = {path: text for ci in cis or CIS for path, text in render(ci, name).items()}
+    planned = plan(Path(source), files)
+    if not dry_run:
+        if not force:
+            refuse_edited(planned)
+        write(Path(source), planned)
+    rows = [{"path": item.path, "state": item.state} for item in planned]
+    console.result(rows, "\n".join(_line(item, dry_run=dry_run) for item in planned))
+
+
+def _line(item: Planned, *, dry_run: bool) -> str:
+    if item.state == SAME:
+        return f"unchanged {item.path}"
+    if not dry_run:
+        return f"wrote {item.path}"
+    word = "was edited:" if item.state == EDITED else "would write"
+    return f"{word} {item.path}\n{item.difference}".rstrip("\n")

@@ -1,0 +1,159 @@
+"""The CI files: the same as in this repository, never over somebody's edits, safe by their text."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from builder.cli import run
+from builder.workflows.render import CIS, PINS, deployable, render
+
+ROOT = Path(__file__).parent.parent.parent
+FILES = tuple(path for ci in CIS for path in render(ci, "plain"))
+
+
+def steps(text: str) -> list[dict[str, Any]]:
+    document = yaml.safe_load(text)
+    return [step for job in document["jobs"].values() for step in job.get("steps", ())]
+
+
+@pytest.mark.parametrize("ci", CIS)
+def test_this_repository_has_what_the_command_writes(ci: str) -> None:
+    """Write them anew with `make workflows`."""
+    for path, text in render(ci, "plain").items():
+        assert (ROOT / path).read_text() == text, path
+
+
+@pytest.mark.parametrize("target", deployable())
+def test_actions_are_pinned_and_may_do_little(target: str) -> None:
+    for path, text in render("github", target).items():
+        document = yaml.safe_load(text)
+        assert document["permissions"] == {}, path
+        assert document["concurrency"]["group"]
+        assert not {"pull_request_target", "workflow_run"} & set(document[True])  # `on:`
+        uses = re.findall(r"uses: (.*)", text)
+        assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", item) for item in uses)
+        for job in document["jobs"].values():
+            assert "permissions" in job
+            assert job["timeout-minutes"]
+        for step in steps(text):
+            assert "${{" not in step.get("run", ""), path
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+    assert {len(commit) for commit, _ in PINS.values()} == {40}
+
+
+@pytest.mark.parametrize("target", deployable())
+def test_secrets_are_where_the_site_is_put_and_nowhere_else(target: str) -> None:
+    for path, text in render("github", target).items():
+        if not path.endswith("deploy.yml"):
+            assert "secrets." not in text, path
+
+
+def test_a_proposal_is_read_by_the_builder_of_the_base() -> None:
+    text = render("github", "plain")[".github/workflows/check.yml"]
+    assert yaml.safe_load(text)[True] == {"pull_request": None}
+    base, proposal, install, check = steps(text)
+    assert base["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert (base["with"]["path"], proposal["with"]["path"]) == ("base", "proposal")
+    assert install["working-directory"] == "base"
+    assert "--source proposal" in check["run"]
+
+
+def test_an_unknown_target_is_refused(registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["workflows", "-s", str(registry), "-t", "preview"]) == 2
+    said = capsys.readouterr().err
+    assert "preview" in said
+    assert "netlify" in said
+    assert list(registry.iterdir()) == [registry / "_config.yml"]
+
+
+def test_files_are_written_once_and_brought_up_to_date(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def states(*flags: str) -> dict[str, str]:
+        assert run(["workflows", "-s", str(registry), "--json", *flags]) == 0
+        return {row["path"]: row["state"] for row in json.loads(capsys.readouterr().out)}
+
+    assert states("--dry-run") == dict.fromkeys(FILES, "new")
+    assert not (registry / ".github").exists()
+    assert states() == dict.fromkeys(FILES, "new")
+    assert states() == dict.fromkeys(FILES, "same")
+    moved = states("-t", "netlify")
+    assert {path for path, state in moved.items() if state == "older"} == {
+        ".github/workflows/deploy.yml", ".github/workflows/verify.yml", ".gitlab-ci.yml",
+    }  # fmt: skip
+    assert "netlify" in (registry / ".github/workflows/deploy.yml").read_text()
+    assert set(states("--ci", "gitlab")) == {".gitlab-ci.yml"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("timeout-minutes: 20", "timeout-minutes: 5", "timeout-minutes: 5"),
+        ("# Made by", "# Edited, once made by", "check.yml:1:"),
+        ("name: check\n", "", ""),
+    ],
+)
+def test_an_edited_file_is_left_alone(
+    registry: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, line: str
+) -> None:
+    assert run(["workflows", "-s", str(registry)]) == 0
+    file = registry / ".github/workflows/check.yml"
+    edited = file.read_text().replace(old, new)
+    file.write_text(edited)
+    (registry / ".gitlab-ci.yml").unlink()
+    capsys.readouterr()
+
+    assert run(["workflows", "-s", str(registry)]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"\.github/workflows/check\.yml:\d+: was edited", said)
+    assert line in said
+    assert "--force" in said
+    assert file.read_text() == edited
+    assert not (registry / ".gitlab-ci.yml").exists()
+
+    assert run(["workflows", "-s", str(registry), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "+name: check" in shown if not new else new.splitlines()[0] in shown
+    assert run(["workflows", "-s", str(registry), "--force"]) == 0
+    assert file.read_text() == render("github", "plain")[".github/workflows/check.yml"]
+
+
+def test_a_folder_in_the_way_is_trouble_here(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (registry / ".gitlab-ci.yml").mkdir()
+    assert run(["workflows", "-s", str(registry)]) == 3
+    assert ".gitlab-ci.yml" in capsys.readouterr().err
+    assert not (registry / ".github").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("1.4.2", "static-container-registry==1.4.2"),
+        ("1.4.3.dev7", "static-container-registry"),
+        ("0.0.0", "static-container-registry"),
+    ],
+)
+def test_a_new_registry_has_all_that_ci_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, line: str
+) -> None:
+    monkeypatch.setattr("builder.cli.new.package_version", lambda: version)
+    mine = tmp_path / "mine"
+    assert run(["new", str(mine)]) == 0
+    assert all((mine / path).is_file() for path in FILES)
+    assert (mine / "builder.txt").read_text().splitlines()[-1] == line
+    assert (mine / "requirements.txt").read_text() == (ROOT / "requirements.txt").read_text()
+    assert not (mine / "_layouts").exists()
+    assert run(["check", "-s", str(mine)]) == 0
+    assert run(["workflows", "-s", str(mine)]) == 0
+    assert run(["build", "-s", str(mine), "-q"]) == 0
+    published = {path.name for path in (mine / "_site").iterdir()}
+    assert not {"builder.txt", "requirements.txt", "OWNERS.example"} & published
