@@ -16,7 +16,7 @@ LINES = (
     ("config", "session"),
     ("content", "theme", "audit", "apps", "recipes", "proxy", "workflows"),
     ("publish",),
-    ("targets", "transports", "preview", "site", "write"),
+    ("targets", "transports", "offsite", "preview", "site", "write"),
     ("registry", "remote"),
     ("layers",),
     ("oci",),

@@ -278,7 +278,7 @@ def _text(added: Added, options: RegistryOptions, *, dry_run: bool) -> str:
 
 def storage_hint(layers: Iterable[Part], options: RegistryOptions) -> str:
     """Return what is to do about layers that others who build this site would not find."""
-    if options.blobs != "site" or all(part.place != "store" for part in layers):
+    if options.offsite is not None or all(part.place != "store" for part in layers):
         return ""
     return (
         f"{options.store}/ is not committed: set registry.blobs, "
@@ -292,5 +292,6 @@ def _place(part: Part, options: RegistryOptions) -> str:
         "collection": f"{before}committed in the collection",
         "store": f"{before}kept in {options.store}, which is not committed",
         "urls": "left where its URLs point",
+        "offsite": f"{before}kept in the place that registry.blobs names",
     }
     return places[part.place]

@@ -76,7 +76,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     target = open_target(flags.target or str(reader.registry(keys).get("target") or "plain"))
     name = target.capabilities.name
     address = read_address(flags, keys, source, environment, reader, target=name)
-    registry = registry_options(flags, keys, source, reader)
+    registry = registry_options(flags, keys, source, reader, environment)
     site = site_options(flags, keys, source, reader)
     apps = app_options(reader.registry(keys).get("apps") or [], reader)
     public_keys = release_keys(reader.registry(keys).get("keys") or [], reader)
@@ -110,7 +110,7 @@ def registry_at(flags: Flags, texts: Mapping[str, bytes]) -> RegistryOptions:
     """
     reader = Reader(Path(flags.source).absolute())
     keys = reader.merge(texts)
-    options = registry_options(flags, keys, _source(flags, keys), reader)
+    options = registry_options(flags, keys, _source(flags, keys), reader, os.environ)
     reader.stop_on_errors()
     return options
 

@@ -14,32 +14,44 @@ from builder.config.flags import Flags
 from builder.config.keys import parse_size
 from builder.config.reader import Reader
 from builder.content import epoch
+from builder.errors import UsageError
 from builder.oci.mediatype import APP_CONFIG, is_valid
+from builder.offsite import open_offsite
 from builder.registry.model import RegistryOptions
 from builder.site.discover import CollectionOptions, Default, SiteOptions
 from builder.site.model import PageOptions
+from builder.storage.base import Offsite
 from builder.targets.base import Address, Target
 
 _APP_KEYS = frozenset({"name", "keep", "spa", "type"})
 
 
 def registry_options(
-    flags: Flags, keys: Mapping[str, Any], source: Path, reader: Reader
+    flags: Flags,
+    keys: Mapping[str, Any],
+    source: Path,
+    reader: Reader,
+    environment: Mapping[str, str],
 ) -> RegistryOptions:
     """Return what concerns content."""
     said = reader.registry(keys)
-    blobs = str(said.get("blobs") or "site")
-    if blobs != "site" and not re.fullmatch(r"https://[^\s\"'<>@?#]+", blobs):
-        hint = "write 'site', or the https:// address that serves them"
-        reader.problem(("registry", "blobs"), f"registry.blobs: {blobs!r} is no known place", hint)
     limit = parse_size(said["commit_below"]) if said.get("commit_below") is not None else None
     return RegistryOptions(
         source,
-        blobs=blobs,
+        offsite=_offsite(str(said.get("blobs") or "site"), reader, environment),
         commit_below=8 << 20 if limit is None else limit,
         immutable=tuple(map(str, said.get("immutable") or ())),
         allow_missing=flags.allow_missing,
     )
+
+
+def _offsite(text: str, reader: Reader, environment: Mapping[str, str]) -> Offsite | None:
+    """Return `registry.blobs`."""
+    try:
+        return open_offsite(text, environment)
+    except UsageError as error:
+        reader.problem(("registry", "blobs"), f"registry.blobs: {error.message}", error.hint)
+        return None
 
 
 def app_options(items: Any, reader: Reader) -> tuple[AppOptions, ...]:

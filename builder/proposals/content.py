@@ -36,8 +36,7 @@ def check_content(
         message = f"names {total} bytes that lie elsewhere; the limit of what is fetched is {limit}"
         yield Problem(collection.origin, 0, message, "propose fewer tags at a time, or --max-fetch")
         return
-    storage = options.blobs.rstrip("/") + "/"
-    source = RegistrySource(collection, remote, storage=storage, allow_foreign=True)
+    source = RegistrySource(collection, remote, offsite=options.offsite, allow_foreign=True)
     for origin, descriptor in wanted:
         try:
             with opened(source, descriptor, origin) as verified:

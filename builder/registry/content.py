@@ -58,7 +58,7 @@ class Shelf:
         self.configs: dict[Digest, ImageConfig] = {}
         self.blobs: dict[str, BlobPlace] = {}
         self._origin = f"{options.collections}/{name}"
-        self._remote = options.blobs.rstrip("/") if options.blobs.startswith("https:") else ""
+        self._offsite = options.offsite
         self._cache = cache
         self._problem = problem
         self._stores = [
@@ -151,8 +151,8 @@ class Shelf:
                 file = storage.path(digest)
                 self._verify(file, descriptor, f"{origin}/{blob_path(digest)}")
                 return BlobPlace(digest, size, kind, file)
-        if self._remote:
-            return BlobPlace(digest, size, kind, None, f"{self._remote}/{blob_path(digest)}")
+        if self._offsite is not None:
+            return BlobPlace(digest, size, kind, None, self._offsite.url(digest))
         if descriptor.urls:
             return BlobPlace(digest, size, kind, None, descriptor.urls[0])
         raise Missing(descriptor)

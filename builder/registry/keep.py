@@ -23,6 +23,7 @@ from builder.registry.folder import CollectionFolder
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import README
 from builder.storage import LocalStorage
+from builder.storage.base import OffsiteStorage
 from builder.storage.parallel import Stopped, run_parallel
 
 # Given the bytes to come, opens what is told of each chunk; may be told from any thread.
@@ -31,7 +32,7 @@ Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of an image and its place: `collection`, `store` or `urls`.
+    """A piece of an image and its place: `collection`, `store`, `offsite` or `urls`.
 
     `kept` tells that it was there before.
     """
@@ -65,6 +66,9 @@ class Keeper:
         self._options = options
         store = LocalStorage(options.source / options.store, options.store)
         self._storages = {"collection": folder.blobs, "store": store}
+        outgoing = options.source / ".builder-cache/outgoing"
+        self._outgoing = LocalStorage(outgoing, ".builder-cache/outgoing")
+        self._offsite = options.offsite if isinstance(options.offsite, OffsiteStorage) else None
         self._fresh: list[tuple[LocalStorage, Digest]] = []
         self._stop = threading.Event()
         self.is_new = folder.readme() is None and not folder.tags()
@@ -73,10 +77,14 @@ class Keeper:
         """Decide where a piece of content belongs, and see whether it is there."""
         descriptor = node.descriptor
         is_large = node.is_layer and descriptor.size > self._options.commit_below
-        places = ["store", "collection"] if is_large else ["collection"]
+        far = self._offsite if is_large else None
+        places = ["store", "collection"] if is_large and far is None else ["collection"]
         for place in places:
             if is_held(self._storages[place], descriptor):
                 return Part(descriptor, place, node.is_layer, kept=True)
+        if far is not None and not descriptor.urls:
+            kept = far.holds(descriptor.digest, descriptor.size)
+            return Part(descriptor, "offsite", node.is_layer, kept=kept)
         if descriptor.urls and not self._is_in_source(descriptor):
             return Part(descriptor, "urls", node.is_layer, kept=True)
         return Part(descriptor, places[0], node.is_layer, kept=False)
@@ -93,7 +101,7 @@ class Keeper:
         total = sum(part.descriptor.size for _, part in wanted)
         self._check_space(total)
         for _, part in wanted:
-            storage, digest = self._storages[part.place], part.descriptor.digest
+            storage, digest = self._storage(part), part.descriptor.digest
             if storage.size(digest) is None:
                 self._fresh.append((storage, digest))
         with (progress or _nobody)(total) as advance:
@@ -124,7 +132,7 @@ class Keeper:
 
     def _keep(self, advance: Callable[[int], None], piece: tuple[Node, Part]) -> None:
         node, part = piece
-        storage, descriptor = self._storages[part.place], node.descriptor
+        storage, descriptor = self._storage(part), node.descriptor
 
         def watched(reader: VerifiedReader) -> _Watched:
             return _Watched(reader, advance, self._stop)
@@ -137,6 +145,13 @@ class Keeper:
                 lambda copy: watched(verified.over(copy)),
             ):
                 storage.put(descriptor.digest, watched(verified))
+        if part.place == "offsite" and self._offsite is not None:
+            self._offsite.put(descriptor.digest, descriptor.size, storage.path(descriptor.digest))
+            storage.delete(descriptor.digest)
+
+    def _storage(self, part: Part) -> LocalStorage:
+        """Return where a part is written: what goes offsite is verified in the cache first."""
+        return self._outgoing if part.place == "offsite" else self._storages[part.place]
 
     def _check_space(self, total: int) -> None:
         """Refuse at once what the disk cannot hold."""

@@ -19,6 +19,7 @@ from builder.oci.descriptor import Platform
 from builder.oci.digest import Digest
 from builder.oci.image import ImageConfig
 from builder.oci.manifest import Manifest
+from builder.storage.base import Offsite
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,15 @@ class CompanionOptions:
 class RegistryOptions:
     """What of the configuration concerns content.
 
-    `source` is the registry's folder; `allow_missing` lets a tag whose blobs
-    are nowhere stay out of `/v2/` instead of being a problem.
+    `source` is the registry's folder; `offsite` is where layers are that are
+    not in it; `allow_missing` lets a tag whose blobs are nowhere stay out of
+    `/v2/` instead of being a problem.
     """
 
     source: Path
     collections: str = "collections"
     store: str = "_blobs"
-    blobs: str = "site"
+    offsite: Offsite | None = None
     commit_below: int = 8 << 20
     immutable: tuple[str, ...] = ()
     allow_missing: bool = False

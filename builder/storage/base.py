@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 
 class Stored(NamedTuple):
@@ -51,3 +51,21 @@ class Storage(Protocol):
 
     def list(self) -> Iterator[Stored]:
         """Yield every blob kept here, in byte order of its digest."""
+
+
+class Offsite(Protocol):
+    """Where blobs are that no site holds: clients are sent there."""
+
+    def url(self, digest: str) -> str:
+        """Return where clients get a blob; nobody is asked whether it is there."""
+
+
+@runtime_checkable
+class OffsiteStorage(Offsite, Protocol):
+    """A place that blobs can be brought to."""
+
+    def holds(self, digest: str, size: int) -> bool:
+        """Tell whether the blob can be had at its URL, judged by its bytes; raises RemoteError."""
+
+    def put(self, digest: str, size: int, file: Path) -> None:
+        """Bring a verified file there; on return `holds` is true. Raises RemoteError."""

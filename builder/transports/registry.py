@@ -13,6 +13,7 @@ from builder.registry.load import load_collection
 from builder.registry.model import Collection, RegistryOptions
 from builder.remote.fetch import open_url
 from builder.remote.options import RemoteOptions
+from builder.storage.base import Offsite
 from builder.storage.cache import Cache
 from builder.storage.local import open_regular
 
@@ -20,9 +21,9 @@ from builder.storage.local import open_regular
 class RegistrySource:
     """An `ImageSource` over a loaded collection.
 
-    Its own blobs were hashed when it was loaded. Those that lie below
-    `storage`, the https URL that the configuration names, are fetched; those
-    that only a manifest's `urls` tell of, with `allow_foreign` alone.
+    Its own blobs were hashed when it was loaded. Those that lie in `offsite`,
+    the place that the configuration names, are fetched; those that only a
+    manifest's `urls` tell of, with `allow_foreign` alone.
     """
 
     streams = 2
@@ -33,13 +34,13 @@ class RegistrySource:
         collection: Collection,
         remote: RemoteOptions,
         *,
-        storage: str,
+        offsite: Offsite | None,
         allow_foreign: bool,
     ) -> None:
         self.label = collection.origin
         self.collection = collection
         self._remote = remote
-        self._storage = storage
+        self._offsite = offsite
         self._allow_foreign = allow_foreign
 
     @classmethod
@@ -64,8 +65,7 @@ class RegistrySource:
         cache.close()
         if loaded.collection is None:
             raise ContentError(problem for problem in loaded.problems if not problem.warning)
-        storage = options.blobs.rstrip("/") + "/"
-        return cls(loaded.collection, remote, storage=storage, allow_foreign=allow_foreign)
+        return cls(loaded.collection, remote, offsite=options.offsite, allow_foreign=allow_foreign)
 
     def names(self) -> tuple[str, ...]:
         """Return the tags that clients can pull."""
@@ -102,7 +102,7 @@ class RegistrySource:
             raise FileNotFoundError(descriptor.digest)
         if place.file is not None:
             return open_regular(place.file, f"{self.label}: {descriptor.digest}")
-        named = place.url.startswith(self._storage)
+        named = self._offsite is not None and place.url == self._offsite.url(place.digest)
         if not named and not self._allow_foreign:
             message = f"{descriptor.digest} is not here; its manifest says {place.url}"
             raise ContentError.at(self.label, message, "fetch it from there with --allow-foreign")

@@ -260,3 +260,20 @@ def test_a_killed_run_is_made_good_by_the_next(registry: Path, tmp_path: Path) -
     assert not (log.parent / "work").exists()
     assert (tag_folder(registry, "slow:1") / "manifest.json").exists()
     run(*BUILDER, "check", "-s", str(registry))
+
+
+@pytest.mark.usefixtures("buildah")
+def test_layers_in_another_registry(registry: Path, tmp_path: Path, docker_registry: str) -> None:
+    place = f"docker://{docker_registry}/of/layers"
+    text = f"registry: {{blobs: '{place}', commit_below: 0}}\n"
+    (registry / "_config.yml").write_text(text)
+    folder = recipe(registry, "debian/hello:2", {"Containerfile": "FROM scratch\nCOPY files/ /\n"})
+    debian_package("hello", folder / "files")
+    assert [item["state"] for item in recipes(registry, "build")] == ["built"]
+    layer = json.loads((folder / "manifest.json").read_bytes())["layers"][0]["digest"]
+    assert not list(registry.rglob(layer.partition(":")[2]))
+    tags = json.loads(run("skopeo", "list-tags", "--tls-verify=false", place))["Tags"]
+    assert tags == [f"layer-{layer.replace(':', '-')}"]
+    with serving(registry) as host:
+        _, files = pulled(host, "debian/hello:2", tmp_path / "pulled")
+    assert files["usr/bin/hello"] == Path("/usr/bin/hello").read_bytes()

@@ -1,0 +1,35 @@
+"""Where layers are kept that no site holds, and the one place that maps `registry.blobs` to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from builder.errors import UsageError
+from builder.offsite.github import GitHubRelease
+from builder.offsite.registry import RegistryLayers
+from builder.offsite.web import WebFolder
+from builder.storage.base import Offsite
+
+__all__ = ["open_offsite"]
+
+_WEB = re.compile(r"https://[^\s\"'<>@?#]+")
+
+
+def open_offsite(text: str, environment: Mapping[str, str]) -> Offsite | None:
+    """Return the place that `registry.blobs` names; None for `site`.
+
+    `environment` tells which GitHub is meant. Raises UsageError for what is
+    no place known here.
+    """
+    scheme, _, rest = text.partition("://")
+    if text == "site":
+        return None
+    if scheme == "github-release":
+        return GitHubRelease.parse(rest, environment)
+    if scheme == "docker":
+        return RegistryLayers.parse(rest)
+    if _WEB.fullmatch(text):
+        return WebFolder(text.rstrip("/"))
+    hint = "write 'site', https://ADDRESS, github-release://OWNER/REPO/TAG or docker://HOST/NAME"
+    raise UsageError(f"{text!r} is no known place", hint)
