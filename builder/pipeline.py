@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
@@ -36,7 +36,8 @@ from builder.storage.lock import lock
 from builder.targets.limits import too_large, too_much
 from builder.theme import Theme, find_theme
 from builder.write.folder import Folder, write_beside
-from builder.write.record import Known, Record
+from builder.write.lookup import BuiltSite
+from builder.write.record import SIDE, Known, Record
 from builder.write.workers import Workers
 from builder.write.writer import Report, Task, Transaction, Written, write_bundle
 
@@ -45,7 +46,6 @@ Progress = Callable[[str, int, int], None]
 FEW = 50  # below this many changes a second process costs more than it does
 RENDER_SECONDS = 10  # of processor time for one text
 _RACY = 20_000_000  # nanoseconds: two writes this close can leave one time
-SIDE = "side"  # the bundle of the files that a target adds
 _LAYOUTS = ("collection", "tag", "namespace", "page")
 
 
@@ -93,8 +93,24 @@ class Pipeline:
         Raises ContentError with every problem of the run, before anything is
         written; LockedError when another build is at work here.
         """
-        with lock(self._config.cache / f"build-{self._record_name()}.lock", "this destination"):
+        with self._locked():
             return self._build(touched)
+
+    @contextmanager
+    def built(self) -> Iterator[BuiltSite]:
+        """Hold the last build still while it is read; raises ContentError when there is none."""
+        destination = self._config.destination
+        with self._locked(), closing(Record(self._record_path)) as record:
+            held = Folder(destination).claim()
+            if not held or held != record.meta("identity"):
+                message = "does not hold a whole site that was built from here for this target"
+                raise ContentError.at(str(destination), message, "run 'builder build' first")
+            with closing(BuiltSite(destination, self._record_path)) as site:
+                yield site
+
+    def _locked(self) -> AbstractContextManager[None]:
+        name = f"build-{self._record_name()}.lock"
+        return lock(self._config.cache / name, "this destination")
 
     def _build(self, touched: frozenset[str] | None) -> Report:
         problems = self._scan(touched if self._sound else None)

@@ -26,6 +26,7 @@ COMMANDS = {
     "list": "List the collections and their tags.",
     "inspect": "Show what a collection or a tag holds.",
     "add": "Bring an image in and give it a tag.",
+    "publish": "Put the site on a server's folder or into a bucket.",
     "push": "Copy an image to another registry.",
     "export": "Copy an image to an image layout or an archive.",
     "bundle": "Make an artifact of a static website.",

@@ -23,6 +23,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "builder add file:data.csv file:notes.txt team/data:2025.1",
         "builder add sif:tool.sif team/tool:1.0",
     ),
+    "publish": (
+        "builder publish /srv/registry -t nginx",
+        "builder publish s3://BUCKET --prune",
+        "builder publish s3://BUCKET --only v2 --dry-run",
+    ),
     "push": (
         "builder push team/tool:1.0 docker://HOST/team/tool",
         "builder push team/tool docker://HOST/team/tool --all-tags",

@@ -68,6 +68,19 @@ class LocalStorage:
             digest, lambda temporary, final: _clone_durably(stream, temporary, final, verified)
         )
 
+    def link(
+        self, digest: str, stream: BinaryIO, size: int, verified: Callable[[BinaryIO], Source]
+    ) -> bool:
+        """Keep the very file that `stream` reads, under one more name; as `clone` does.
+
+        Not a file that only its owner may read: what keeps it may be for others.
+        """
+        if not _is_whole_file(stream, size) or not os.fstat(stream.fileno()).st_mode & stat.S_IROTH:
+            return False
+        return self._put(
+            digest, lambda temporary, final: _link_durably(stream, temporary, final, verified)
+        )
+
     def _put(self, digest: str, write: Callable[[Path, Path], bool]) -> bool:
         final = self.path(digest)
         temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{final.name[:16]}"
@@ -226,6 +239,29 @@ def _clone_durably(
             while source.read(CHUNK):
                 pass
             os.fsync(file.fileno())
+        temporary.replace(final)
+        sync_folder(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _link_durably(
+    stream: BinaryIO, temporary: Path, final: Path, verified: Callable[[BinaryIO], Source]
+) -> bool:
+    """Do as `write_durably` does with one more name of the file; tell whether it can have one."""
+    try:
+        try:
+            # By what is open: the name it had may be another file's by now. The descriptor of
+            # a folder, which an absolute path has no use for, makes the call follow the link.
+            number = stream.fileno()
+            os.link(f"/proc/self/fd/{number}", temporary, src_dir_fd=number, follow_symlinks=True)
+        except OSError:  # another disk, too many links, or somebody else's file
+            return False
+        source = verified(stream)
+        while source.read(CHUNK):
+            pass
+        os.fsync(stream.fileno())
         temporary.replace(final)
         sync_folder(final.parent)
     finally:

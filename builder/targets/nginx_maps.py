@@ -31,6 +31,17 @@ def media_type_text(media_type: str, where: str) -> str:
     return media_type
 
 
+def root_map(folder: str) -> str:
+    """Return a map that gives `$registry_root`, so that root and maps change in one moment.
+
+    Raises ContentError for a folder that could be read as configuration.
+    """
+    if _VALUE.fullmatch(folder) is None or '"' in folder:
+        message = "nginx cannot be told a path with such characters"
+        raise ContentError.at(folder, message, "publish to a folder with a plain name")
+    return f'\nmap "" $registry_root {{\n    default "{folder}";\n}}\n'
+
+
 @dataclass(slots=True)
 class Map:
     """One `map` block: exact lines win over patterns, patterns are tried in order."""

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from builder.output import Entry
 from builder.storage.local import open_regular
-from builder.write.record import Record
+from builder.write.record import SIDE, Record
 
 
 class BuiltSite:
@@ -35,6 +35,10 @@ class BuiltSite:
     def under(self, prefix: str) -> Iterator[Entry]:
         """Yield the entries below `prefix`, in byte order of their paths."""
         return self._record.under(prefix)
+
+    def rules(self) -> set[str]:
+        """Return the paths that the target added to the content."""
+        return set(self._record.outputs_of(SIDE))
 
     def close(self) -> None:
         """Close the record."""

@@ -30,6 +30,7 @@ CREATE INDEX IF NOT EXISTS sizes ON outputs (location, size);
 """
 _COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer"
 _MASK = (1 << 128) - 1
+SIDE = "side"  # the bundle of the files that a target adds
 
 
 class Known(NamedTuple):

@@ -1,0 +1,194 @@
+"""`builder publish`: the built site to where people reach it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.cli.options import (
+    Console,
+    build_options,
+    common_options,
+    load_config,
+    remote_options,
+)
+from builder.config import Config
+from builder.content import epoch
+from builder.errors import ContentError, UsageError
+from builder.publish.hosts import deploy_command
+from builder.publish.plan import Half, Plan, PublishOptions
+
+
+@click.command("publish")
+@click.argument("dest", metavar="[DEST]", default="")
+@click.option("--only", type=click.Choice(["v2", "pages"]), help="Publish one half of the site.")
+@click.option("--no-build", is_flag=True, help="Publish the last build as it is.")
+@click.option("--prune", is_flag=True, help="Remove what no kept release needs, at the end.")
+@click.option(
+    "--keep",
+    type=click.IntRange(2),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Releases whose content stays.",
+)
+@click.option(
+    "--key",
+    "key_file",
+    metavar="FILE",
+    default="",
+    help="Sign the release with the key in FILE.  [default: BUILDER_SIGNING_KEY]",
+)
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    default="",
+    help="Where a bucket's server is.  [default: AWS_ENDPOINT_URL]",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@build_options
+@remote_options
+@common_options
+def command(
+    *,
+    dest: str,
+    only: Half | None,
+    no_build: bool,
+    prune: bool,
+    keep: int,
+    key_file: str,
+    endpoint: str,
+    dry_run: bool,
+    insecure: bool,
+    ca: str,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+    jobs: int,
+    strict: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Put the site on a server's folder or into a bucket.
+
+    DEST is a folder, s3://BUCKET/PREFIX, gs://BUCKET or az://CONTAINER.
+    Without DEST, or with the name of a host, say how to publish there.
+    Only what changed is sent, content before what points to it.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    bucket = "://" in dest
+    if bucket and not flags["target"]:
+        flags["target"] = "s3"
+    config = load_config(source=source, configs=configs, **flags)
+    target = config.target.capabilities.name
+    if verbose:
+        console.say(f"target {target}, built in {config.destination}")
+    if not bucket and (not dest or _is_host(dest)):
+        _say_how(console, dest or target, config)
+        return
+    from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.publish.signing import find_signing_key  # noqa: PLC0415
+    from builder.publish.site import Site  # noqa: PLC0415
+
+    options = PublishOptions(
+        time=_time(), name=_name(config, only), key=find_signing_key(key_file),
+        keep=keep, prune=prune, jobs=jobs or 16,
+    )  # fmt: skip
+    pipeline = Pipeline(config, jobs=jobs, progress=console.step)
+    if not no_build:
+        report = pipeline.build()
+        console.warn_all(report.warnings)
+        if strict and report.warnings:
+            raise ContentError(report.warnings)
+    with pipeline.built() as built:
+        site = Site.of(built, config.target, config.address, only or "")
+        if bucket:
+            from builder.publish.bucket import publish_bucket  # noqa: PLC0415 - 20 ms
+            from builder.storage.objects import open_objects  # noqa: PLC0415
+
+            store = open_objects(dest, endpoint=endpoint, insecure=insecure, ca=ca)
+            plan = publish_bucket(
+                store, site, options, half=only or "", dry_run=dry_run, progress=console.progress
+            )
+        else:
+            from builder.publish.folder import publish_folder  # noqa: PLC0415
+
+            if endpoint:
+                raise UsageError("--endpoint is for buckets", "a folder is on this machine")
+            plan = publish_folder(Path(dest), site, options, dry_run=dry_run, progress=console.step)
+    note = "" if bucket else _note(target, plan)
+    console.result(_json(plan, dry_run=dry_run), _text(plan, note, dry_run=dry_run, quiet=quiet))
+
+
+def _is_host(dest: str) -> bool:
+    return deploy_command(dest, "") is not None and not Path(dest).exists()
+
+
+def _say_how(console: Console, target: str, config: Config) -> None:
+    found = deploy_command(target, _shown(config.destination))
+    if found is None:
+        raise UsageError("no DEST is given", "write a folder, or s3://BUCKET")
+    build = f"builder build -t {target}"
+    publish, remark = found
+    value = {"target": target, "build": build, "publish": publish, "remark": remark}
+    console.result(value, f"{build}\n{publish}\n  ({remark})")
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _time() -> str:
+    return (epoch() or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _name(config: Config, only: str | None) -> str:
+    site = f"{config.address.url}{config.address.baseurl}"
+    return f"{site} {only}".strip() if only else site
+
+
+def _note(target: str, plan: Plan) -> str:
+    """Return what is left to do for a server that reads its rules only when it is told."""
+    if not plan.changed:
+        return ""
+    if target in ("nginx", "caddy"):
+        return f"reload {target}: it serves the release that it read last"
+    return ""
+
+
+def _json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "destination": plan.destination,
+        "generation": plan.generation,
+        "changed": plan.changed,
+        "sent": {"files": len(plan.send), "bytes": plan.size},
+        "stages": [
+            {"stage": name, "files": files, "bytes": size} for name, files, size in plan.stages()
+        ],
+        "unchanged": plan.same,
+        "removed": list(plan.remove),
+        "dryRun": dry_run,
+    }
+
+
+def _text(plan: Plan, note: str, *, dry_run: bool, quiet: bool) -> str:
+    if quiet:
+        return ""
+    would = "would send" if dry_run else "sent"
+    lines = [
+        f"{name:15} {files:>9,} files {size:>15,} bytes" for name, files, size in plan.stages()
+    ]
+    if plan.changed:
+        what = f"release {plan.generation} at {plan.destination}"
+        lines.append(f"{what}: {would} {len(plan.send):,} files, {plan.same:,} were there")
+    else:
+        lines.append(f"nothing changed: release {plan.generation} at {plan.destination}")
+    if plan.remove:
+        verb = "would remove" if dry_run else "removed"
+        lines.append(f"{verb} {len(plan.remove):,} that no kept release needs")
+    return "\n".join([*lines, note] if note else lines)

@@ -1,0 +1,287 @@
+"""Publishing to a bucket: objects with their own types, content before what points to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import groupby
+from typing import TypeVar
+
+from builder import package_version
+from builder.errors import ContentError, Problem, RemoteError
+from builder.output import Entry
+from builder.publish.plan import (
+    PAST,
+    Half,
+    Plan,
+    PublishOptions,
+    cache_control,
+    in_half,
+    in_order,
+    is_content,
+    needs_signature,
+    stage_of,
+    with_lists,
+)
+from builder.publish.release import LISTS, RELEASE, Release, read_list, read_release
+from builder.publish.site import Site, made_entry, verified
+from builder.storage.objects import SINGLE, ConflictError, ObjectStore, Stat
+from builder.storage.parallel import Stopped, run_parallel
+
+Item = TypeVar("Item")
+Progress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
+ROOT = "v2/"  # the key that answers for /v2/ where nothing else does
+_DIGEST = "digest"  # the name of the metadata that says that an object is ours, and which it is
+
+
+def publish_bucket(
+    store: ObjectStore,
+    site: Site,
+    options: PublishOptions,
+    *,
+    half: Half = "",
+    dry_run: bool,
+    progress: Progress,
+) -> Plan:
+    """Put `site` into a bucket; return what was done.
+
+    What is there is not sent again, also after a run that ended early. Names
+    are written only while they are as they were seen: when somebody else
+    publishes at the same time, ConflictError stops this run. Raises
+    ContentError for a site that redirects, RemoteError.
+    """
+    redirects = [entry.path for entry in site.entries if entry.location]
+    if redirects:
+        message = f"{len(redirects)} paths redirect, which objects in a bucket cannot"
+        hint = "build for it with '-t s3'"
+        raise ContentError([Problem(redirects[0], message=message, hint=hint)])
+    run = _Publisher(store, site, options, half)
+    plan = run.plan()
+    if not dry_run:
+        with progress(plan.size, "sending") as advance:
+            run.send(plan, advance)
+        run.remove(plan)
+    return plan
+
+
+class _Publisher:
+    """One publish to one bucket."""
+
+    def __init__(self, store: ObjectStore, site: Site, options: PublishOptions, half: Half) -> None:
+        self._store = store
+        self._options = options
+        self._half = half
+        self._listed = {stat.key: stat for stat in store.list()}
+        if ROOT[:-1] in self._listed and store.slash_keys:
+            self._listed[ROOT] = self._listed.pop(ROOT[:-1])
+        self._pointer = store.get(RELEASE)
+        self._previous = None
+        if self._pointer:
+            self._previous = read_release(self._pointer[0], label=f"{store.label}/{RELEASE}")
+        self._site = site.with_rules()[0]
+        self._conditions: dict[str, Stat | None] = {}
+
+    def plan(self) -> Plan:
+        """Return what must be sent, and removed, looking where the listing is not enough."""
+        release, lists = with_lists(self._site.entries, self._previous, self._options)
+        kept = {entry.path for entry in self._site.entries} | lists.keys()
+        self._site = self._site.adding(lists, "application/json")
+        self._add_root()
+        lacking = self._lacking()
+        previous = self._previous
+        changed = bool(lacking) or previous is None or needs_signature(previous, self._options)
+        if previous and (release.lists, release.name) != (previous.lists, previous.name):
+            changed = True
+        if changed or previous is None:
+            envelope = release.to_bytes()
+            past = f"{PAST}{release.generation}.json"
+            self._site = self._site.adding({RELEASE: envelope, past: envelope}, "application/json")
+            for path in (past, RELEASE):
+                lacking.append(self._entry(path))
+                self._conditions[path] = self._listed.get(path)
+            self._conditions[RELEASE] = self._pointer[1] if self._pointer else None
+        else:
+            release = previous
+        same = len(self._site.entries) - len(lacking)
+        remove = self._surplus(kept, release) if self._options.prune else ()
+        label = self._store.label
+        return Plan(label, release.generation, tuple(lacking), same, tuple(remove), changed)
+
+    def _add_root(self) -> None:
+        """Let `v2/` answer as `v2/index.json` does, on hosts that look for that very key."""
+        index = next((item for item in self._site.entries if item.path == "v2/index.json"), None)
+        if index and self._store.slash_keys:
+            with self._site.open(index) as stream:
+                self._site = self._site.adding({ROOT: stream.read()}, "application/json")
+
+    def _entry(self, path: str) -> Entry:
+        return made_entry(path, self._site.made[path], "application/json")
+
+    def _lacking(self) -> list[Entry]:
+        """Return the entries that the bucket does not have as they should be, in order."""
+        known = self._known()
+        lacking, unsure = [], []
+        for entry in self._site.entries:
+            found = self._listed.get(entry.path)
+            if found is None or found.size != entry.size:
+                self._conditions[entry.path] = found
+                lacking.append(entry)
+            elif not self._is_sure(entry, found, known):
+                unsure.append(entry)
+
+        def look(entry: Entry) -> None:
+            found = self._store.head(entry.path)
+            if not _is_same(entry, found):
+                self._conditions[entry.path] = found
+                lacking.append(entry)
+
+        self._each(unsure, look)
+        return in_order(lacking)
+
+    def _is_sure(self, entry: Entry, found: Stat, known: dict[str, str]) -> bool:
+        """Tell whether the last release speaks for an object of the right size.
+
+        Only for what was written before that release was, by the server's own
+        clock; manifests are looked at, because their type matters most.
+        """
+        if self._pointer is None or known.get(entry.path) != entry.digest:
+            return False
+        before = found.modified < self._pointer[1].modified
+        return before and found.size <= SINGLE and "/manifests/" not in entry.path
+
+    def _known(self) -> dict[str, str]:
+        """Return the digests of the last release's files by their path; empty if in doubt."""
+        if self._previous is None or self._pointer is None:
+            return {}
+        if self._pointer[1].attributes.get("rules") != package_version():
+            return {}
+        return dict(self._files(self._previous))
+
+    def _files(self, release: Release) -> Iterator[tuple[str, str]]:
+        """Yield path and digest of a release's files, and of its lists."""
+        for item in release.lists:
+            label = f"{self._store.label}/{item.path}"
+            found = self._store.get(item.path)
+            if found is None:
+                hint = "publish once without --prune, which puts it there again"
+                raise RemoteError(f"{label}: a list of release {release.generation} is gone", hint)
+            yield item.path, item.digest
+            for row in read_list(found[0], item, label):
+                yield row.path, row.digest
+
+    def send(self, plan: Plan, advance: Callable[[int], None]) -> None:
+        """Send stage after stage; what was sent is looked at before the next one begins."""
+        pointers = {f"{PAST}{plan.generation}.json", RELEASE}
+        for _, stage in groupby(
+            plan.send, key=lambda it: (stage_of(it.path), it.path if it.path in pointers else "")
+        ):
+            self._each(list(stage), partial(self._send, advance=advance))
+
+    def _send(self, entry: Entry, *, advance: Callable[[int], None]) -> None:
+        path, wanted = entry.path, _attributes(entry)
+        if path == RELEASE:
+            wanted["rules"] = package_version()  # which chose the headers of all
+        try:
+            with self._site.open(entry) as stream:
+                pieces = iter(partial(verified(entry, stream).read, 1 << 20), b"")
+                if entry.size > SINGLE:
+                    self._store.upload(path, _counted(pieces, advance), entry.size, wanted)
+                else:
+                    seen = self._conditions[path]
+                    self._store.put(path, b"".join(pieces), wanted, only_if=seen or "absent")
+                    advance(entry.size)
+        except ConflictError as error:
+            self._accept(entry, error)
+        found = self._store.head(path)
+        if found is None or not _is_same(entry, found):
+            how = "it is missing" if found is None else "what is there is something else"
+            message = (
+                f"{self._store.label}/{path}: cannot be verified: the server took it, but {how}"
+            )
+            raise RemoteError(message, "nothing points to it yet; do not trust this server")
+
+    def _accept(self, entry: Entry, error: ConflictError) -> None:
+        """Accept what is there already, if it is what was sent; else somebody else publishes."""
+        found = self._store.head(entry.path)
+        if found is not None and found.size == entry.size:
+            if _is_same(entry, found):
+                return
+            if is_content(entry.path) and _DIGEST not in found.attributes:
+                self._conditions[entry.path] = found
+                return
+        message = f"{error.message}: somebody else publishes here at the same time"
+        raise ConflictError(message, "when that has ended, publish again") from None
+
+    def _surplus(self, kept: set[str], release: Release) -> list[str]:
+        """Return our objects that neither this release nor a kept one needs, pages first."""
+        kept |= {RELEASE, ROOT, ROOT[:-1], f"{PAST}{release.generation}.json"}
+        for number in self._past(release.generation)[-(self._options.keep - 1) :]:
+            path = f"{PAST}{number}.json"
+            if (found := self._store.get(path)) is None:
+                continue
+            kept.add(path)
+            old = read_release(found[0], label=f"{self._store.label}/{path}")
+            kept |= {name for name, _ in self._files(old) if is_content(name)}
+        surplus: list[str] = []
+
+        def look(key: str) -> None:
+            found = self._store.head(key)
+            if found is not None and _DIGEST in found.attributes:
+                surplus.append(key)
+
+        self._each([key for key in self._listed if key not in kept and self._is_ours(key)], look)
+        return sorted(surplus, key=lambda key: (-stage_of(key), key))
+
+    def _past(self, before: int) -> list[int]:
+        """Return the earlier releases that are remembered, oldest first."""
+        names = (
+            key[len(PAST) :].removesuffix(".json")
+            for key in self._listed
+            if key[: len(PAST)] == PAST
+        )
+        return sorted(int(name) for name in names if name.isdigit() and int(name) < before)
+
+    def _is_ours(self, key: str) -> bool:
+        return key.startswith((LISTS, PAST)) or in_half(key, self._half)
+
+    def remove(self, plan: Plan) -> None:
+        """Remove what the plan says, pages before names before content."""
+        for _, keys in groupby(plan.remove, key=stage_of):
+            self._each(list(keys), self._store.delete)
+
+    def _each(self, items: Iterable[Item], work: Callable[[Item], None]) -> None:
+        stop = threading.Event()
+
+        def one(item: Item) -> None:
+            if stop.is_set():
+                raise Stopped
+            work(item)
+
+        run_parallel(items, one, threads=self._options.jobs, stop=stop)
+
+
+def _attributes(entry: Entry) -> dict[str, str]:
+    """Return the headers that an object is served with, and the mark that it is ours.
+
+    Never a Content-Encoding: what is compressed is compressed content.
+    """
+    return {
+        "Content-Type": entry.media_type,
+        "Cache-Control": cache_control(entry.path),
+        _DIGEST: entry.digest,
+    }
+
+
+def _is_same(entry: Entry, found: Stat | None) -> bool:
+    if found is None or found.size != entry.size:
+        return False
+    wanted = _attributes(entry)
+    return all(found.attributes.get(name) == value for name, value in wanted.items())
+
+
+def _counted(pieces: Iterable[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        advance(len(piece))

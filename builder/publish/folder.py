@@ -1,0 +1,190 @@
+"""Publishing to a folder that a web server serves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from builder.errors import LocalError
+from builder.output import Entry
+from builder.publish.plan import (
+    Plan,
+    PublishOptions,
+    in_order,
+    is_content,
+    needs_signature,
+    with_lists,
+)
+from builder.publish.release import LISTS, RELEASE
+from builder.publish.releases import Releases
+from builder.publish.site import Site, verified
+from builder.storage.local import LocalStorage
+from builder.storage.lock import lock
+from builder.storage.parallel import Stopped, run_parallel
+from builder.targets.nginx_maps import root_map
+from builder.write.folder import LINK_ABOVE
+
+Progress = Callable[[str, int, int], None]
+LOCK = ".builder-lock"
+
+
+def publish_folder(
+    root: Path, site: Site, options: PublishOptions, *, dry_run: bool, progress: Progress
+) -> Plan:
+    """Make a release of `site` below `root` and point to it; return what was done.
+
+    On return all of it survives a power cut. A run that ends early leaves the
+    current release as it is, and the next one goes on with what is there.
+    Raises ContentError for a folder that is not ours and for a built site
+    that was changed, LockedError, LocalError.
+    """
+    root = root.absolute()
+    releases = Releases(root)
+    releases.check()
+    holding = nullcontext() if dry_run else lock(root / LOCK, str(root))
+    try:
+        with holding:
+            if not dry_run:
+                releases.claim()
+            return _Publisher(releases, site, options, progress).publish(dry_run=dry_run)
+    except OSError as error:
+        where = error.filename or root
+        message = f"{where}: {error.strerror}"
+        raise LocalError(message, "the current release is as it was; publish again") from error
+
+
+class _Publisher:
+    """One publish to one folder."""
+
+    def __init__(
+        self, releases: Releases, site: Site, options: PublishOptions, progress: Progress
+    ) -> None:
+        self._releases = releases
+        self._options = options
+        self._progress = progress
+        self._target = site.target.capabilities.name
+        self._numbers = releases.numbers()
+        last = self._numbers[-1] if self._numbers else 0
+        self._previous = releases.release(last) if last else None
+        self._carried = self._carry(site)
+        self._site, self._beside = site.with_rules(self._carried)
+
+    def _carry(self, site: Site) -> list[Entry]:
+        """Return the content of the last releases that this one has no more.
+
+        A client that read a tag a moment ago finds all of its image yet.
+        """
+        seen = {entry.path for entry in site.entries}
+        found = []
+        for number in reversed(self._numbers[-(self._options.keep - 1) :]):
+            for entry in self._releases.entries(number)[0]:
+                if is_content(entry.path) and entry.path not in seen:
+                    seen.add(entry.path)
+                    if entry.location or self._releases.store.size(entry.digest) == entry.size:
+                        found.append(entry)
+        return found
+
+    def publish(self, *, dry_run: bool) -> Plan:
+        """Plan, and unless `dry_run` do."""
+        if self._is_current():
+            same = len(self._site.entries)
+            plan = Plan(str(self._releases.root), self._numbers[-1], (), same, changed=False)
+            return self._finish(plan, dry_run=dry_run)
+        release, lists = with_lists(self._site.entries, self._previous, self._options)
+        number = release.generation
+        files = lists | {RELEASE: release.to_bytes()}
+        self._site = self._site.adding(files, "application/json")
+        self._carried = [entry for entry in self._carried if entry.path not in self._site.made]
+        send, same = self._lacking()
+        if not dry_run:
+            self._fill(send)
+            beside = (self._target, self._rules(number))
+            self._releases.make(number, self._site.entries, self._carried, beside, self._step)
+            self._releases.point(number, self._target)
+        return self._finish(
+            Plan(str(self._releases.root), number, tuple(send), same), dry_run=dry_run
+        )
+
+    def _finish(self, plan: Plan, *, dry_run: bool) -> Plan:
+        """Prune what is old, when asked to; return what was done."""
+        if not self._options.prune:
+            return plan
+        keep = self._options.keep - (1 if plan.changed and dry_run else 0)
+        old = self._releases.old(keep)
+        if old and not dry_run:
+            self._releases.prune(old)
+        return replace(plan, remove=tuple(f"releases/{number}" for number in old))
+
+    def _is_current(self) -> bool:
+        """Tell whether the newest release is this very site, and the one that is served."""
+        if not self._numbers or self._releases.current() != self._numbers[-1]:
+            return False
+        number = self._numbers[-1]
+        own = [item for item in self._releases.entries(number)[0] if not _is_of_release(item.path)]
+        if [_facts(item) for item in own] != [_facts(item) for item in self._site.entries]:
+            return False
+        return not needs_signature(self._previous, self._options)
+
+    def _lacking(self) -> tuple[list[Entry], int]:
+        """Return an entry for each content that the store lacks, and how many files it has."""
+        lacking: dict[str, Entry] = {}
+        same = 0
+        for entry in in_order(self._site.entries):
+            if entry.location or entry.digest in lacking:
+                continue
+            if self._releases.store.size(entry.digest) == entry.size:
+                same += 1
+            else:
+                lacking[entry.digest] = entry
+        return list(lacking.values()), same
+
+    def _fill(self, entries: list[Entry]) -> None:
+        """Put content into the store, several files at a time."""
+        stop = threading.Event()
+        done = iter(range(1, len(entries) + 1))
+
+        def keep(entry: Entry) -> None:
+            if stop.is_set():
+                raise Stopped
+            with self._site.open(entry) as stream:
+                _keep(self._releases.store, entry, stream)
+            self._progress("storing", next(done), len(entries))
+
+        run_parallel(entries, keep, threads=self._options.jobs, stop=stop)
+
+    def _rules(self, number: int) -> dict[str, bytes]:
+        """Return the rules for the release, which say where its files are.
+
+        nginx reads maps and root from one file, so that it never has the
+        types of one release and the files of another.
+        """
+        files = dict(self._beside)
+        if self._target == "nginx":
+            files["http.conf"] += root_map(str(self._releases.tree(number))).encode()
+        return files
+
+    def _step(self, count: int) -> None:
+        total = len(self._site.entries) + len(self._carried)
+        self._progress("linking", count, total)
+
+
+def _keep(store: LocalStorage, entry: Entry, stream: BinaryIO) -> None:
+    """Put one file into the store, sharing its blocks or its inode where it is large."""
+    if entry.size > LINK_ABOVE and (
+        store.clone(entry.digest, stream, entry.size, lambda it: verified(entry, it))
+        or store.link(entry.digest, stream, entry.size, lambda it: verified(entry, it))
+    ):
+        return
+    store.put(entry.digest, verified(entry, stream))
+
+
+def _facts(entry: Entry) -> tuple[object, ...]:
+    return entry.path, entry.media_type, entry.headers, entry.digest, entry.location
+
+
+def _is_of_release(path: str) -> bool:
+    return path == RELEASE or path.startswith(LISTS)

@@ -1,0 +1,223 @@
+"""Releases side by side in a server's folder, and the pointer to the current one.
+
+blobs/sha256/<hex>     every file once, whichever releases have it
+releases/7/            the tree of release 7, made of hard links into blobs/
+releases/7.nginx/      the target's rules for it
+releases/7.entries     what is in it: written last, so that a release without is half
+current                a link to releases/7
+current.nginx          a link to releases/7.nginx
+.builder-publish       says that all of this is ours
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from pathlib import Path
+
+from builder.errors import ContentError
+from builder.output import Entry
+from builder.publish.release import RELEASE, Release, read_release
+from builder.storage.local import (
+    TEMPORARY,
+    LocalStorage,
+    make_folder,
+    sweep_folder,
+    sync_folder,
+    write_durably,
+)
+
+MARKER = ".builder-publish"
+CURRENT = "current"
+_ENTRIES = ".entries"
+
+
+class Releases:
+    """A folder that releases are published to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = LocalStorage(root)
+        self._folder = root / "releases"
+
+    def check(self) -> None:
+        """Raise ContentError for a folder that holds somebody else's files."""
+        if not os.path.lexists(self.root):
+            return
+        if not self.root.is_dir():
+            raise ContentError.at(str(self.root), "is not a folder")
+        names = {path.name for path in self.root.iterdir()} - {MARKER}
+        if names and not (self.root / MARKER).exists():
+            message = (
+                "is not empty and was not made by 'builder publish': nothing in it was touched"
+            )
+            raise ContentError.at(str(self.root), message, "publish to a new folder")
+
+    def claim(self) -> None:
+        """Make the folder ours, and remove what killed runs left; call with its lock held."""
+        make_folder(self.root)
+        marker = self.root / MARKER
+        if not marker.exists():
+            write_durably(self.root / f"{TEMPORARY}marker", marker, BytesIO(b"builder-publish 1\n"))
+        make_folder(self._folder)
+        self.store.sweep()
+        sweep_folder(self._folder)
+        sweep_folder(self.root)
+        complete = set(self.numbers())
+        for path in self._folder.iterdir():
+            number = path.name.partition(".")[0]
+            if number.isdigit() and int(number) not in complete:
+                _remove(path)
+
+    def numbers(self) -> list[int]:
+        """Return the complete releases, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        names = (path.name for path in self._folder.glob(f"*{_ENTRIES}"))
+        return sorted(int(stem) for name in names if (stem := name[: -len(_ENTRIES)]).isdigit())
+
+    def current(self) -> int:
+        """Return the number of the release that is served, 0 for none."""
+        try:
+            name = os.readlink(self.root / CURRENT).rpartition("/")[2]
+        except FileNotFoundError:
+            return 0
+        except OSError:
+            message = "is not the link that a release is pointed to with"
+            raise ContentError.at(str(self.root / CURRENT), message, "remove it") from None
+        return int(name) if name.isdigit() else 0
+
+    def tree(self, number: int) -> Path:
+        """Return the folder of a release's files."""
+        return self._folder / str(number)
+
+    def release(self, number: int) -> Release:
+        """Return what a release says of itself; raises ContentError when it is damaged."""
+        path = self.tree(number) / RELEASE
+        try:
+            return read_release(path.read_bytes(), label=str(path))
+        except FileNotFoundError:
+            hint = f"remove {self.tree(number)}{_ENTRIES} and publish again"
+            raise ContentError.at(str(path), "is missing", hint) from None
+
+    def entries(self, number: int) -> tuple[list[Entry], list[Entry]]:
+        """Return the entries of a release: its own, and what it carries on of earlier ones."""
+        own: list[Entry] = []
+        carried: list[Entry] = []
+        with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
+            for line in lines:
+                path, kind, headers, digest, size, location, mine = json.loads(line)
+                pairs = tuple((name, value) for name, value in headers)
+                entry = Entry(path, kind, pairs, digest, size, location)
+                (own if mine else carried).append(entry)
+        return own, carried
+
+    def beside(self, number: int, target: str) -> dict[str, bytes]:
+        """Return the rules that lie beside a release."""
+        folder = self._folder / f"{number}.{target}"
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+    def make(
+        self,
+        number: int,
+        own: Iterable[Entry],
+        carried: Iterable[Entry],
+        beside: tuple[str, dict[str, bytes]],
+        progress: Callable[[int], None],
+    ) -> None:
+        """Make a release of files that are all in the store; on return it survives a power cut."""
+        rows = [*((entry, True) for entry in own), *((entry, False) for entry in carried)]
+        temporary = self._folder / f"{TEMPORARY}{number}"
+        temporary.mkdir()
+        folders = {""}
+        for count, (entry, _) in enumerate(rows, 1):
+            if not entry.location:
+                _make_above(temporary, entry.path, folders)
+                self._place(entry, temporary / entry.path)
+            progress(count)
+        for folder in sorted(folders, reverse=True):
+            sync_folder(temporary / folder)
+        target, files = beside
+        for path, data in files.items():
+            final = self._folder / f"{number}.{target}" / path
+            make_folder(final.parent)
+            write_durably(final.with_name(TEMPORARY), final, BytesIO(data))
+        temporary.rename(self.tree(number))
+        text = "".join(_row(entry, mine=mine) for entry, mine in rows).encode()
+        final = self._folder / f"{number}{_ENTRIES}"
+        write_durably(self._folder / f"{TEMPORARY}entries", final, BytesIO(text))
+
+    def _place(self, entry: Entry, path: Path) -> None:
+        held = self.store.path(entry.digest)
+        try:
+            os.link(held, path, follow_symlinks=False)
+        except FileNotFoundError:
+            raise
+        except OSError:  # too many links to one file, or a file system without them
+            shutil.copyfile(held, path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def point(self, number: int, target: str) -> None:
+        """Make a release the current one: its rules first, then its files."""
+        if self.tree(number).with_name(f"{number}.{target}").is_dir():
+            self._flip(f"{CURRENT}.{target}", f"releases/{number}.{target}")
+        self._flip(CURRENT, f"releases/{number}")
+        sync_folder(self.root)
+
+    def _flip(self, name: str, to: str) -> None:
+        temporary = self.root / f"{TEMPORARY}{name}"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(to)
+        temporary.rename(self.root / name)
+
+    def old(self, keep: int) -> list[int]:
+        """Return the releases that are neither among the last `keep` nor the current one."""
+        current = self.current()
+        return [number for number in self.numbers()[:-keep] if number != current]
+
+    def prune(self, numbers: Iterable[int]) -> None:
+        """Remove releases, then the blobs that none of the others has."""
+        for number in numbers:
+            (self._folder / f"{number}{_ENTRIES}").unlink()
+            for path in self._folder.glob(f"{number}.*"):
+                _remove(path)
+            _remove(self.tree(number))
+        needed = {
+            entry.digest
+            for number in self.numbers()
+            for entries in self.entries(number)
+            for entry in entries
+        }
+        for stored in list(self.store.list()):
+            if stored.digest not in needed:
+                self.store.delete(stored.digest)
+
+
+def _make_above(root: Path, path: str, made: set[str]) -> None:
+    folder = path.rpartition("/")[0]
+    if folder not in made:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        while folder not in made:
+            made.add(folder)
+            folder = folder.rpartition("/")[0]
+
+
+def _row(entry: Entry, *, mine: bool) -> str:
+    row = (entry.path, entry.media_type, entry.headers, entry.digest, entry.size,
+           entry.location, mine)  # fmt: skip
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

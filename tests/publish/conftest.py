@@ -1,0 +1,74 @@
+"""What tests of publishing share: a registry that changes, and ways to publish it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.cli import run
+from tests.images import Image
+from tests.publish.fake_s3 import FakeS3, fake_s3
+
+Publish = Callable[..., Any]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
+    """A small S3, and credentials for it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
+    with fake_s3() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+        yield server
+
+
+@pytest.fixture
+def publish(
+    greeting: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Publish:
+    """Publish the registry; returns what --json says, or the exit code and the error."""
+    monkeypatch.setattr("builder.cli.publish._time", lambda: "2024-05-01T12:00:00Z")
+
+    def call(dest: str | Path, *arguments: str) -> Any:
+        capsys.readouterr()
+        status = run(["publish", str(dest), "-s", str(greeting), "--json", *arguments])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return json.loads(said.out) if status == 0 else (status, said.err)
+
+    return call
+
+
+@pytest.fixture
+def move(greeting: Path) -> Callable[[str], Image]:
+    """Point the tag `latest` to another image, and forget the old one's blobs."""
+
+    def call(text: str) -> Image:
+        folder = greeting / "collections/vanessa/greeting"
+        for blob in (folder / "blobs/sha256").glob("*"):
+            blob.unlink()
+        image = Image.of(text)
+        image.tag(folder, "latest")
+        return image
+
+    return call
+
+
+def complete(read: Callable[[str], bytes | None], name: str = "vanessa/greeting") -> str:
+    """Pull `latest` by way of `read`, checking every byte; returns the manifest's digest."""
+    from tests.images import sha256  # noqa: PLC0415
+
+    raw = read(f"v2/{name}/manifests/latest")
+    assert raw is not None
+    digest = sha256(raw)
+    assert read(f"v2/{name}/manifests/{digest}") == raw
+    manifest = json.loads(raw)
+    for item in [manifest["config"], *manifest["layers"]]:
+        blob = read(f"v2/{name}/blobs/{item['digest']}")
+        assert blob is not None
+        assert sha256(blob) == item["digest"]
+    return digest

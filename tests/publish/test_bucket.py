@@ -1,0 +1,275 @@
+"""Publishing to a bucket: order, types, conditions, and stores that misbehave."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.publish.plan import PAGES, POINTER, stage_of
+from tests.images import Image
+from tests.publish.conftest import Publish, complete
+from tests.publish.fake_s3 import FakeS3
+
+Move = Callable[[str], Image]
+TARGET = ("-t", "plain")
+TAG = "v2/vanessa/greeting/manifests/latest"
+
+
+def reader(fake: FakeS3) -> Callable[[str], bytes | None]:
+    return lambda key: found.body if (found := fake.objects.get(key)) else None
+
+
+def puts(fake: FakeS3) -> list[str]:
+    keys = fake.names("PUT")
+    fake.log.clear()
+    return keys
+
+
+def test_objects_have_their_types(publish: Publish, fake: FakeS3) -> None:
+    done = publish("s3://bucket", *TARGET)
+    assert (done["generation"], done["changed"]) == (1, True)
+    digest = complete(reader(fake))
+    tag = fake.objects[TAG]
+    assert tag.headers["content-type"] == "application/vnd.oci.image.manifest.v1+json"
+    assert tag.headers["cache-control"] == "public, max-age=60, no-transform"
+    assert tag.headers["x-amz-meta-digest"] == digest
+    by_digest = fake.objects[f"v2/vanessa/greeting/manifests/{digest}"]
+    assert by_digest.headers["cache-control"].endswith("immutable, no-transform")
+    assert fake.objects["v2/"].body == fake.objects["v2/index.json"].body
+    assert fake.objects["v2/"].headers["content-type"] == "application/json"
+    assert fake.objects["index.html"].headers["content-type"] == "text/html; charset=utf-8"
+    assert not any("content-encoding" in item.headers for item in fake.objects.values())
+
+
+def test_content_comes_before_what_points_to_it(publish: Publish, fake: FakeS3) -> None:
+    publish("s3://bucket", *TARGET)
+    sent = puts(fake)
+    stages = [stage_of(key) for key in sent]
+    assert stages == sorted(stages)
+    assert sent[-1] == "release.json"
+    assert stages[-1] == POINTER
+
+
+def test_only_what_changed_is_sent(publish: Publish, fake: FakeS3, move: Move) -> None:
+    publish("s3://bucket/deep/site", *TARGET)
+    total = len(puts(fake))
+    again = publish("s3://bucket/deep/site", *TARGET)
+    assert (again["changed"], again["generation"], puts(fake)) == (False, 1, [])
+    move("two")
+    done = publish("s3://bucket/deep/site", *TARGET)
+    assert done["generation"] == 2
+    sent = puts(fake)
+    assert 0 < len(sent) < total / 2 + 10
+    assert "deep/site/robots.txt" not in sent
+    assert all(key.startswith("deep/site/") for key in fake.objects)
+
+
+def test_an_interrupted_run_is_gone_on_with(publish: Publish, fake: FakeS3, move: Move) -> None:
+    publish("s3://bucket", *TARGET)
+    before = complete(reader(fake))
+    puts(fake)
+    image = move("two")
+    fake.fault = lambda method, key: (
+        ((403, "AccessDenied") if method == "PUT" and key.endswith("tags/list") else None)
+        or ((403, "AccessDenied") if method == "PUT" and stage_of(key) == PAGES else None)
+    )
+    status, error = publish("s3://bucket", *TARGET)
+    assert status == 4
+    assert "403" in error
+    first = puts(fake)
+    fake.fault = lambda *_: None
+    assert publish("s3://bucket", *TARGET)["generation"] == 2
+    second = puts(fake)
+    assert complete(reader(fake)) == image.digest != before
+    finished = {key for key in first if stage_of(key) < PAGES}
+    assert finished
+    assert not finished & set(second)
+
+
+def test_back_to_what_an_interrupted_run_replaced(
+    publish: Publish, fake: FakeS3, move: Move
+) -> None:
+    one = move("one")
+    publish("s3://bucket", *TARGET)
+    move("two")
+    fake.fault = lambda method, key: (
+        (403, "AccessDenied") if (method, key) == ("PUT", "release.json") else None
+    )
+    assert publish("s3://bucket", *TARGET)[0] == 4
+    fake.fault = lambda *_: None
+    move("one")
+    publish("s3://bucket", *TARGET)
+    assert complete(reader(fake)) == one.digest
+
+
+def test_pruning_waits_for_its_releases(publish: Publish, fake: FakeS3, move: Move) -> None:
+    fake.store("foreign.txt", b"mine", {})
+    images = []
+    for number in range(5):
+        images.append(move(f"image {number}").digest)
+        publish("s3://bucket", *TARGET)
+    manifest = "v2/vanessa/greeting/manifests/{}"
+    assert all(manifest.format(digest) in fake.objects for digest in images)
+    planned = publish("s3://bucket", *TARGET, "--keep", "3", "--prune", "--dry-run")
+    assert planned["removed"]
+    fake.log.clear()
+    done = publish("s3://bucket", *TARGET, "--keep", "3", "--prune")
+    assert done["removed"] == planned["removed"]
+    assert [d for d in images if manifest.format(d) in fake.objects] == images[2:]
+    removed = fake.names("DELETE")
+    kinds = [stage_of(key) for key in removed]
+    assert kinds == sorted(kinds, reverse=True)
+    assert "foreign.txt" in fake.objects
+    assert "v2/" in fake.objects
+    complete(reader(fake))
+    assert publish("s3://bucket", *TARGET, "--keep", "3", "--prune")["removed"] == []
+
+
+def test_a_tag_that_is_gone_goes_when_pruned(
+    publish: Publish, fake: FakeS3, greeting: Path
+) -> None:
+    folder = greeting / "collections/vanessa/greeting"
+    other = Image.of("other")
+    other.tag(folder, "old")
+    publish("s3://bucket", *TARGET)
+    for path in (folder / "tags").glob("old*"):
+        path.unlink()
+    publish("s3://bucket", *TARGET, "--prune")
+    assert f"v2/vanessa/greeting/manifests/{other.digest}" in fake.objects
+    assert TAG in fake.objects
+
+
+def test_each_half_removes_its_own(publish: Publish, fake: FakeS3) -> None:
+    publish("s3://bucket/a", *TARGET, "--only", "v2")
+    publish("s3://bucket/a", *TARGET, "--only", "pages", "--prune")
+    publish("s3://bucket/a", *TARGET, "--only", "v2", "--prune")
+    assert "a/index.html" in fake.objects
+    assert f"a/{TAG}" in fake.objects
+
+
+def test_a_dry_run_writes_nothing(publish: Publish, fake: FakeS3) -> None:
+    planned = publish("s3://bucket", *TARGET, "--dry-run")
+    assert not fake.objects
+    assert publish("s3://bucket", *TARGET)["stages"] == planned["stages"]
+
+
+def test_what_is_refused_leaves_all_as_it_was(publish: Publish, fake: FakeS3, move: Move) -> None:
+    publish("s3://bucket", *TARGET)
+    before = {key: item.body for key, item in fake.objects.items()}
+    move("two")
+    fake.fault = lambda method, key: (
+        (403, "AccessDenied") if method == "PUT" and "/blobs/" in key else None
+    )
+    status, error = publish("s3://bucket", *TARGET)
+    assert status == 4
+    assert "403" in error
+    assert {key: item.body for key, item in fake.objects.items()} == before
+
+
+def test_a_connection_that_is_cut_once(publish: Publish, fake: FakeS3, greeting: Path) -> None:
+    image = Image.of(os.urandom(12 << 20).hex())
+    image.tag(greeting / "collections/vanessa/greeting", "latest")
+    fake.resets = {"/blobs/": 1}
+    publish("s3://bucket", *TARGET)
+    assert complete(reader(fake)) == image.digest
+    assert fake.names("POST")
+
+
+@pytest.mark.parametrize("part", ["/blobs/", "release.json", "/tags/list"])
+def test_a_store_that_lies(part: str, publish: Publish, fake: FakeS3, move: Move) -> None:
+    publish("s3://bucket", *TARGET)
+    before = complete(reader(fake))
+    pointer = fake.objects["release.json"].body
+    move("two")
+    fake.objects.pop("v2/vanessa/greeting/tags/list")
+    fake.lies = lambda key: part in key
+    status, error = publish("s3://bucket", *TARGET)
+    assert status == 4
+    assert "cannot be verified" in error
+    if part == "/blobs/":
+        assert complete(reader(fake)) == before
+    assert fake.objects["release.json"].body == pointer
+
+
+def test_parts_that_are_never_put_together(publish: Publish, fake: FakeS3, greeting: Path) -> None:
+    Image.of(os.urandom(12 << 20).hex()).tag(greeting / "collections/vanessa/greeting", "latest")
+    fake.complete_fails = True
+    status, error = publish("s3://bucket", *TARGET)
+    assert status == 4
+    assert "Complete" in error
+    assert TAG not in fake.objects
+
+
+def test_content_that_is_there_already_is_a_success(
+    publish: Publish, fake: FakeS3, move: Move
+) -> None:
+    publish("s3://bucket", *TARGET)
+    image = move("two")
+    blob = next(digest for digest in image.blobs)
+    key = f"v2/vanessa/greeting/blobs/{blob}"
+    headers = {
+        "content-type": "application/octet-stream",
+        "cache-control": "public, max-age=31536000, immutable, no-transform",
+        "x-amz-meta-digest": blob,
+    }
+
+    def meanwhile(method: str, asked: str) -> None:
+        if (method, asked) == ("PUT", key) and key not in fake.objects:
+            fake.store(key, image.blobs[blob], headers)
+
+    fake.fault = meanwhile
+    publish("s3://bucket", *TARGET)
+    assert complete(reader(fake)) == image.digest
+
+
+@pytest.mark.parametrize("key", [TAG, "release.json"])
+def test_another_publisher_wins(key: str, publish: Publish, fake: FakeS3, move: Move) -> None:
+    publish("s3://bucket", *TARGET)
+    move("two")
+    theirs = b"{}"
+
+    def meanwhile(method: str, asked: str) -> None:
+        if (method, asked) == ("PUT", key) and fake.objects[key].body != theirs:
+            fake.store(key, theirs, {})
+
+    fake.fault = meanwhile
+    status, error = publish("s3://bucket", *TARGET)
+    assert status == 4
+    assert "somebody else publishes" in error
+    assert fake.objects[key].body == theirs
+
+
+def test_a_wrong_clock(publish: Publish, fake: FakeS3) -> None:
+    fake.fault = lambda *_: (403, "RequestTimeTooSkewed")
+    status, error = publish("s3://bucket", *TARGET)
+    assert status == 4
+    assert "clock" in error
+    assert not fake.objects
+
+
+def test_secrets_are_not_sent_in_the_clear(publish: Publish, fake: FakeS3) -> None:
+    status, error = publish("s3://bucket", *TARGET, "--endpoint", "http://s3.example.org")
+    assert status == 2
+    assert "plain http" in error
+    assert "a long secret" not in error
+    assert not fake.log
+
+
+def test_a_site_that_redirects(publish: Publish, fake: FakeS3) -> None:
+    status, error = publish("s3://bucket", "-t", "nginx")
+    assert status == 1
+    assert "-t s3" in error
+    assert not fake.objects
+
+
+def test_a_type_that_changed_is_sent_again(publish: Publish, fake: FakeS3) -> None:
+    publish("s3://bucket", *TARGET)
+    tag = fake.objects[TAG]
+    fake.store(TAG, tag.body, {**tag.headers, "content-type": "text/plain"})
+    puts(fake)
+    publish("s3://bucket", *TARGET)
+    assert TAG in puts(fake)
+    assert fake.objects[TAG].headers["content-type"] == tag.headers["content-type"]

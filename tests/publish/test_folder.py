@@ -1,0 +1,237 @@
+"""Publishing to a folder: releases side by side, a pointer, and grace."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder.cli import run
+from builder.publish.release import read_release
+from builder.publish.signing import PublicKey
+from tests.conftest import read_tree
+from tests.images import Image, sha256
+from tests.publish.conftest import Publish, complete
+
+Move = Callable[[str], Image]
+
+
+def reader(folder: Path) -> Callable[[str], bytes | None]:
+    return lambda path: (folder / path).read_bytes() if (folder / path).is_file() else None
+
+
+@pytest.fixture
+def dest(tmp_path: Path) -> Path:
+    return tmp_path / "srv"
+
+
+def test_the_current_release_is_the_built_site(
+    publish: Publish, dest: Path, greeting: Path
+) -> None:
+    done = publish(dest, "-t", "nginx")
+    assert (done["generation"], done["changed"]) == (1, True)
+    built = read_tree(greeting / "_site")
+    served = read_tree(dest / "current")
+    assert {path: data for path, data in served.items() if path in built} == built
+    more = served.keys() - built.keys()
+    assert "release.json" in more
+    assert all(path == "release.json" or path.startswith("api/release/") for path in more)
+    assert os.readlink(dest / "current") == "releases/1"
+    assert "server.conf" in os.listdir(dest / "current.nginx")
+    assert f"{dest}/releases/1" in (dest / "current.nginx/http.conf").read_text()
+
+
+def test_nothing_changed_makes_no_release(publish: Publish, dest: Path) -> None:
+    publish(dest)
+    again = publish(dest)
+    assert (again["changed"], again["generation"], again["sent"]["files"]) == (False, 1, 0)
+    assert sorted(os.listdir(dest / "releases")) == ["1", "1.entries"]
+
+
+def test_releases_share_what_is_equal(publish: Publish, move: Move, dest: Path) -> None:
+    publish(dest)
+    move("two")
+    done = publish(dest)
+    assert done["generation"] == 2
+    assert done["unchanged"] > done["sent"]["files"] / 2
+    one, two = (dest / f"releases/{number}/robots.txt" for number in (1, 2))
+    assert one.stat().st_ino == two.stat().st_ino
+    kept = dest / f"blobs/sha256/{sha256(two.read_bytes())[7:]}"
+    assert kept.stat().st_ino == two.stat().st_ino
+
+
+def test_a_client_with_an_older_manifest_finds_its_blobs(
+    publish: Publish, move: Move, dest: Path
+) -> None:
+    publish(dest, "-t", "nginx")
+    old = complete(reader(dest / "current"))
+    manifest = json.loads((dest / f"current/v2/vanessa/greeting/manifests/{old}").read_bytes())
+    move("two")
+    publish(dest, "-t", "nginx")
+    new = complete(reader(dest / "current"))
+    assert new != old
+    for item in (manifest["config"], *manifest["layers"]):
+        assert (dest / f"current/v2/vanessa/greeting/blobs/{item['digest']}").is_file()
+    assert (dest / f"current/v2/vanessa/greeting/manifests/{old}").is_file()
+
+
+def test_what_stays_keeps_its_type(publish: Publish, greeting: Path, dest: Path) -> None:
+    folder = greeting / "collections/vanessa/greeting"
+    index = Image.index(Image.of("one"), Image.of("other"))
+    index.tag(folder, "latest")
+    publish(dest, "-t", "nginx")
+    Image.of("two").tag(folder, "latest")
+    publish(dest, "-t", "nginx")
+    rules = (dest / "current.nginx/http.conf").read_text()
+    assert f'"/v2/vanessa/greeting/manifests/{index.digest}" "{index.media_type}"' in rules
+
+
+def test_pruning_keeps_the_last_releases(publish: Publish, move: Move, dest: Path) -> None:
+    images = []
+    for number in range(6):
+        images.append(move(f"image {number}").digest)
+        publish(dest, "--keep", "3")
+    assert len(list((dest / "releases").glob("*.entries"))) == 6
+    done = publish(dest, "--keep", "3", "--prune", "--dry-run")
+    assert done["removed"] == ["releases/1", "releases/2", "releases/3"]
+    assert (dest / "releases/1").is_dir()
+    publish(dest, "--keep", "3", "--prune")
+    assert sorted(path.stem for path in (dest / "releases").glob("*.entries")) == ["4", "5", "6"]
+    assert sorted(path.name for path in (dest / "releases").iterdir() if path.is_dir()) == [
+        "4", "5", "6",
+    ]  # fmt: skip
+    manifests = os.listdir(dest / "current/v2/vanessa/greeting/manifests")
+    assert set(images[3:]) <= set(manifests)
+    assert images[2] not in manifests
+    held = {path.name for path in (dest / "blobs/sha256").iterdir()}
+    trees = [read_tree(dest / f"releases/{number}") for number in (4, 5, 6)]
+    assert {sha256(data)[7:] for tree in trees for data in tree.values()} == held
+
+
+def test_what_a_killed_run_left_is_swept(publish: Publish, move: Move, dest: Path) -> None:
+    publish(dest)
+    move("two")
+    (dest / "releases/.incoming-2/half").mkdir(parents=True)
+    (dest / "releases/2").mkdir()
+    (dest / "releases/2/half").write_text("half")
+    (dest / "releases/2.nginx").mkdir()
+    (dest / ".incoming-current").symlink_to("nowhere")
+    (dest / "blobs/sha256/.incoming-1-a").write_text("half")
+    (dest / ".builder-lock").write_text("999999")
+    assert publish(dest)["generation"] == 2
+    complete(reader(dest / "current"))
+    assert not list(dest.rglob(".incoming-*"))
+    assert not (dest / "releases/2/half").exists()
+    assert not (dest / "releases/2.nginx").exists()
+
+
+def test_halves_of_a_site(publish: Publish, dest: Path, tmp_path: Path) -> None:
+    publish(dest, "--only", "v2")
+    assert (dest / "current/v2").is_dir()
+    assert not (dest / "current/index.html").exists()
+    other = tmp_path / "pages"
+    publish(other, "--only", "pages")
+    assert (other / "current/index.html").is_file()
+    assert not (other / "current/v2").exists()
+
+
+def test_a_release_is_signed_once_there_is_a_key(
+    publish: Publish, dest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(dest)
+    assert run(["keygen", str(tmp_path / "key")]) == 0
+    capsys.readouterr()
+    assert run(["keygen", "--show", str(tmp_path / "key")]) == 0
+    public = PublicKey.parse(
+        capsys.readouterr().out.strip().splitlines()[-1].split("[")[-1].rstrip("]"), "key"
+    )
+    done = publish(dest, "--key", str(tmp_path / "key"))
+    assert (done["generation"], done["changed"]) == (2, True)
+    release = read_release((dest / "current/release.json").read_bytes(), [public])
+    assert release.generation == 2
+    assert publish(dest, "--key", str(tmp_path / "key"))["changed"] is False
+
+
+def test_a_dry_run_touches_nothing(publish: Publish, move: Move, dest: Path) -> None:
+    assert publish(dest, "--dry-run")["dryRun"]
+    assert not dest.exists()
+    publish(dest)
+    before = sorted(map(str, dest.rglob("*")))
+    move("two")
+    planned = publish(dest, "--dry-run")
+    assert sorted(map(str, dest.rglob("*"))) == before
+    done = publish(dest)
+    assert planned["stages"] == done["stages"]
+
+
+def test_somebody_elses_folder_is_refused(publish: Publish, dest: Path) -> None:
+    dest.mkdir()
+    (dest / "precious").write_text("mine")
+    status, error = publish(dest)
+    assert status == 1
+    assert "not made by 'builder publish'" in error
+    assert os.listdir(dest) == ["precious"]
+    file = dest / "precious"
+    assert publish(file)[0] == 1
+
+
+def test_no_build_needs_a_build(publish: Publish, greeting: Path, dest: Path) -> None:
+    status, error = publish(dest, "--no-build")
+    assert status == 1
+    assert "builder build" in error
+    assert run(["build", "-q", "-s", str(greeting)]) == 0
+    assert publish(dest, "--no-build")["generation"] == 1
+    page = greeting / "_site/robots.txt"
+    page.write_text("changed by hand")
+    status, error = publish(dest.with_name("other"), "--no-build")
+    assert status == 1
+    assert "robots.txt: is not what was built" in error
+    page.unlink()
+    status, error = publish(dest.with_name("third"), "--no-build")
+    assert "robots.txt: is gone" in error
+    assert not (dest.with_name("third") / "current").exists()
+
+
+def test_one_publisher_at_a_time(publish: Publish, dest: Path) -> None:
+    from builder.storage.lock import lock  # noqa: PLC0415
+
+    publish(dest)
+    with lock(dest / ".builder-lock", "it"):
+        status, error = publish(dest)
+    assert status == 5
+    assert str(dest) in error
+
+
+def test_large_files_are_not_copied(publish: Publish, greeting: Path, dest: Path) -> None:
+    image = Image.of(os.urandom(1 << 21).hex())
+    image.tag(greeting / "collections/vanessa/greeting", "big")
+    publish(dest)
+    big = max((dest / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    assert big.stat().st_nlink > 2
+    built = greeting / "_site/v2/vanessa/greeting/blobs" / f"sha256:{big.name}"
+    assert built.read_bytes() == big.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "builder publish /srv/registry"),
+        (["netlify"], "netlify deploy --prod --dir="),
+        (["github-pages"], "upload-pages-artifact"),
+        (["s3"], "builder publish s3://BUCKET"),
+    ],
+)
+def test_other_hosts_get_their_command(
+    arguments: list[str], words: str, greeting: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["publish", *arguments, "-s", str(greeting)]) == 0
+    assert words in capsys.readouterr().out
+
+
+def test_flags_that_make_no_sense(publish: Publish, dest: Path) -> None:
+    assert publish(dest, "--endpoint", "http://127.0.0.1")[0] == 2
+    assert publish(dest, "--keep", "1")[0] == 2
+    assert publish("ftp://host/x", "-t", "plain")[0] == 2
