@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import pages
+from tests.pages import Twists, pages
 
 ROOT = Path(__file__).parent.parent
 BUILDER = [sys.executable, "-m", "builder"]
@@ -172,6 +172,14 @@ def run_plain(source: Path, folder: Path) -> Iterator[str]:
     flags = ["-d", str(site), "-b", "127.0.0.1", str(port)]
     with started([sys.executable, "-m", "http.server", *flags], port):
         yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def run_pages(source: Path, folder: Path) -> Iterator[str]:
+    """Build a site into `folder`, serve it as GitHub Pages does: all types by extension."""
+    with pages(folder / "site", Twists(root="")) as host:
+        built(source, folder, "github-pages", "--url", host.url)
+        yield host.url.removeprefix("http://")
 
 
 @contextmanager

@@ -50,6 +50,10 @@ def command(
         sys.stdout.flush()
     if verbose:
         console.say(f"configuration: {', '.join(map(str, config.files)) or 'none'}")
+        for note in config.pages.capabilities.notes:
+            console.say(f"note: {note}")
+    elif not config.pages.typed and not as_json:
+        console.say(f"note: {shown} gives manifests no media type; -V says who can pull from it")
     began = time.monotonic()
     report = Pipeline(config, jobs=jobs, progress=console.step).build()
     console.warn_all(report.warnings)

@@ -74,13 +74,13 @@ class _Maker:
             yield from (Companion(name, image, on) for name, (image, on) in singles.items())
         if not self.options.schema1:
             return
-        main = self._main(tag)
+        platform, main = self._main(tag)
         if main is None:
             return
         if fault := self._fault(main):
             self._warn(tag, f"has no schema 1 companion: {fault}", "pack its layers with gzip")
         else:
-            yield from self._schema1(tag, tag.name, main, "")
+            yield from self._schema1(tag, tag.name, main, platform)
         if self.options.platform_tags:
             for name, (image, on) in singles.items():
                 if image is not main and not self._fault(image):
@@ -109,19 +109,19 @@ class _Maker:
             if image is not None and not image.is_index and known:
                 yield child.platform, image
 
-    def _main(self, tag: Tag) -> Manifest | None:
+    def _main(self, tag: Tag) -> tuple[str, Manifest | None]:
         """Return the image that a companion of the tag itself holds, or warn that there is none."""
-        images = list(self._images(tag))
-        if not any(_is_container(image) for _, image in images):
-            return None
+        images = [(on, image) for on, image in self._images(tag) if _is_container(image)]
+        if not images:
+            return "", None
         wanted = self.options.platform
         for platform, image in images:
             if platform is None or _fits(platform, wanted):
-                return image if _is_container(image) else None
+                return str(platform or ""), image
         there = ", ".join(str(platform) for platform, _ in images)
         hint = f"it has {there}: name one in registry.schema1.platform"
         self._warn(tag, f"has no schema 1 companion: it has no image for {wanted}", hint)
-        return None
+        return "", None
 
     def _fault(self, image: Manifest) -> str:
         if not _is_container(image):

@@ -11,7 +11,7 @@ from typing import Any
 
 from builder.registry.model import Row
 from builder.site.model import PageOptions
-from builder.site.pull import PLACEHOLDER
+from builder.site.wanted import PLACEHOLDER
 
 _DIGEST = "sha256:" + "0" * 64
 

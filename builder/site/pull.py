@@ -14,30 +14,13 @@ from dataclasses import dataclass
 
 from builder.registry.model import Collection, LegacyLayer, Tag
 from builder.site import plan
+from builder.site.headerless import archive, buildah, containerd, docker, podman, singles, skopeo
 from builder.site.model import PageOptions
+from builder.site.wanted import PLACEHOLDER, Client, Command, Wanted
 
-PLACEHOLDER = "REGISTRY"
 _TITLE = "org.opencontainers.image.title"
 _MAX_LAYERS = 20
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A line to paste, and what it does differently from the other lines of its client."""
-
-    label: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A program and the commands that get a tag with it."""
-
-    key: str
-    title: str
-    commands: tuple[Command, ...]
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,51 +33,9 @@ class Pull:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """One tag with its addresses worked out."""
-
-    options: PageOptions
-    collection: Collection
-    tag: Tag
-    host: str
-
-    @property
-    def by_tag(self) -> str:
-        return f"{self.host}/{self.collection.name}:{self.tag.name}"
-
-    @property
-    def by_digest(self) -> str:
-        if self.tag.manifest is None:
-            return ""
-        return f"{self.host}/{self.collection.name}@{self.tag.manifest.digest}"
-
-    @property
-    def api(self) -> str:
-        return f"{self.options.api_url or f'https://{PLACEHOLDER}'}/v2/{self.collection.name}"
-
-    def both(self, form: Callable[[str], str]) -> tuple[Command, ...]:
-        """Return a command for the tag and one for the digest."""
-        found = [Command("by tag", form(self.by_tag))]
-        if self.by_digest:
-            found.append(Command("by digest", form(self.by_digest)))
-        return tuple(found)
-
-    def flag(self, insecure: str) -> str:
-        """Return ` FLAG` where the host speaks plain http, else nothing."""
-        return f" {insecure}" if self.options.insecure else ""
-
-    def blob_url(self, digest: str) -> str:
-        """Return where the bytes of a blob are: here, or where they are stored."""
-        place = self.collection.blobs.get(digest)
-        if place is not None and place.url and place.file is None:
-            return place.url
-        return f"{self.api}/blobs/{digest}"
-
-
 def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | None:
     """Return how to get a tag, or None for one that has nothing to get yet."""
-    wanted = _Wanted(options, collection, tag, options.host or PLACEHOLDER)
+    wanted = Wanted(options, collection, tag, options.host or PLACEHOLDER)
     if not tag.has_manifest:
         return None
     if not tag.in_v2:
@@ -102,14 +43,15 @@ def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | No
     kind = plan.tag_kind(collection, tag)
     makers = _MAKERS.get(kind, _ARTIFACT)
     if not options.by_name:
-        makers = (_folder, _curl) if kind == "app" else (_curl,)
+        makers = {"app": (_folder, _curl), "image": _NAMELESS}.get(kind, (_curl,))
     elif not options.typed:
+        makers = _HEADERLESS.get(kind, makers)
         makers = tuple(maker for maker in dict.fromkeys((*makers, *_FALLBACK)) if maker in _UNTYPED)
     clients = [client for maker in makers if (client := maker(wanted)) is not None]
     return Pull(wanted.by_tag, wanted.by_digest, tuple(clients), _note(wanted))
 
 
-def _note(wanted: _Wanted) -> str:
+def _note(wanted: Wanted) -> str:
     options = wanted.options
     if not options.host:
         return f"Write the host that serves this registry in place of {PLACEHOLDER}."
@@ -126,64 +68,61 @@ def _note(wanted: _Wanted) -> str:
     return ""
 
 
-def _is_multi(wanted: _Wanted) -> bool:
-    return wanted.tag.manifest is not None and wanted.tag.manifest.is_index
-
-
-def _docker(wanted: _Wanted) -> Client:
+def _docker(wanted: Wanted) -> Client:
     return Client("docker", "Docker", wanted.both(lambda ref: f"docker pull {ref}"))
 
 
-def _podman(wanted: _Wanted) -> Client:
+def _podman(wanted: Wanted) -> Client:
     flag = wanted.flag("--tls-verify=false")
     return Client("podman", "Podman", wanted.both(lambda ref: f"podman pull{flag} {ref}"))
 
 
-def _apptainer(wanted: _Wanted) -> Client | None:
-    if _is_multi(wanted) and not wanted.options.typed:
-        return None
+def _apptainer(wanted: Wanted) -> Client:
     flag = wanted.flag("--no-https")
-    commands = wanted.both(lambda ref: f"apptainer pull{flag} docker://{ref}")
+    commands = _each(wanted, lambda ref: f"apptainer pull{flag} docker://{ref}")
     return Client("apptainer", "Apptainer", commands)
 
 
-def _sif(wanted: _Wanted) -> Client | None:
-    if not wanted.options.typed and _is_multi(wanted):
+def _each(wanted: Wanted, form: Callable[[str], str]) -> tuple[Command, ...]:
+    """Return the commands of a client that needs media types to find its way in an index."""
+    return wanted.both(form) if wanted.options.typed else singles(wanted, form)
+
+
+def _sif(wanted: Wanted) -> Client | None:
+    if not wanted.options.typed and wanted.is_multi:
         return None
     flag = wanted.flag("--no-https")
     commands = wanted.both(lambda ref: f"apptainer pull{flag} oras://{ref}")
     return Client("apptainer", "Apptainer", commands)
 
 
-def _skopeo(wanted: _Wanted) -> Client:
+def _skopeo(wanted: Wanted) -> Client:
     flag = wanted.flag("--src-tls-verify=false")
-    every = " --all" if _is_multi(wanted) else ""
-    place = f"oci:{wanted.collection.name.rpartition('/')[2]}:{wanted.tag.name}"
+    every = " --all" if wanted.is_multi else ""
+    place = f"oci:{wanted.short}:{wanted.tag.name}"
     commands = wanted.both(lambda ref: f"skopeo copy{flag}{every} docker://{ref} {place}")
     return Client("skopeo", "Skopeo", commands)
 
 
-def _crane(wanted: _Wanted) -> Client | None:
-    if _is_multi(wanted) and not wanted.options.typed:
-        return None
+def _crane(wanted: Wanted) -> Client:
     flag = wanted.flag("--insecure")
-    file = f"{wanted.collection.name.rpartition('/')[2]}.tar"
-    return Client("crane", "crane", wanted.both(lambda ref: f"crane pull{flag} {ref} {file}"))
+    file = f"{wanted.short}.tar"
+    return Client("crane", "crane", _each(wanted, lambda ref: f"crane pull{flag} {ref} {file}"))
 
 
-def _oras_copy(wanted: _Wanted) -> Client:
+def _oras_copy(wanted: Wanted) -> Client:
     flag = wanted.flag("--from-plain-http")
-    place = f"{wanted.collection.name.rpartition('/')[2]}:{wanted.tag.name}"
+    place = f"{wanted.short}:{wanted.tag.name}"
     commands = wanted.both(lambda ref: f"oras copy{flag} --to-oci-layout {ref} {place}")
     return Client("oras", "ORAS", commands)
 
 
-def _oras_pull(wanted: _Wanted) -> Client:
+def _oras_pull(wanted: Wanted) -> Client:
     flag = wanted.flag("--plain-http")
     return Client("oras", "ORAS", wanted.both(lambda ref: f"oras pull{flag} {ref}"))
 
 
-def _python(wanted: _Wanted) -> Client:
+def _python(wanted: Wanted) -> Client:
     insecure = "insecure=True" if wanted.options.insecure else ""
 
     def line(reference: str) -> str:
@@ -193,24 +132,24 @@ def _python(wanted: _Wanted) -> Client:
     return Client("python", "Python", wanted.both(line), "With the package oras: pip install oras.")
 
 
-def _ctr(wanted: _Wanted) -> Client:
+def _ctr(wanted: Wanted) -> Client:
     flag = wanted.flag("--plain-http")
     return Client("ctr", "containerd", wanted.both(lambda ref: f"ctr images pull{flag} {ref}"))
 
 
-def _dockerfile(wanted: _Wanted) -> Client:
+def _dockerfile(wanted: Wanted) -> Client:
     return Client("from", "Dockerfile", wanted.both(lambda ref: f"FROM {ref}"))
 
 
-def _kubernetes(wanted: _Wanted) -> Client | None:
+def _kubernetes(wanted: Wanted) -> Client | None:
     if wanted.options.insecure:
         return None  # a cluster needs configuration of each node for that
-    name = re.sub(r"[^a-z0-9-]", "-", wanted.collection.name.rpartition("/")[2]).strip("-")
+    name = re.sub(r"[^a-z0-9-]", "-", wanted.short).strip("-")
     commands = wanted.both(lambda ref: f"containers:\n  - name: {name or 'main'}\n    image: {ref}")
     return Client("kubernetes", "Kubernetes", commands)
 
 
-def _helm(wanted: _Wanted) -> Client:
+def _helm(wanted: Wanted) -> Client:
     flag = wanted.flag("--plain-http")
     name, tag = wanted.collection.name, wanted.tag.name.replace("_", "+")
     chart = f"oci://{wanted.host}/{name}"
@@ -221,7 +160,7 @@ def _helm(wanted: _Wanted) -> Client:
     return Client("helm", "Helm", commands)
 
 
-def _folder(wanted: _Wanted) -> Client | None:
+def _folder(wanted: Wanted) -> Client | None:
     """Return what gets a web app's folder back: its layers, one over the other."""
     if wanted.tag.manifest is None:
         return None
@@ -242,7 +181,7 @@ def _how(media_type: str) -> str:
     return {"gzip": "-xz", "zstd": "--zstd -x"}.get(media_type.rpartition("+")[2], "-x")
 
 
-def _curl(wanted: _Wanted) -> Client:
+def _curl(wanted: Wanted) -> Client:
     """Return the plain files: an artifact's by their titles, else the manifest."""
     manifest = wanted.tag.manifest
     if manifest is None:
@@ -252,7 +191,7 @@ def _curl(wanted: _Wanted) -> Client:
     titled = [(layer, title) for layer, title in files if _PLAIN_NAME.fullmatch(title)]
     kind = plan.tag_kind(wanted.collection, wanted.tag)
     if kind == "sif" and len(layers) == 1 and not titled:
-        name = f"{wanted.collection.name.rpartition('/')[2]}_{wanted.tag.name}.sif"
+        name = f"{wanted.short}_{wanted.tag.name}.sif"
         titled = [(layers[0], name)]
     commands = [
         Command(title, f"curl -fL -o {title} {shlex.quote(wanted.blob_url(layer.digest))}")
@@ -271,11 +210,11 @@ def _curl(wanted: _Wanted) -> Client:
     return Client("curl", "curl", tuple(commands))
 
 
-def _legacy(wanted: _Wanted) -> Client:
+def _legacy(wanted: Wanted) -> Client:
     """Return the layers of an original manifest, each from where it is stored."""
     legacy = wanted.tag.legacy
     layers = legacy.layers if legacy is not None else ()
-    stem = f"{wanted.collection.name.rpartition('/')[2]}_{wanted.tag.name}"
+    stem = f"{wanted.short}_{wanted.tag.name}"
     commands = [
         Command(
             "image" if len(layers) == 1 else f"layer {number}",
@@ -292,9 +231,10 @@ def _numbered(stem: str, layers: Sequence[LegacyLayer]) -> Iterator[tuple[int, L
         yield number, layer, f"{stem}{suffix}.sif"
 
 
-_Maker = Callable[[_Wanted], Client | None]
+_Maker = Callable[[Wanted], Client | None]
 _IMAGE: tuple[_Maker, ...] = (
     _docker, _podman, _apptainer, _skopeo, _crane, _oras_copy, _ctr, _dockerfile, _kubernetes,
+    archive,
 )  # fmt: skip
 _FALLBACK: tuple[_Maker, ...] = (_python, _curl)
 _ARTIFACT: tuple[_Maker, ...] = (_oras_pull, _python, _curl)
@@ -305,5 +245,12 @@ _MAKERS: dict[str, tuple[_Maker, ...]] = {
     "app": (_folder, _oras_pull, _skopeo, _curl),
 }
 
-# What still works where every file has the same media type.
-_UNTYPED: tuple[_Maker, ...] = (_folder, _crane, _apptainer, _sif, _python, _curl)
+# Where every file has the same media type.
+_NAMELESS: tuple[_Maker, ...] = (docker, podman, containerd, _curl)
+_HEADERLESS: dict[str, tuple[_Maker, ...]] = {
+    "image": (docker, podman, _apptainer, buildah, skopeo, _crane, containerd),
+}
+# What works there, of what works elsewhere.
+_UNTYPED: tuple[_Maker, ...] = (
+    *_HEADERLESS["image"], _folder, _sif, _python, _curl,
+)  # fmt: skip

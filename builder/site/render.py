@@ -341,6 +341,8 @@ def _collection_key(collection: Collection) -> str:
         sorted(collection.referrers.items()),
         sorted((place.digest, place.url) for place in collection.blobs.values()),
         sorted(collection.files),
+        [(item.name, item.digest) for items in collection.companions.values() for item in items],
+        [(item.path, item.size) for items in collection.archives.values() for item in items],
     )
 
 

@@ -19,6 +19,7 @@ from builder.site.views import CollectionView, TagLine, TagView
 _TAG_FACTS = (
     "kind", "digest", "media_type", "artifact_type", "size", "created", "state", "yanked",
     "description", "platforms", "images", "legacy_layers", "attached", "difference",
+    "companions", "archives",
 )  # fmt: skip
 _DRAWN = frozenset({"tiles", "shown", "masked"})
 

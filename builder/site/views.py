@@ -18,6 +18,7 @@ from builder.registry.model import Collection, Row, Tag
 from builder.site import attached, charts, imageview, jsonhtml, plan
 from builder.site.difference import Difference, difference
 from builder.site.fileview import Files, files_of
+from builder.site.headerless import ArchiveLine, CompanionLine, archive_lines, companion_lines
 from builder.site.markdown import Rendered
 from builder.site.model import PageOptions
 from builder.site.pull import Pull, pull_of
@@ -129,6 +130,8 @@ class TagView:
     api_url: str
     app_url: str
     app_packed: bool
+    companions: tuple[CompanionLine, ...]
+    archives: tuple[ArchiveLine, ...]
     pull: Pull | None
 
 
@@ -352,6 +355,8 @@ def tag_view(desk: Desk, tag: Tag) -> TagView:
         api_url=v2 if tag.in_v2 and desk.options.api_url else "",
         app_url=desk.apps.get(tag.name, ""),
         app_packed=desk.apps.get(tag.name) == "",
+        companions=companion_lines(collection, tag),
+        archives=archive_lines(collection, tag),
         pull=pull_of(collection, tag, desk.options),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from builder.output import Capabilities, Entry, Output
 from builder.targets.base import Address, SideFile, adapt
+from builder.targets.headerless import NO_REDIRECTS, NOTES
 
 _PROJECT_PAGE = (
     "A project page lives below /REPOSITORY/, and clients ask for /v2/ at the root of the host "
@@ -24,15 +25,8 @@ class GitHubPages:
         max_file=100_000_000,
         max_site=1_000_000_000,
         notes=(
-            (
-                "crane, python oras, apptainer (1.4 or newer) and singularity-ce (4.1 or newer) "
-                "pull single-platform tags, and curl fetches everything."
-            ),
-            (
-                "docker, podman, buildah, skopeo, containerd, helm and oras do not pull: all files "
-                "without an extension, manifests among them, are application/octet-stream."
-            ),
-            "Layers stored elsewhere have no redirect below /v2/: clients do not find them there.",
+            *NOTES,
+            NO_REDIRECTS,
             "Names contain colons: publish with upload-pages-artifact, not from a branch.",
         ),
     )

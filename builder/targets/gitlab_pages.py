@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from builder.output import Capabilities
 from builder.targets.base import Address, FileHost
+from builder.targets.headerless import NO_REDIRECTS, NOTES
 
 _BELOW = (
     "This address has a path, and clients ask for /v2/ at the root of the host only: nothing can "
@@ -31,16 +32,6 @@ TARGET = GitLabPages(
         title="GitLab Pages",
         max_site=1_000_000_000,
         max_files=200_000,
-        notes=(
-            (
-                "crane, python oras, apptainer (1.4 or newer) and singularity-ce (4.1 or newer) "
-                "pull single-platform tags, and curl fetches everything."
-            ),
-            (
-                "docker, podman, buildah, skopeo, containerd, helm and oras do not pull: all files "
-                "without an extension, manifests among them, are application/octet-stream."
-            ),
-            "Layers stored elsewhere have no redirect below /v2/: clients do not find them there.",
-        ),
+        notes=(*NOTES, NO_REDIRECTS),
     )
 )

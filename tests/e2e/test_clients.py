@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.daemons import run_containerd
 from tests.e2e.conftest import ROOT, free_port, run, started
 
 pytestmark = pytest.mark.e2e
@@ -105,22 +106,12 @@ def test_python_oras_pulls_the_artifact(host: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("cd")
-    port = free_port()
-    config = folder / "config.toml"
-    config.write_text(
-        f'version = 2\nroot = "{folder}/root"\nstate = "{folder}/state"\n'
-        f'[grpc]\n  address = "{folder}/sock"\n'
-        f'[metrics]\n  address = "127.0.0.1:{port}"\n'
-        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-    )
-    with started(["containerd", "--config", str(config)], port):
-        yield f"{folder}/sock"
+def ctr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    with run_containerd(tmp_path_factory.mktemp("cd")) as command:
+        yield command
 
 
-def test_containerd_pulls(host: str, containerd: str) -> None:
-    ctr = ["ctr", "--address", containerd]
+def test_containerd_pulls(host: str, ctr: list[str]) -> None:
     name = f"{host}/vanessa/greeting:latest"
     run(*ctr, "images", "pull", "--plain-http", "--snapshotter", "native", name)
     assert sha256(committed("latest")) in run(*ctr, "images", "list")
