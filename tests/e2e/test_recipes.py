@@ -125,12 +125,15 @@ def test_a_containerfile_goes_from_pending_to_pulled(
 
 
 @pytest.mark.usefixtures("buildah")
-def test_recipes_that_make_the_same_image_at_once(registry: Path) -> None:
+@pytest.mark.parametrize("engine", ["buildah", "podman"])
+def test_recipes_that_make_the_same_image_at_once(registry: Path, engine: str) -> None:
     names = [f"same/r{number}:1" for number in range(3)]
     for name in names:
         recipe(registry, name, {"Dockerfile": "FROM scratch\nCOPY x /\n", "x": "x"})
-    assert {item["state"] for item in recipes(registry, "build", "-j", "3")} == {"built"}
+    outcomes = recipes(registry, "build", "-j", "3", "--engine", engine)
+    assert {(item["state"], item["engine"]) for item in outcomes} == {("built", engine)}
     assert states(registry) == dict.fromkeys(names, "current")
+    assert run(engine, "images", "--quiet") == ""
 
 
 @pytest.mark.usefixtures("buildah")

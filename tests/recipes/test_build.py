@@ -69,6 +69,22 @@ def test_the_old_image_is_served_until_the_new_one_is_there(
     assert read_tree(other) == untouched
 
 
+def test_pages_tell_the_state(registry: Path, recipes: Command, build: Callable[..., int]) -> None:
+    folders = {tag: recipe(registry, f"a/b:{tag}") for tag in ("asked", "changed", "done")}
+    recipes("build")
+    recipe(registry, "a/b:new")
+    (folders["asked"] / "README.md").unlink()
+    (folders["changed"] / "data").write_text("more")
+    assert build() == 0
+    words = {"asked": "A new build of this image was asked for", "changed": "a file it reads",
+             "new": "Not built yet"}  # fmt: skip
+    for tag in ("asked", "changed", "done", "new"):
+        page = (registry / "_site/a/b/tags" / tag / "index.html").read_text()
+        assert [other for other, said in words.items() if said in page] == [tag] * (tag in words)
+    page = (registry / "_site/a/b/index.html").read_text()
+    assert (page.count("to be rebuilt"), page.count("not built yet")) == (2, 1)
+
+
 def test_a_failure_stops_no_other(registry: Path, recipes: Command, states: States) -> None:
     bad = recipe(registry, "bad:1", {"build.sh": "echo to the log; echo why >&2; exit 3"})
     recipe(registry, "good:1")
