@@ -131,6 +131,15 @@ def head(folder: Path) -> str:
     return found.decode().strip() if found else ""
 
 
+def start(folder: Path) -> bool:
+    """Make a folder a repository of its own, unless it is in one or git is missing; tell which."""
+    try:
+        inside = _git(folder, "rev-parse", "--is-inside-work-tree") is not None
+        return not inside and _git(folder, "init", "--quiet", "--initial-branch=main") is not None
+    except LocalError:
+        return False
+
+
 def _parsed(text: str) -> Iterator[Change]:
     """Read `git diff --raw -z`: `:old new sha sha status`, then the path."""
     parts = iter(text.split("\0"))

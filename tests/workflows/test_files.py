@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,12 @@ def test_a_new_registry_has_all_that_ci_needs(
     assert (mine / "builder.txt").read_text().splitlines()[-1] == line
     assert (mine / "requirements.txt").read_text() == (ROOT / "requirements.txt").read_text()
     assert not (mine / "_layouts").exists()
+    assert (mine / ".git").is_dir()
+    assert run(["new", str(mine / "inner")]) == 0
+    assert not (mine / "inner/.git").exists()
+    assert run(["new", "--no-git", str(tmp_path / "plain")]) == 0
+    assert not (tmp_path / "plain/.git").exists()
+    shutil.rmtree(mine / "inner")
     assert run(["check", "-s", str(mine)]) == 0
     assert run(["workflows", "-s", str(mine)]) == 0
     assert run(["build", "-s", str(mine), "-q"]) == 0
