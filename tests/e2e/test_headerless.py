@@ -14,7 +14,7 @@ import requests
 
 from tests.daemons import run_containerd, run_docker
 from tests.e2e.test_clients import LIMITS, sha256
-from tests.hosts import ROOT, run, run_pages
+from tests.hosts import ROOT, proxying, run, run_pages
 
 pytestmark = pytest.mark.e2e
 NAME = "vanessa/greeting"
@@ -166,3 +166,17 @@ def test_containerd_imports_an_archive(pages: str, ctr: list[str], tmp_path: Pat
     run("curl", "-fsSL", "-o", str(file), f"http://{pages}/{ARCHIVE}")
     run(*ctr, "images", "import", "--snapshotter", "native", str(file))
     assert f"{pages}/{NAME}:1.1.0" in run(*ctr, "images", "list", "-q")
+
+
+def test_a_proxy_in_front_serves_companions_as_well(pages: str, tmp_path: Path) -> None:
+    with proxying(f"http://{pages}", "--cache", str(tmp_path / "cache")) as proxy:
+        for tag in ("1.1.0.s1", "1.1.0"):
+            layout = tmp_path / tag
+            run("skopeo", "copy", "--src-tls-verify=false", f"docker://{proxy}/{NAME}:{tag}",
+                f"oci:{layout}:x")  # fmt: skip
+            assert layers_of(layout) == committed("amd64")
+        answer = requests.get(f"http://{proxy}/v2/{NAME}/manifests/1.1.0.s1", timeout=10)
+        assert answer.headers["Content-Type"].endswith("v1+prettyjws")
+        digest = answer.headers["Docker-Content-Digest"]
+        again = requests.get(f"http://{proxy}/v2/{NAME}/manifests/{digest}", timeout=10)
+        assert again.content == answer.content
