@@ -39,6 +39,7 @@ COMMANDS = {
     "migrate": "Take over an original static registry.",
     "keygen": "Make the key that signs releases.",
     "recipes": "List the recipes and build what is pending or stale.",
+    "offload": "Bring layers from _blobs/ to where registry.blobs says.",
     "gc": "Find blobs that nothing needs; remove them with --delete.",
     "workflows": "Write the CI files for GitHub Actions and GitLab CI.",
     "completion": "Print a script that completes commands in a shell.",

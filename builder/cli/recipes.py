@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from types import FrameType
 
@@ -92,6 +93,7 @@ def command(
     help="Builds at the same time.  [default: one each core]",
 )
 @click.option("--force", is_flag=True, help="Move tags even if they are immutable.")
+@click.option("--local", is_flag=True, help="Keep large layers here, for 'builder offload'.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built.")
 @common_options
 @click.pass_context
@@ -105,6 +107,7 @@ def build(
     seconds: int,
     jobs: int,
     force: bool,
+    local: bool,
     dry_run: bool,
     source: str,
     configs: str | None,
@@ -119,6 +122,8 @@ def build(
     """
     console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
     config = load_config(source=source, configs=configs)
+    if local:
+        config = replace(config, registry=replace(config.registry, offsite=None))
     options = _options(config, engines, seconds, force=force)
     items, problems = _find(config, references, revision)
     items = [item for item in items if references or item.state != "current"]

@@ -174,6 +174,64 @@ def test_a_recipe_is_only_written_with_its_layer(hub: GitHub, registry: Path) ->
     assert list(hub.uploaded().values()) == [b"hi\n"]
 
 
+def test_offload_brings_away_what_was_stored_before(
+    hub: GitHub, add: Add, image: Image, registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = registry / "_config.yml"
+    said = config.read_text()
+    config.write_text("registry: {commit_below: 0}\n")
+    assert add() == 0
+    assert run(["offload", "-s", str(registry)]) == 2
+    config.write_text(said)
+    layer = layer_of(image)
+    here = registry / "_blobs/blobs" / layer.replace(":", "/")
+    other = here.with_name("0" * 64)
+    other.write_bytes(b"no tag needs this")
+    assert run(["offload", "--dry-run", "-s", str(registry)]) == 0
+    assert here.exists()
+    hub.broken_uploads = 1
+    assert run(["offload", "-s", str(registry)]) == 4
+    assert here.exists()
+    capsys.readouterr()
+    assert run(["offload", "--json", "-q", "-s", str(registry)]) == 0
+    done = json.loads(capsys.readouterr().out)
+    size = len(image.blobs[layer])
+    url = f"{hub.url}/{REPOSITORY}/releases/download/{TAG}/{layer.replace(':', '-')}"
+    assert done == {
+        "dryRun": False, "bytes": size, "blobs": [{"digest": layer, "size": size, "url": url}],
+    }  # fmt: skip
+    assert not here.exists()
+    assert other.exists()
+    assert run(["build", "-s", str(registry)]) == 0
+
+
+def test_offload_brings_no_broken_file(hub: GitHub, add: Add, image: Image, registry: Path) -> None:
+    config = registry / "_config.yml"
+    said = config.read_text()
+    config.write_text("registry: {commit_below: 0}\n")
+    assert add() == 0
+    config.write_text(said)
+    layer = layer_of(image)
+    here = registry / "_blobs/blobs" / layer.replace(":", "/")
+    here.write_bytes(b"x" * len(image.blobs[layer]))
+    assert run(["offload", "-s", str(registry)]) == 1
+    assert hub.assets == {}
+
+
+def test_a_recipe_built_without_a_login_is_offloaded_by_who_has_one(
+    hub: GitHub, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = registry / "collections/a/b/manifests/1"
+    write_tree(folder, {"build.sh": 'echo hi > "$BUILDER_OUTPUT/hi.txt"'})
+    monkeypatch.delenv("GITHUB_TOKEN")
+    assert run(["recipes", "build", "--local", "-s", str(registry)]) == 0
+    assert hub.log == []
+    monkeypatch.setenv("GITHUB_TOKEN", hub.environment["GITHUB_TOKEN"])
+    assert run(["offload", "-s", str(registry)]) == 0
+    assert list(hub.uploaded().values()) == [b"hi\n"]
+    assert not [path for path in read_tree(registry / "_blobs") if not path.endswith(".lock")]
+
+
 def test_push_takes_layers_from_where_they_are(
     hub: GitHub, add: Add, image: Image, registry: Path, tmp_path: Path
 ) -> None:

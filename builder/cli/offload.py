@@ -1,0 +1,41 @@
+"""`builder offload`: layers go where `registry.blobs` says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from builder.audit.offload import offload
+from builder.cli.options import Console, common_options, load_config
+from builder.registry.edit import lock
+
+
+@click.command("offload")
+@click.option("--dry-run", is_flag=True, help="Say what would be brought away.")
+@common_options
+def command(
+    *,
+    dry_run: bool,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Bring layers from _blobs/ to the place that registry.blobs names.
+
+    Each layer that a tag needs is brought there, fetched again as clients
+    would, and only then removed here.
+    """
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    options = load_config(source=source, configs=configs).registry
+    verb = "would offload" if dry_run else "offloaded"
+    done = []
+    with lock(options):
+        for blob in offload(options, dry_run=dry_run):
+            done.append(blob)
+            console.say(f"{verb} {blob.digest} {blob.size} bytes to {blob.url}")
+    total = sum(blob.size for blob in done)
+    value = {"dryRun": dry_run, "bytes": total, "blobs": [asdict(blob) for blob in done]}
+    console.result(value, f"{verb} {len(done)} blobs, {total} bytes")
