@@ -37,6 +37,7 @@ COMMANDS = {
     "mv": "Give a collection another name.",
     "du": "Show how many bytes collections take.",
     "migrate": "Take over an original static registry.",
+    "verify": "Fetch and hash everything that a published site leads to.",
     "keygen": "Make the key that signs releases.",
     "recipes": "List the recipes and build what is pending or stale.",
     "offload": "Bring layers from _blobs/ to where registry.blobs says.",

@@ -134,9 +134,12 @@ class Console:
         sys.stderr.flush()
 
     @contextmanager
-    def progress(self, total: int, label: str) -> Iterator[Callable[[int], None]]:
-        """Show progress in bytes: the block calls what it gets with each count."""
-        if self._quiet or total < 1 << 20 or not sys.stderr.isatty():
+    def progress(self, total: int | None, label: str) -> Iterator[Callable[[int], None]]:
+        """Show progress in bytes: the block calls what it gets with each count.
+
+        `total` is None where nobody knows it.
+        """
+        if self._quiet or (total or 1 << 20) < 1 << 20 or not sys.stderr.isatty():
             yield lambda count: None  # noqa: ARG005 - nobody watches
             return
         from rich.console import Console as RichConsole  # noqa: PLC0415 - 40 ms

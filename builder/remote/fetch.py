@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -27,6 +28,16 @@ def open_url(
     client = Http(options)
     if named:
         client.trust(url)
+    return open_by(client, url, size=size)
+
+
+def open_by(
+    client: Http, url: str, *, size: int | None = None, missing: Collection[int] = (404, 410)
+) -> BinaryIO:
+    """Open what a URL leads to by a client that is there; see `open_url`.
+
+    `missing` are the statuses that say that nothing is there.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise UsageError(f"{url}: is no http(s) address without a password")
@@ -44,7 +55,7 @@ def open_stream(client: Http, url: str, size: int | None) -> BlobStream:
         if answer.status == 200 or (offset and answer.status in (206, 416)):
             return answer
         with answer:
-            kind = NotFoundError if answer.status in (404, 410) else RemoteError
+            kind = NotFoundError if answer.status in missing else RemoteError
             raise kind(f"{url}: the server answered {answer.status}")
 
     return BlobStream(opener, size, client.back_off)

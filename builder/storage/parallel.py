@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
@@ -23,20 +23,36 @@ def run_parallel(
     threads: int,
     stop: threading.Event,
 ) -> None:
-    """Call `work` on every item, in order of their start.
+    """Call `work` on every item, in order of their start; see `run_growing`."""
 
-    When one call raises, or the user interrupts, `stop` is set and the first
-    error is raised; `work` should look at `stop` now and then and raise
-    Stopped. Threads that sit in a system call for longer are left behind.
+    def leaf(item: Item) -> Iterable[Item]:
+        work(item)
+        return ()
+
+    jobs = list(items)
+    run_growing(jobs, leaf, threads=min(threads, len(jobs)), stop=stop)
+
+
+def run_growing(
+    items: Iterable[Item],
+    work: Callable[[Item], Iterable[Item]],
+    *,
+    threads: int,
+    stop: threading.Event,
+) -> None:
+    """Call `work` on every item, and on those it returns before any that waited already.
+
+    So what waits stays small where one item leads to many. When one call
+    raises, or the user interrupts, `stop` is set and the first error is
+    raised; `work` should look at `stop` now and then and raise Stopped.
+    Threads that sit in a system call for longer are left behind.
     """
-    jobs: SimpleQueue[Item] = SimpleQueue()
-    for item in items:
-        jobs.put(item)
+    jobs = _Stack(items)
     ends: SimpleQueue[BaseException | None] = SimpleQueue()
     # Not a pool: the interpreter would wait at its end for a connection that says nothing.
     workers = [
         threading.Thread(target=_drain, args=(jobs, work, ends), daemon=True)
-        for _ in range(min(threads, jobs.qsize()))
+        for _ in range(threads)
     ]
     for worker in workers:
         worker.start()
@@ -45,20 +61,54 @@ def run_parallel(
             _raise(ends.get())
     except BaseException:
         stop.set()
+        jobs.close()
         for worker in workers:
             worker.join(PATIENCE)
         raise
 
 
+class _Stack(Generic[Item]):
+    """What waits, and how many are at work that may add to it."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = list(items)[::-1]
+        self._busy = 0
+        self._changed = threading.Condition()
+
+    def take(self) -> Item | None:
+        """Return the next item; None when there is none and will be none."""
+        with self._changed:
+            while not self._items and self._busy:
+                self._changed.wait()
+            if not self._items:
+                return None
+            self._busy += 1
+            return self._items.pop()
+
+    def done(self, more: Iterable[Item]) -> None:
+        """Note that an item was worked on, and what it led to."""
+        new = list(more)[::-1]
+        with self._changed:
+            self._items += new
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody take anything more."""
+        with self._changed:
+            self._items.clear()
+            self._busy = 0
+            self._changed.notify_all()
+
+
 def _drain(
-    jobs: SimpleQueue[Item],
-    work: Callable[[Item], None],
+    jobs: _Stack[Item],
+    work: Callable[[Item], Iterable[Item]],
     ends: SimpleQueue[BaseException | None],
 ) -> None:
     try:
-        while True:
-            work(jobs.get_nowait())
-    except Empty:
+        while (item := jobs.take()) is not None:
+            jobs.done(work(item))
         ends.put(None)
     except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
         ends.put(error)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from builder.storage.parallel import Stopped, run_parallel
+from builder.storage.parallel import Stopped, run_growing, run_parallel
 
 
 def test_every_item_is_worked_on_once() -> None:
@@ -31,3 +31,48 @@ def test_the_first_failure_is_raised_and_stops_the_others() -> None:
 
 def test_nothing_to_do() -> None:
     run_parallel([], pytest.fail, threads=4, stop=threading.Event())
+
+
+def test_what_an_item_leads_to_is_worked_on_before_what_waits() -> None:
+    order: list[str] = []
+
+    def work(item: str) -> list[str]:
+        order.append(item)
+        return [f"{item}{number}" for number in range(2)] if len(item) < 3 else []
+
+    run_growing(["a", "b"], work, threads=1, stop=threading.Event())
+    assert order == [
+        "a",
+        "a0",
+        "a00",
+        "a01",
+        "a1",
+        "a10",
+        "a11",
+        "b",
+        "b0",
+        "b00",
+        "b01",
+        "b1",
+        "b10",
+        "b11",
+    ]
+
+
+def test_many_threads_end_when_all_that_grew_is_done() -> None:
+    done: list[int] = []
+
+    def work(item: int) -> range:
+        done.append(item)
+        return range(10 * item + 1, 10 * item + 4) if item < 100 else range(0)
+
+    run_growing([1], work, threads=8, stop=threading.Event())
+    assert len(done) == 1 + 3 + 9
+
+
+def test_a_failure_wakes_those_that_wait_for_more() -> None:
+    def work(item: int) -> list[int]:
+        raise ValueError(item)
+
+    with pytest.raises(ValueError, match="7"):
+        run_growing([7], work, threads=8, stop=threading.Event())

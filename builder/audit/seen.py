@@ -1,0 +1,75 @@
+"""Which release of each place was seen last, so that an older one is known for what it is."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from builder.errors import Problem
+from builder.oci import strictjson
+from builder.publish.release import RELEASE, Release
+from builder.storage.local import make_folder, open_regular, write_durably
+from builder.storage.lock import lock
+
+_FILE = "releases.json"
+_HINT = "somebody put back what was here before, or a cache or mirror is behind"
+
+
+class Seen:
+    """The releases that were seen, in the folder `state`; None remembers nothing."""
+
+    def __init__(self, state: Path | None) -> None:
+        self._state = state
+
+    def judge(self, address: str, release: Release) -> Problem | None:
+        """Return what is wrong with seeing `release` now, else remember it.
+
+        Raises LocalError for a folder that cannot be written.
+        """
+        if self._state is None:
+            return None
+        make_folder(self._state)
+        with lock(self._state / "releases.lock", str(self._state), seconds=30):
+            known = self._read()
+            before = known.get(address) or {}
+            fault = _fault(before, release)
+            if fault is None:
+                known[address] = {
+                    "generation": release.generation,
+                    "time": release.time,
+                    "digest": release.digest,
+                }
+                self._write(known)
+        return fault
+
+    def _read(self) -> dict[str, Any]:
+        if self._state is None:
+            return {}
+        path = self._state / _FILE
+        try:
+            with open_regular(path, str(path)) as stream:
+                found = strictjson.loads(stream.read(), what=str(path))
+        except FileNotFoundError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self, known: dict[str, Any]) -> None:
+        if self._state is None:
+            return
+        data = json.dumps(known, indent=1, sort_keys=True).encode() + b"\n"
+        path = self._state / _FILE
+        write_durably(path.with_name(f".{_FILE}.new"), path, io.BytesIO(data))
+
+
+def _fault(before: dict[str, Any], release: Release) -> Problem | None:
+    generation = before.get("generation", 0)
+    now = f"this is release {release.generation} of {release.time}"
+    if release.generation < generation:
+        message = f"{now}; release {generation} of {before.get('time')} was seen here before"
+        return Problem(RELEASE, message=message, hint=_HINT)
+    if release.generation == generation and release.digest != before.get("digest"):
+        message = f"{now}, and another release {generation} was seen here before"
+        return Problem(RELEASE, message=message, hint="two publishers, or one mirror of two sites")
+    return None

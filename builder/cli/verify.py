@@ -1,0 +1,186 @@
+"""`builder verify`: whether a published site is what it says it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import click
+
+from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.errors import ContentError, Problem, RemoteError
+
+if TYPE_CHECKING:
+    from builder.audit.findings import Verified, VerifyOptions
+    from builder.audit.seen import Seen
+    from builder.remote.http import Http
+
+
+@click.command("verify")
+@click.argument("places", metavar="DIR-or-URL...", nargs=-1, required=True)
+@click.option(
+    "--public-key",
+    "public_keys",
+    metavar="KEY|FILE",
+    multiple=True,
+    help="A key that may have signed the release; may be repeated.  [default: registry.keys]",
+)
+@click.option(
+    "--state",
+    metavar="FOLDER",
+    help="Where the last release seen is remembered.  [default: .builder-cache of a registry]",
+)
+@click.option("--only", type=click.Choice(["v2", "pages"]), help="Only one half of a split site.")
+@click.option(
+    "--sample",
+    type=click.IntRange(0, 100),
+    default=100,
+    show_default=True,
+    metavar="PERCENT",
+    help="Hash this share of the files over 4 MiB, chosen by chance.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="How many files are read at once.",
+)
+@remote_options
+@common_options
+def command(
+    *,
+    places: tuple[str, ...],
+    public_keys: tuple[str, ...],
+    state: str | None,
+    only: str | None,
+    sample: int,
+    jobs: int,
+    insecure: bool,
+    ca: str,
+    source: str,
+    configs: str | None,
+    quiet: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:  # fmt: skip
+    """Fetch and hash everything that a published site leads to.
+
+    Checks release.json and its signature, every file that it lists, and all
+    that the catalog, tags, manifests and referrers lead to, wherever layers
+    are stored. Several places must have the same release.
+    """
+    from builder.audit.findings import VerifyOptions  # noqa: PLC0415 - with the cryptography
+    from builder.audit.seen import Seen  # noqa: PLC0415
+    from builder.publish.signing import PublicKey, find_public_key  # noqa: PLC0415
+    from builder.remote.http import Http  # noqa: PLC0415
+    from builder.remote.options import RemoteOptions  # noqa: PLC0415
+
+    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    config = load_config(source=source, configs=configs)
+    keys = [find_public_key(text) for text in public_keys]
+    keys = keys or [PublicKey.parse(text, "registry.keys") for text in config.keys]
+    options = VerifyOptions(
+        keys, cast("Literal['', 'v2', 'pages']", only or ""), sample / 100, jobs
+    )
+    folder = Path(state) if state else config.cache if config.files else None
+    http = Http(RemoteOptions(insecure, ca))
+    if config.registry.blobs.startswith("https:"):
+        http.trust(config.registry.blobs)  # the user wrote where layers are stored
+    done = [_verify(console, place, http, options, Seen(folder)) for place in places]
+    problems = [_at(item, problem, places) for item in done for problem in item.problems]
+    problems += _mixed(done)
+    console.result([_json(item) for item in done], "\n".join(_text(item, keys) for item in done))
+    if problems:
+        raise ContentError(problems)
+    for item in done:
+        if item.far:
+            first, many = item.far[0], len(item.far)
+            message = f"{item.address}: {many} paths could not be reached; {first.path}: "
+            raise RemoteError(message + first.message, first.hint)
+
+
+def _verify(
+    console: Console, text: str, http: Http, options: VerifyOptions, seen: Seen
+) -> Verified:
+    from builder.audit.findings import Finding  # noqa: PLC0415
+    from builder.audit.places import open_place  # noqa: PLC0415
+    from builder.audit.verify import Verifier  # noqa: PLC0415
+
+    place = open_place(text, http)
+    verifier = Verifier(place, http, options)
+    try:
+        release = verifier.release()
+    except ContentError as error:
+        for fault in error.problems:
+            verifier.found(Finding(fault.path, fault.message, hint=fault.hint))
+        return verifier.result
+    older = seen.judge(place.address, release) if release is not None else None
+    if older is not None:
+        verifier.found(Finding(older.path, older.message, hint=older.hint))
+    total = release.size if release is not None else None
+    with console.progress(total, "verifying") as advance:
+        return verifier.run(advance)
+
+
+def _at(item: Verified, problem: Problem, places: Sequence[str]) -> Problem:
+    """Return a problem that says where it is when there are several places."""
+    if len(places) == 1:
+        return problem
+    return Problem(f"{item.address}/{problem.path}", 0, problem.message, problem.hint)
+
+
+def _mixed(done: Sequence[Verified]) -> list[Problem]:
+    """Return a problem for every place whose release is not the first one's."""
+    found = []
+    first = next((item for item in done if item.release is not None), None)
+    for item in done:
+        if first is None or first.release is None or item.problems:
+            continue
+        theirs = item.release.digest if item.release is not None else ""
+        if theirs != first.release.digest:
+            what = f"release {item.release.generation}" if item.release else "no release"
+            message = f"has {what}, {first.address} has release {first.release.generation}"
+            hint = "these mirrors are not the same site at the same time"
+            found.append(Problem(item.address, message=message, hint=hint))
+    return found
+
+
+def _json(item: Verified) -> dict[str, Any]:
+    release = item.release
+    return {
+        "place": item.address,
+        "release": release and {
+            "generation": release.generation,
+            "time": release.time,
+            "name": release.name,
+            "signed": bool(release.signatures),
+            "checkedBy": release.checked_by or None,
+        },
+        "names": item.names,
+        "manifests": item.manifests,
+        "blobs": item.blobs,
+        "files": item.files,
+        "bytes": item.size,
+        "problems": [
+            {"path": found.path, "message": found.message, "expected": found.expected or None,
+             "actual": found.actual or None, "reached": not found.far}
+            for found in item.findings
+        ],
+    }  # fmt: skip
+
+
+def _text(item: Verified, keys: Sequence[object]) -> str:
+    count = len(item.findings)
+    verdict = f"{count} findings" if count else "all is as it should be"
+    read = f"{item.names} names, {item.manifests} manifests, {item.blobs} blobs"
+    release = item.release
+    if release is None:
+        return f"{item.address}: {read}, {item.size} bytes; no release.json: {verdict}"
+    signed = f"signed by {release.checked_by}" if keys else (
+        "its signature was not checked: no key is known" if release.signatures else "not signed"
+    )  # fmt: skip
+    about = f"release {release.generation} of {release.time}, {signed}"
+    return f"{item.address}: {about}\n  {item.files} files, {read}, {item.size} bytes: {verdict}"
