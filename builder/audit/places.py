@@ -7,14 +7,15 @@ not be read, RemoteError for what cannot be reached.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
-from builder.errors import LocalError, UsageError
-from builder.remote.fetch import open_by
+from builder.errors import LocalError, UsageError, redacted
+from builder.remote.fetch import BUFFER, open_stream
 from builder.remote.http import Http
 from builder.remote.registry import NotFoundError
 from builder.storage.local import open_inside
@@ -90,8 +91,9 @@ class UrlPlace:
 
     def __init__(self, url: str, http: Http) -> None:
         parts = urlsplit(url)
-        if parts.query or parts.fragment:
-            raise UsageError(f"{url}: has a query or a fragment", "give the site's address")
+        if parts.query or parts.fragment or not parts.hostname or "@" in parts.netloc:
+            hint = "write http(s)://HOST/PATH, without a password or a query"
+            raise UsageError(f"{redacted(url)}: is not the address of a site", hint)
         self._http = http
         self._http.trust(url)
         self.address = url.rstrip("/")
@@ -125,9 +127,10 @@ class UrlPlace:
     def _open(self, base: str, path: str, size: int | None) -> BinaryIO:
         url = f"{base}/{quote(path, safe=_SAFE)}"
         try:
-            return open_by(self._http, url, size=size, missing=_MISSING)
+            stream = open_stream(self._http, url, size, missing=_MISSING)
         except NotFoundError as error:
             raise FileNotFoundError(error.message) from None
+        return io.BufferedReader(stream, BUFFER)
 
 
 def open_place(text: str, http: Http) -> Place:

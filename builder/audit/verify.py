@@ -9,6 +9,7 @@ Nothing is held whole but manifests and lists.
 from __future__ import annotations
 
 import hashlib
+import io
 import random
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ from builder.errors import ContentError, RemoteError
 from builder.oci.digest import Digest
 from builder.oci.strictjson import MAX_BYTES
 from builder.publish.release import RELEASE, FileList, Listed, Release, read_list, read_release
-from builder.remote.fetch import open_by
+from builder.remote.fetch import BUFFER, open_stream
 from builder.remote.http import Http
 from builder.remote.registry import NotFoundError
 from builder.storage.parallel import Stopped, run_growing
@@ -103,9 +104,11 @@ class Verifier:
 
     def check_elsewhere(self, path: str, url: str, digest: Digest, size: int) -> None:
         """Hash a blob that is stored at a URL; raises FileNotFoundError, RemoteError."""
+        base = self._place.address if "://" in self._place.address else url
+        url = self._http.resolve(base, url)
         if self._is_drawn(size):
             try:
-                with open_by(self._http, url, size=size) as stream:
+                with io.BufferedReader(open_stream(self._http, url, size), BUFFER) as stream:
                     self._compare(f"{path} at {url}", stream.read, digest, size)
             except NotFoundError as error:
                 raise FileNotFoundError(error.message) from None

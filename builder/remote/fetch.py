@@ -14,6 +14,8 @@ from builder.remote.http import Answer, Http, Request
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError
 
+BUFFER = 256 << 10
+
 
 def open_url(
     url: str, options: RemoteOptions, *, size: int | None = None, named: bool = False
@@ -28,26 +30,23 @@ def open_url(
     client = Http(options)
     if named:
         client.trust(url)
-    return open_by(client, url, size=size)
-
-
-def open_by(
-    client: Http, url: str, *, size: int | None = None, missing: Collection[int] = (404, 410)
-) -> BinaryIO:
-    """Open what a URL leads to by a client that is there; see `open_url`.
-
-    `missing` are the statuses that say that nothing is there.
-    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise UsageError(f"{url}: is no http(s) address without a password")
-    if parts.scheme == "http" and not client.allows_plain(parts.hostname):
+    return io.BufferedReader(open_stream(client, url, size), BUFFER)
+
+
+def open_stream(
+    client: Http, url: str, size: int | None, *, missing: Collection[int] = (404, 410)
+) -> BlobStream:
+    """Open what a URL leads to, by a client that may be asked for more.
+
+    `missing` are the statuses that say that nothing is there. Raises as
+    `open_url` does.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not client.allows_plain(parts.hostname or ""):
         raise RemoteError(f"{host_of(url)}: plain http", "use https, or --insecure")
-    return io.BufferedReader(open_stream(client, url, size), 256 << 10)
-
-
-def open_stream(client: Http, url: str, size: int | None) -> BlobStream:
-    """Open what a URL leads to, by a client that may be asked for more; raises as `open_url`."""
 
     def opener(offset: int) -> Answer:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
