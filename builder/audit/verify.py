@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from builder.audit.extras import unlisted
+from builder.audit.extras import digest_of, unlisted
 from builder.audit.findings import Finding, Verified, VerifyOptions
 from builder.audit.places import Place
 from builder.audit.walk import Task, Walk
@@ -78,7 +78,7 @@ class Verifier:
         if release is not None:
             self._run([partial(self._list, item) for item in release.lists])
             if self._place.files() is not None and not only:
-                self._extras(release)
+                self._run([partial(self._extras, release)])
         if only != "pages":
             walk = Walk(self)
             self._run([partial(walk.catalog, required=release is None)])
@@ -168,13 +168,22 @@ class Verifier:
             self.add(files=1)
         return ()
 
-    def _extras(self, release: Release) -> None:
+    def _extras(self, release: Release) -> Iterator[Task]:
         with self.told(RELEASE):
             lists = (read_list(self._small(item.path), item, item.path) for item in release.lists)
             listed = (row.path for rows in lists for row in rows)
             for path in unlisted(self._place.files() or (), listed):
-                hint = "remove it, or publish again"
-                self.found(Finding(path, "is not part of the release", hint=hint))
+                if (digest := digest_of(path)) is not None:
+                    yield partial(self._kept, path, digest)
+                else:
+                    hint = "remove it, or publish again"
+                    self.found(Finding(path, "is not part of the release", hint=hint))
+
+    def _kept(self, path: str, digest: Digest) -> Iterable[Task]:
+        """Hash what stays of an earlier release for clients in the middle of a pull."""
+        with self.told(path), self._place.open(path) as stream:
+            self._compare(path, stream.read, digest, None)
+        return ()
 
     def _see_whether_it_changed(self, release: Release) -> None:
         """Raise RemoteError where the faults may be those of two releases at once."""

@@ -10,6 +10,7 @@ import click
 
 from builder.cli.options import Console, common_options, load_config, remote_options
 from builder.errors import ContentError, Problem, RemoteError
+from builder.oci.digest import Digest
 
 if TYPE_CHECKING:
     from builder.audit.findings import Verified, VerifyOptions
@@ -87,8 +88,8 @@ def command(
     )
     folder = Path(state) if state else config.cache if config.files else None
     http = Http(RemoteOptions(insecure, ca))
-    if config.registry.blobs.startswith("https:"):
-        http.trust(config.registry.blobs)  # the user wrote where layers are stored
+    if config.registry.offsite is not None:
+        http.trust(config.registry.offsite.url(Digest.of(b"")))  # the user wrote where layers are
     done = [_verify(console, place, http, options, Seen(folder)) for place in places]
     problems = [_at(item, problem, places) for item in done for problem in item.problems]
     problems += _mixed(done)

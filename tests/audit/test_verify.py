@@ -190,6 +190,16 @@ def test_content_is_checked_without_a_release_too(
     assert found[0]["problems"][0]["path"].startswith(path)
 
 
+def test_content_of_earlier_releases_may_stay_but_not_lie(site: Path, capsys: Capture) -> None:
+    old = site / V2 / "blobs" / Digest.of(b"of an earlier release")
+    old.write_bytes(b"of an earlier release")
+    assert verify(capsys, str(site))[0] == 0
+    old.write_bytes(b"of nobody knows what")
+    code, found, _ = verify(capsys, str(site))
+    assert code == 1
+    assert found[0]["problems"][0]["path"].endswith(old.name)
+
+
 def test_all_damages_are_told_at_once(site: Path, capsys: Capture) -> None:
     append("index.html")(site)
     append(LAYER_PATH)(site)
