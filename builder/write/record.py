@@ -26,7 +26,6 @@ CREATE TABLE IF NOT EXISTS outputs (
     size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outputs_of ON outputs (bundle);
-CREATE INDEX IF NOT EXISTS sizes ON outputs (location, size);
 """
 _COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer"
 _MASK = (1 << 128) - 1
