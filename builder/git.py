@@ -18,6 +18,12 @@ from builder.errors import LocalError, UsageError
 LINK = "120000"
 SUBMODULE = "160000"
 _MAX_READ = 4 << 20
+# Variables that would make git work on another repository, or run a program.
+_ELSEWHERE = frozenset(
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
+     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_TEMPLATE_DIR", "GIT_EXTERNAL_DIFF"}
+)  # fmt: skip
+Done = subprocess.CompletedProcess[bytes]  # how git ended, and what it said
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -161,17 +167,18 @@ def run(
     *arguments: str,
     feed: bytes = b"",
     environment: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[bytes]:
+) -> Done:
     """Run git in a folder, without its hooks; raises LocalError when it is not installed.
 
-    `feed` is its standard input.
+    `feed` is its standard input, `environment` are variables beside this
+    process's.
     """
+    kept = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     quiet = ("-c", "core.quotePath=false", "-c", "core.fsmonitor=false",
              "-c", "core.hooksPath=/dev/null")  # fmt: skip
     command = ["git", "-C", os.fspath(folder), *quiet, *arguments]
+    variables = {**kept, **(environment or {})}
     try:
-        return subprocess.run(
-            command, input=feed, capture_output=True, check=False, env=environment
-        )
+        return subprocess.run(command, input=feed, capture_output=True, check=False, env=variables)
     except FileNotFoundError:
         raise LocalError("git is not installed", "this command asks git what changed") from None

@@ -36,6 +36,7 @@ COMMANDS = {
     "rm": "Remove a collection, a tag or a manifest.",
     "mv": "Give a collection another name.",
     "du": "Show how many bytes collections take.",
+    "submit": "Propose an image to another repository's registry.",
     "migrate": "Take over an original static registry.",
     "verify": "Fetch and hash everything that a published site leads to.",
     "keygen": "Make the key that signs releases.",

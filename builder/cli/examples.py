@@ -49,6 +49,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "rm": ("builder rm team/tool:1.0", "builder rm team/tool --dry-run"),
     "mv": ("builder mv team/tool team/instrument",),
     "du": ("builder du", "builder du team/tool --json"),
+    "submit": (
+        "builder submit oci:FOLDER team/tool:1.0 --registry ../registry",
+        "builder submit image.tar team/tool:1.0 --registry https://HOST/PATH.git --push",
+    ),
     "migrate": ("builder migrate ../old-registry --dry-run", "builder migrate ../old-registry"),
     "gc": ("builder gc", "builder gc --delete"),
     "keygen": ("builder keygen release.key", "builder keygen release.key --show"),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_tree
-from tests.e2e.conftest import BUILDER
-from tests.gitting import commit, git
+from tests.e2e.conftest import BUILDER, run, serving
+from tests.gitting import IDENTITY, commit, git
 from tests.images import Image
 
 pytestmark = pytest.mark.e2e
@@ -183,6 +183,32 @@ def test_an_honest_pull_request(
     assert [(tag["change"], tag["old"], tag["new"]) for tag in found["tags"]] == [
         ("moved", before, image.digest)
     ]
+
+
+def test_from_another_repository_to_a_pull(repository: Path, tmp_path: Path) -> None:
+    git(repository, "checkout", "-q", "main")
+    server, clone = tmp_path / "server.git", tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--bare", str(repository), str(server))
+    Image.of("built elsewhere").layout(tmp_path / "elsewhere/image", "2.0")
+    environment = {**os.environ, **IDENTITY}
+    subprocess.run(
+        [*BUILDER, "submit", "oci:image", "vanessa/greeting:2.0", "--push", "--author", "mallory",
+         "--registry", f"file://{server}"],
+        cwd=tmp_path / "elsewhere",
+        env=environment,
+        check=True,
+        timeout=120,
+    )  # fmt: skip
+    branch = "submit/vanessa-greeting-2.0"
+    git(tmp_path, "clone", "-q", "--branch", branch, str(server), str(clone))
+    done = check(clone, "--base", "origin/main")
+    assert done.returncode == 0, done.stderr
+    git(clone, "checkout", "-q", "main")
+    git(clone, "merge", "-q", "--no-ff", "-m", "merge", f"origin/{branch}")
+    with serving(clone) as host:
+        place = f"docker://{host}/vanessa/greeting:2.0"
+        shown = run("skopeo", "inspect", "--tls-verify=false", "--format={{.Digest}}", place)
+    assert shown.strip() == Image.of("built elsewhere").digest
 
 
 def test_flags_that_need_a_base(repository: Path) -> None:
