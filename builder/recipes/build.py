@@ -105,7 +105,8 @@ class _Build:
             except BuilderError as error:
                 return self._outcome("failed", why=str(error))
             except OSError as error:
-                return self._outcome("failed", why=f"{error.filename}: {error.strerror}")
+                where = error.filename or self._work
+                return self._outcome("failed", why=f"{where}: {error.strerror}")
 
     def _locked(self) -> Outcome:
         before = self._item
@@ -137,7 +138,7 @@ class _Build:
         )  # fmt: skip
         self._clear()
         job.output.mkdir(parents=True)
-        copy_inputs(item.folder, job.context)  # a build must not write into the registry
+        copy_inputs(item.folder, job.context, job.epoch)  # a build must not write into the registry
         variables = _variables(job)
         runner = Runner(self._log, options.seconds, self._stop)
         for command in engine.commands(job):
@@ -173,7 +174,7 @@ class _Build:
     def _clear(self) -> None:
         """Forget what a build worked on, and end what a run that was killed left behind."""
         end_leftovers(os.fspath(self._work / "output"))
-        shutil.rmtree(self._work, ignore_errors=True)
+        _remove(self._work)
 
     def _outcome(self, state: str, added: Added | None = None, *, why: str = "") -> Outcome:
         engine = self._engine.name if self._engine else ""
@@ -189,6 +190,15 @@ def _variables(job: Job) -> dict[str, str]:
     if job.epoch is not None:
         variables["SOURCE_DATE_EPOCH"] = str(job.epoch)
     return variables
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that a build has written to, and maybe closed."""
+    for root, names, _ in os.walk(folder):
+        for name in names:
+            if not os.path.islink(path := os.path.join(root, name)):
+                os.chmod(path, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _slug(reference: str) -> str:

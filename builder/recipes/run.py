@@ -20,8 +20,9 @@ from builder.storage.parallel import Stopped
 
 OUTPUT = "BUILDER_OUTPUT"  # names a build's own folder, and with that all processes of the build
 _PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR",
-           "DOCKER_HOST", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-           "NO_PROXY")  # fmt: skip
+           "DOCKER_HOST", "DOCKER_CONTEXT", "SSL_CERT_FILE", "SSL_CERT_DIR",
+           "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+           )  # fmt: skip
 _PASSED_STARTS = ("LC_", "BUILDAH_", "CONTAINERS_", "STORAGE_", "APPTAINER_", "SINGULARITY_",
                   "BUILDX_")  # fmt: skip
 _SECRET = ("TOKEN", "PASSWORD", "SECRET", "KEY", "PASSPHRASE", "CREDENTIAL", "USERNAME", "AUTH")
@@ -82,7 +83,8 @@ class Runner:
                     stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
-                raise ProgramError(f"{command[0]}: {error.strerror}") from error
+                where = error.filename or command[0]
+                raise ProgramError(f"{where}: {error.strerror}") from error
         try:
             self._wait(process)
         finally:

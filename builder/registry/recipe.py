@@ -76,9 +76,10 @@ def inputs_digest(folder: Path) -> str:
     return f"sha256:{total.hexdigest()}"
 
 
-def copy_inputs(folder: Path, into: Path) -> None:
+def copy_inputs(folder: Path, into: Path, epoch: int | None = None) -> None:
     """Copy all that a recipe's build can read in its tag folder to the new folder `into`.
 
+    The files' times are `epoch`, in seconds since 1970, where it is given.
     Raises ContentError for what is no regular file.
     """
     into.mkdir()
@@ -88,6 +89,9 @@ def copy_inputs(folder: Path, into: Path) -> None:
         with open_regular(folder / path, path) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy)
             os.fchmod(copy.fileno(), 0o755 if os.fstat(source.fileno()).st_mode & 0o100 else 0o644)
+    if epoch is not None:
+        for copied in (*into.rglob("*"), into):
+            os.utime(copied, (epoch, epoch))
 
 
 def _inputs(folder: Path, inner: str) -> Iterator[str]:

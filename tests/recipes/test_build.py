@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder.cli import run
+from builder.registry.recipe import copy_inputs
 from builder.storage.lock import lock
 from tests.conftest import read_tree
 from tests.recipes.conftest import HELLO, Command, recipe
@@ -246,8 +247,11 @@ def test_the_same_moment_gives_the_same_image(
     registry: Path, recipes: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    script = 'echo "$SOURCE_DATE_EPOCH $BUILDER_CREATED" > "$BUILDER_OUTPUT/when.txt"'
-    folder = recipe(registry, "a:1", {"build.sh": script})
+    script = (
+        'echo "$SOURCE_DATE_EPOCH $BUILDER_CREATED" > "$BUILDER_OUTPUT/when.txt"\n'
+        'test "$(stat -c %Y build.sh data data/x . | sort -u)" = "$SOURCE_DATE_EPOCH"\n'
+    )
+    folder = recipe(registry, "a:1", {"build.sh": script, "data/x": "x"})
     [first] = recipes("build")
     assert "created: 2023-11-14T22:13:20Z\n" in (folder / "README.md").read_text()
     assert b"1700000000 2023-11-14T22:13:20Z\n" in content(registry).values()
@@ -256,6 +260,23 @@ def test_the_same_moment_gives_the_same_image(
     [second] = recipes("build", "a:1")
     assert (first["state"], second["state"]) == ("built", "unchanged")
     assert first["digest"] == second["digest"]
+
+
+def test_a_full_disk_is_one_failure(
+    registry: Path, recipes: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe(registry, "a:1")
+    recipe(registry, "b:1")
+
+    def full(folder: Path, into: Path, epoch: int | None) -> None:
+        if "/a/" in str(folder):
+            raise OSError(28, "No space left on device")
+        copy_inputs(folder, into, epoch)
+
+    monkeypatch.setattr("builder.recipes.build.copy_inputs", full)
+    failed, other = recipes("build", code=1)
+    assert failed["why"].endswith("/recipes/a+1/work: No space left on device")
+    assert other["state"] == "built"
 
 
 def test_many_at_once(registry: Path, recipes: Command, states: States) -> None:
