@@ -19,6 +19,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest, DigestError
 from builder.oci.manifest import Manifest
 from builder.oci.reference import name_fault, tag_fault
+from builder.oci.schema1 import payload_of
 from builder.oci.validate import ManifestError, parse_manifest
 
 CATALOG = "v2/_catalog"
@@ -120,6 +121,20 @@ class Walk:
             except (DigestError, KeyError, TypeError):
                 raise ContentError.at(path, "is no manifest of Docker's schema 1") from None
             yield partial(self._blob, repository, digest, None, path)
+        if (payload := payload_of(raw)) is not None:
+            yield partial(self._twin, repository, raw, Digest.of(payload), path)
+
+    def _twin(
+        self, repository: _Repository, raw: bytes, digest: Digest, origin: str
+    ) -> Iterable[Task]:
+        """Compare a companion tag with what is under the digest of its payload: the same bytes."""
+        path = f"{repository.v2}/manifests/{digest}"
+        with self._reader.told(path, f", which {origin} names"):
+            if (found := self._reader.read(path)) != raw:
+                expected, actual = Digest.of(raw), Digest.of(found)
+                self._reader.found(Finding(path, f"is not what {origin} is", expected, actual))
+            self._reader.add(manifests=1)
+        return ()
 
     def _manifest(
         self, repository: _Repository, descriptor: Descriptor, origin: str

@@ -104,6 +104,16 @@ def archive(wanted: Wanted) -> Client | None:
     return Client("archive", "Archive", commands) if commands else None
 
 
+def proxy(wanted: Wanted) -> Client:
+    """Return how a registry on the user's own machine adds what the host leaves out."""
+    commands = (
+        Command("once", f"builder proxy {_site(wanted)}"),
+        Command("then", f"docker pull localhost:5000/{wanted.collection.name}:{wanted.tag.name}"),
+    )
+    note = "Docker, Podman and all others pull from localhost:5000 while it runs."
+    return Client("proxy", "Any client", commands, note)
+
+
 def singles(wanted: Wanted, form: Callable[[str], str]) -> tuple[Command, ...]:
     """Return a command for the tag's only image, or one for each image of its index."""
     if not wanted.is_multi:
@@ -111,11 +121,11 @@ def singles(wanted: Wanted, form: Callable[[str], str]) -> tuple[Command, ...]:
     return tuple(Command(platform, form(ref)) for platform, ref in _platforms(wanted))
 
 
-def archive_url(wanted: Wanted, item: Archive) -> str:
-    """Return the address of an archive."""
+def _site(wanted: Wanted) -> str:
+    """Return the address of the site."""
     options = wanted.options
     base = f"{options.url.rstrip('/')}{options.baseurl.rstrip('/')}" if options.url else ""
-    return f"{base or f'https://{PLACEHOLDER}'}/{item.path}"
+    return base or f"https://{PLACEHOLDER}"
 
 
 def _platforms(wanted: Wanted) -> Iterator[tuple[str, str]]:
@@ -155,7 +165,7 @@ def _note(wanted: Wanted) -> str:
 
 def _loads(wanted: Wanted, form: Callable[[str], str], who: str = "archive") -> Iterator[Command]:
     for item in wanted.collection.archives.get(wanted.tag.name, ())[:_MAX_PLATFORMS]:
-        yield Command(f"{who}{_on(item)}", form(archive_url(wanted, item)))
+        yield Command(f"{who}{_on(item)}", form(f"{_site(wanted)}/{item.path}"))
 
 
 def _docker_load(url: str) -> str:

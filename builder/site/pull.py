@@ -14,7 +14,16 @@ from dataclasses import dataclass
 
 from builder.registry.model import Collection, LegacyLayer, Tag
 from builder.site import plan
-from builder.site.headerless import archive, buildah, containerd, docker, podman, singles, skopeo
+from builder.site.headerless import (
+    archive,
+    buildah,
+    containerd,
+    docker,
+    podman,
+    proxy,
+    singles,
+    skopeo,
+)
 from builder.site.model import PageOptions
 from builder.site.wanted import PLACEHOLDER, Client, Command, Wanted
 
@@ -43,10 +52,9 @@ def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | No
     kind = plan.tag_kind(collection, tag)
     makers = _MAKERS.get(kind, _ARTIFACT)
     if not options.by_name:
-        makers = {"app": (_folder, _curl), "image": _NAMELESS}.get(kind, (_curl,))
+        makers = _NAMELESS.get(kind, (proxy, _curl))
     elif not options.typed:
-        makers = _HEADERLESS.get(kind, makers)
-        makers = tuple(maker for maker in dict.fromkeys((*makers, *_FALLBACK)) if maker in _UNTYPED)
+        makers = _HEADERLESS.get(kind, (proxy, _python, _curl))
     clients = [client for maker in makers if (client := maker(wanted)) is not None]
     return Pull(wanted.by_tag, wanted.by_digest, tuple(clients), _note(wanted))
 
@@ -77,10 +85,10 @@ def _podman(wanted: Wanted) -> Client:
     return Client("podman", "Podman", wanted.both(lambda ref: f"podman pull{flag} {ref}"))
 
 
-def _apptainer(wanted: Wanted) -> Client:
+def _apptainer(wanted: Wanted) -> Client | None:
     flag = wanted.flag("--no-https")
     commands = _each(wanted, lambda ref: f"apptainer pull{flag} docker://{ref}")
-    return Client("apptainer", "Apptainer", commands)
+    return Client("apptainer", "Apptainer", commands) if commands else None
 
 
 def _each(wanted: Wanted, form: Callable[[str], str]) -> tuple[Command, ...]:
@@ -104,10 +112,11 @@ def _skopeo(wanted: Wanted) -> Client:
     return Client("skopeo", "Skopeo", commands)
 
 
-def _crane(wanted: Wanted) -> Client:
+def _crane(wanted: Wanted) -> Client | None:
     flag = wanted.flag("--insecure")
     file = f"{wanted.short}.tar"
-    return Client("crane", "crane", _each(wanted, lambda ref: f"crane pull{flag} {ref} {file}"))
+    commands = _each(wanted, lambda ref: f"crane pull{flag} {ref} {file}")
+    return Client("crane", "crane", commands) if commands else None
 
 
 def _oras_copy(wanted: Wanted) -> Client:
@@ -236,7 +245,6 @@ _IMAGE: tuple[_Maker, ...] = (
     _docker, _podman, _apptainer, _skopeo, _crane, _oras_copy, _ctr, _dockerfile, _kubernetes,
     archive,
 )  # fmt: skip
-_FALLBACK: tuple[_Maker, ...] = (_python, _curl)
 _ARTIFACT: tuple[_Maker, ...] = (_oras_pull, _python, _curl)
 _MAKERS: dict[str, tuple[_Maker, ...]] = {
     "image": _IMAGE,
@@ -246,11 +254,15 @@ _MAKERS: dict[str, tuple[_Maker, ...]] = {
 }
 
 # Where every file has the same media type.
-_NAMELESS: tuple[_Maker, ...] = (docker, podman, containerd, _curl)
 _HEADERLESS: dict[str, tuple[_Maker, ...]] = {
-    "image": (docker, podman, _apptainer, buildah, skopeo, _crane, containerd),
+    "image": (
+        docker, podman, _apptainer, buildah, skopeo, _crane, containerd, proxy, _python, _curl,
+    ),
+    "sif": (_sif, proxy, _python, _curl),
+    "app": (_folder, proxy, _python, _curl),
+}  # fmt: skip
+# Where nothing can be pulled by name, because `/v2/` is not at the root of its host.
+_NAMELESS: dict[str, tuple[_Maker, ...]] = {
+    "image": (docker, podman, containerd, proxy, _curl),
+    "app": (_folder, proxy, _curl),
 }
-# What works there, of what works elsewhere.
-_UNTYPED: tuple[_Maker, ...] = (
-    *_HEADERLESS["image"], _folder, _sif, _python, _curl,
-)  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from builder.cli import run
 from builder.oci.schema1 import EMPTY_LAYER_DIGEST, payload_of
 from tests.conftest import read_tree
 from tests.images import Image, sha256
@@ -58,6 +59,21 @@ def test_schema1_companions(greeting: Path, build: Build) -> None:
     assert (greeting / V2 / f"manifests/{sha256(payload)}").read_bytes() == body
     assert not (greeting / "_site/vanessa/greeting/tags/1.0.s1").exists()
     assert (greeting / V2 / "manifests/1.0").read_bytes() == both().manifest
+
+
+def test_verify_knows_companions(
+    greeting: Path, build: Build, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings(greeting, "schema1: true")
+    assert build() == 0
+    site = greeting / "_site"
+    assert run(["verify", str(site)]) == 0
+    payload = payload_of((greeting / V2 / "manifests/latest.s1").read_bytes())
+    assert payload is not None
+    (greeting / V2 / f"manifests/{sha256(payload)}").write_bytes(b"{}")
+    capfd.readouterr()
+    assert run(["verify", str(site)]) == 1
+    assert sha256(payload) in "".join(capfd.readouterr())
 
 
 def test_the_empty_layer_is_there_when_it_is_named(greeting: Path, build: Build) -> None:

@@ -49,7 +49,9 @@ def test_an_index_is_had_by_the_digests_of_its_images(
     for digest in (amd64, arm64):
         assert f"crane pull example.org/vanessa/greeting@{digest} greeting.tar" in shown
         assert f"apptainer pull docker://example.org/vanessa/greeting@{digest}" in shown
-    assert set(CLIENT.findall(page(greeting))) == {"apptainer", "crane", "python", "curl"}
+    assert set(CLIENT.findall(page(greeting))) == {
+        "apptainer", "crane", "proxy", "python", "curl",
+    }  # fmt: skip
     assert "crane pull example.org/vanessa/greeting:latest greeting.tar" in commands(
         greeting, "latest"
     )
@@ -95,6 +97,7 @@ def test_a_project_page_has_archives(
     url = BASE.replace("example.org/", "example.org/below/")
     assert f"curl -fL {url}-amd64.tar | docker load" in commands(greeting)
     assert not any(":1.0.s1" in command for command in commands(greeting))
+    assert "builder proxy https://example.org/below" in commands(greeting)
     assert index.digest in page(greeting)
 
 
