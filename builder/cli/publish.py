@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +21,11 @@ from builder.cli.options import (
 )
 from builder.config import Config
 from builder.content import epoch
-from builder.errors import ContentError, UsageError
+from builder.errors import ContentError, LocalError, UsageError
 from builder.publish.hosts import deploy_command
 from builder.publish.plan import Half, Plan, PublishOptions
+
+_SETTLING = 2.0  # seconds in which a server that was told to has read its rules
 
 
 @click.command("publish")
@@ -34,6 +40,21 @@ from builder.publish.plan import Half, Plan, PublishOptions
     show_default=True,
     metavar="N",
     help="Releases whose content stays.",
+)
+@click.option(
+    "--grace",
+    type=click.IntRange(0),
+    default=60,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long content stays at least.",
+)
+@click.option(
+    "--reload",
+    "reload_command",
+    metavar="COMMAND",
+    default="",
+    help="What makes the folder's server read its rules again.",
 )
 @click.option(
     "--key",
@@ -59,6 +80,8 @@ def command(
     no_build: bool,
     prune: bool,
     keep: int,
+    grace: int,
+    reload_command: str,
     key_file: str,
     endpoint: str,
     dry_run: bool,
@@ -97,7 +120,7 @@ def command(
 
     options = PublishOptions(
         time=_time(), name=_name(config, only), key=find_signing_key(key_file),
-        keep=keep, prune=prune, jobs=jobs or 16,
+        keep=keep, grace=grace * 60, prune=prune, jobs=jobs or 16,
     )  # fmt: skip
     pipeline = Pipeline(config, jobs=jobs, progress=console.step)
     if not no_build:
@@ -120,9 +143,28 @@ def command(
 
             if endpoint:
                 raise UsageError("--endpoint is for buckets", "a folder is on this machine")
-            plan = publish_folder(Path(dest), site, options, dry_run=dry_run, progress=console.step)
-    note = "" if bucket else _note(target, plan)
+            plan = publish_folder(
+                Path(dest),
+                site,
+                options,
+                dry_run=dry_run,
+                progress=console.step,
+                reload=partial(_reload, reload_command) if reload_command else None,
+            )
+    note = "" if bucket or reload_command else _note(target, plan)
     console.result(_json(plan, dry_run=dry_run), _text(plan, note, dry_run=dry_run, quiet=quiet))
+
+
+def _reload(command: str) -> None:
+    """Run a command and give the server the time to change over; raises LocalError."""
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+    except (OSError, ValueError) as error:
+        raise LocalError(f"--reload {command}: {error}") from None
+    if done.returncode:
+        message = f"--reload {command}: exit {done.returncode}: {done.stderr.strip()[-300:]}"
+        raise LocalError(message, "the server may still serve the release before this one")
+    time.sleep(_SETTLING)
 
 
 def _is_host(dest: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -23,6 +24,7 @@ from builder.publish.plan import (
     is_content,
     needs_signature,
     stage_of,
+    staying,
     with_lists,
 )
 from builder.publish.release import LISTS, RELEASE, Release, read_list, read_release
@@ -217,7 +219,7 @@ class _Publisher:
     def _surplus(self, kept: set[str], release: Release) -> list[str]:
         """Return our objects that neither this release nor a kept one needs, pages first."""
         kept |= {RELEASE, ROOT, ROOT[:-1], f"{PAST}{release.generation}.json"}
-        for number in self._past(release.generation)[-(self._options.keep - 1) :]:
+        for number in self._staying(release.generation):
             path = f"{PAST}{number}.json"
             if (found := self._store.get(path)) is None:
                 continue
@@ -234,14 +236,14 @@ class _Publisher:
         self._each([key for key in self._listed if key not in kept and self._is_ours(key)], look)
         return sorted(surplus, key=lambda key: (-stage_of(key), key))
 
-    def _past(self, before: int) -> list[int]:
-        """Return the earlier releases that are remembered, oldest first."""
-        names = (
-            key[len(PAST) :].removesuffix(".json")
-            for key in self._listed
-            if key[: len(PAST)] == PAST
-        )
-        return sorted(int(name) for name in names if name.isdigit() and int(name) < before)
+    def _staying(self, generation: int) -> list[int]:
+        """Return the releases before `generation` whose content stays."""
+        made = []
+        for key, stat in self._listed.items():
+            number = key.removeprefix(PAST).removesuffix(".json")
+            if key.startswith(PAST) and number.isdigit() and int(number) < generation:
+                made.append((int(number), stat.modified.timestamp()))
+        return staying(sorted(made), time.time(), self._options, extra=1)
 
     def _is_ours(self, key: str) -> bool:
         return key.startswith((LISTS, PAST)) or in_half(key, self._half)

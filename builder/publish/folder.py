@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,6 +18,7 @@ from builder.publish.plan import (
     in_order,
     is_content,
     needs_signature,
+    staying,
     with_lists,
 )
 from builder.publish.release import LISTS, RELEASE
@@ -33,12 +35,19 @@ LOCK = ".builder-lock"
 
 
 def publish_folder(
-    root: Path, site: Site, options: PublishOptions, *, dry_run: bool, progress: Progress
+    root: Path,
+    site: Site,
+    options: PublishOptions,
+    *,
+    dry_run: bool,
+    progress: Progress,
+    reload: Callable[[], None] | None = None,
 ) -> Plan:
     """Make a release of `site` below `root` and point to it; return what was done.
 
     On return all of it survives a power cut. A run that ends early leaves the
     current release as it is, and the next one goes on with what is there.
+    `reload` makes the server read its rules, and returns when it has.
     Raises ContentError for a folder that is not ours and for a built site
     that was changed, LockedError, LocalError.
     """
@@ -50,7 +59,7 @@ def publish_folder(
         with holding:
             if not dry_run:
                 releases.claim()
-            return _Publisher(releases, site, options, progress).publish(dry_run=dry_run)
+            return _Publisher(releases, site, options, progress, reload).publish(dry_run=dry_run)
     except OSError as error:
         where = error.filename or root
         message = f"{where}: {error.strerror}"
@@ -61,11 +70,17 @@ class _Publisher:
     """One publish to one folder."""
 
     def __init__(
-        self, releases: Releases, site: Site, options: PublishOptions, progress: Progress
+        self,
+        releases: Releases,
+        site: Site,
+        options: PublishOptions,
+        progress: Progress,
+        reload: Callable[[], None] | None,
     ) -> None:
         self._releases = releases
         self._options = options
         self._progress = progress
+        self._reload = reload
         self._target = site.target.capabilities.name
         self._numbers = releases.numbers()
         last = self._numbers[-1] if self._numbers else 0
@@ -80,7 +95,8 @@ class _Publisher:
         """
         seen = {entry.path for entry in site.entries}
         found = []
-        for number in reversed(self._numbers[-(self._options.keep - 1) :]):
+        stay = staying(self._releases.made(), time.time(), self._options, extra=1)
+        for number in reversed(stay):
             for entry in self._releases.entries(number)[0]:
                 if is_content(entry.path) and entry.path not in seen:
                     seen.add(entry.path)
@@ -102,9 +118,12 @@ class _Publisher:
         send, same = self._lacking()
         if not dry_run:
             self._fill(send)
-            beside = (self._target, self._rules(number))
+            beside = (self._target, self._rooted(number, self._beside))
             self._releases.make(number, self._site.entries, self._carried, beside, self._step)
+            self._admit()
             self._releases.point(number, self._target)
+            if self._reload:
+                self._reload()
         return self._finish(
             Plan(str(self._releases.root), number, tuple(send), same), dry_run=dry_run
         )
@@ -113,8 +132,10 @@ class _Publisher:
         """Prune what is old, when asked to; return what was done."""
         if not self._options.prune:
             return plan
-        keep = self._options.keep - (1 if plan.changed and dry_run else 0)
-        old = self._releases.old(keep)
+        made = self._releases.made()
+        extra = 1 if plan.changed and dry_run else 0
+        stay = {*staying(made, time.time(), self._options, extra=extra), self._releases.current()}
+        old = [number for number, _ in made if number not in stay]
         if old and not dry_run:
             self._releases.prune(old)
         return replace(plan, remove=tuple(f"releases/{number}" for number in old))
@@ -156,16 +177,32 @@ class _Publisher:
 
         run_parallel(entries, keep, threads=self._options.jobs, stop=stop)
 
-    def _rules(self, number: int) -> dict[str, bytes]:
-        """Return the rules for the release, which say where its files are.
+    def _admit(self) -> None:
+        """Let the release that is served answer for the new content, before any name leads there.
+
+        Where a server can be told, it also learns the types beforehand.
+        """
+        served = self._releases.current()
+        if not served:
+            return
+        content = [entry for entry in in_order(self._site.entries) if is_content(entry.path)]
+        added = self._releases.admit(served, content)
+        if added and self._beside and self._reload:
+            own, carried = self._releases.entries(served)
+            beside = replace(self._site, entries=tuple(own)).with_rules([*carried, *added])[1]
+            self._releases.write_beside(served, self._target, self._rooted(served, beside))
+            self._reload()
+
+    def _rooted(self, number: int, files: dict[str, bytes]) -> dict[str, bytes]:
+        """Return the rules for a release, which say where its files are.
 
         nginx reads maps and root from one file, so that it never has the
         types of one release and the files of another.
         """
-        files = dict(self._beside)
-        if self._target == "nginx":
-            files["http.conf"] += root_map(str(self._releases.tree(number))).encode()
-        return files
+        if self._target != "nginx":
+            return files
+        root = root_map(str(self._releases.tree(number))).encode()
+        return {**files, "http.conf": files["http.conf"] + root}
 
     def _step(self, count: int) -> None:
         total = len(self._site.entries) + len(self._carried)

@@ -8,36 +8,37 @@ does anything.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from builder.output import Entry
 from builder.publish.release import LISTS, RELEASE, Release, make_release
 from builder.publish.signing import SigningKey
+from builder.targets import rules
 
 BLOBS, MANIFESTS, REFERRERS, NAMES, PAGES, POINTER = range(6)
 STAGES = ("blobs", "manifests", "referrers", "tags and lists", "pages", "pointer")
 PAST = "api/releases/"  # the folder of a bucket's last releases' envelopes, by generation
 Half = Literal["", "v2", "pages"]
 
-_HASHED_ASSET = re.compile(r"(?:^|.*/)assets/.*\.[0-9a-f]{8,}\.[a-z0-9]+")
-_FOR_EVER = "public, max-age=31536000, immutable"
+_STAGE_OF_KIND = {"blob": BLOBS, "manifest": MANIFESTS, "referrers": REFERRERS}
 
 
 @dataclass(frozen=True, slots=True)
 class PublishOptions:
     """How to publish, wherever to.
 
-    `keep` counts the releases whose content stays; `time` is ISO 8601 in UTC;
-    `name` says which site, or which half of one, this is.
+    `keep` counts the releases whose content stays, `grace` the seconds for
+    which it stays at least after a release was replaced; `time` is ISO 8601 in
+    UTC; `name` says which site, or which half of one, this is.
     """
 
     time: str
     name: str
     key: SigningKey | None = None
     keep: int = 5
+    grace: float = 3600.0
     prune: bool = False
     jobs: int = 8
 
@@ -71,18 +72,30 @@ class Plan:
                 yield name, len(sizes), sum(sizes)
 
 
+def staying(
+    made: Sequence[tuple[int, float]], now: float, options: PublishOptions, *, extra: int = 0
+) -> list[int]:
+    """Return the releases whose content stays, of those that were `made`, oldest first.
+
+    Each is a number with the time it was made at, in seconds; it was replaced
+    when the next one was made. `extra` releases are about to be made.
+    """
+    last = len(made) - (options.keep - extra)
+    replaced = [time for _, time in made[1:]] + [now]
+    return [
+        number
+        for place, (number, _) in enumerate(made)
+        if place >= last or replaced[place] > now - options.grace
+    ]
+
+
 def stage_of(path: str) -> int:
     """Return the stage that a path of the site is published in."""
     if path == RELEASE:
         return POINTER
     if not path.startswith("v2/"):
         return PAGES
-    _, kind, reference = (f"/{path}").rsplit("/", 2)
-    if kind == "blobs":
-        return BLOBS
-    if kind == "manifests" and ":" in reference:
-        return MANIFESTS
-    return REFERRERS if kind == "referrers" else NAMES
+    return _STAGE_OF_KIND.get(rules.kind_of(path), NAMES)
 
 
 def is_content(path: str) -> bool:
@@ -102,13 +115,9 @@ def in_half(path: str, half: Half) -> bool:
 
 def cache_control(path: str) -> str:
     """Return how long what is at `path` may be cached; below `v2/` nobody may recompress it."""
-    if path.startswith("v2/"):
-        return (
-            f"{_FOR_EVER}, no-transform" if is_content(path) else "public, max-age=60, no-transform"
-        )
-    if path.startswith(LISTS) or _HASHED_ASSET.fullmatch(path):
-        return _FOR_EVER
-    return "no-cache"
+    if path.startswith(LISTS):
+        return "public, max-age=31536000, immutable"
+    return rules.cache_control(path) or "no-cache"
 
 
 def with_lists(

@@ -115,15 +115,6 @@ class Releases:
                 (own if mine else carried).append(entry)
         return own, carried
 
-    def beside(self, number: int, target: str) -> dict[str, bytes]:
-        """Return the rules that lie beside a release."""
-        folder = self._folder / f"{number}.{target}"
-        return {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file()
-        }
-
     def make(
         self,
         number: int,
@@ -144,11 +135,7 @@ class Releases:
             progress(count)
         for folder in sorted(folders, reverse=True):
             sync_folder(temporary / folder)
-        target, files = beside
-        for path, data in files.items():
-            final = self._folder / f"{number}.{target}" / path
-            make_folder(final.parent)
-            write_durably(final.with_name(TEMPORARY), final, BytesIO(data))
+        self.write_beside(number, *beside)
         temporary.rename(self.tree(number))
         text = "".join(_row(entry, mine=mine) for entry, mine in rows).encode()
         final = self._folder / f"{number}{_ENTRIES}"
@@ -165,6 +152,27 @@ class Releases:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
 
+    def admit(self, number: int, entries: Iterable[Entry]) -> list[Entry]:
+        """Add content to a release that is served; return what it did not have.
+
+        While a server changes over from one release to the next, a client can
+        read a name from the new one and then be answered by the old one.
+        """
+        tree, folders = self.tree(number), {""}
+        added = [entry for entry in entries if not os.path.lexists(tree / entry.path)]
+        for entry in added:
+            if not entry.location:
+                _make_above(tree, entry.path, folders)
+                self._place(entry, tree / entry.path)
+        return added
+
+    def write_beside(self, number: int, target: str, files: dict[str, bytes]) -> None:
+        """Write the rules that lie beside a release, each file in one moment."""
+        for path, data in files.items():
+            final = self._folder / f"{number}.{target}" / path
+            make_folder(final.parent)
+            write_durably(final.with_name(TEMPORARY), final, BytesIO(data))
+
     def point(self, number: int, target: str) -> None:
         """Make a release the current one: its rules first, then its files."""
         if self.tree(number).with_name(f"{number}.{target}").is_dir():
@@ -178,10 +186,12 @@ class Releases:
         temporary.symlink_to(to)
         temporary.rename(self.root / name)
 
-    def old(self, keep: int) -> list[int]:
-        """Return the releases that are neither among the last `keep` nor the current one."""
-        current = self.current()
-        return [number for number in self.numbers()[:-keep] if number != current]
+    def made(self) -> list[tuple[int, float]]:
+        """Return the complete releases, oldest first, and when each was made, in seconds."""
+        return [
+            (number, (self._folder / f"{number}{_ENTRIES}").stat().st_mtime)
+            for number in self.numbers()
+        ]
 
     def prune(self, numbers: Iterable[int]) -> None:
         """Remove releases, then the blobs that none of the others has."""

@@ -43,7 +43,7 @@ class FakeS3:
     lies: Callable[[str], bool] = lambda key: False  # noqa: ARG005 - says it kept, and did not
     resets: dict[str, int] = field(default_factory=dict)  # parts of keys: how often to hang up
     complete_fails: bool = False
-    clock: datetime = datetime(2030, 1, 1, tzinfo=UTC)
+    clock: datetime = datetime(2020, 1, 1, tzinfo=UTC)
     address: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)

@@ -113,10 +113,10 @@ def test_pruning_waits_for_its_releases(publish: Publish, fake: FakeS3, move: Mo
         publish("s3://bucket", *TARGET)
     manifest = "v2/vanessa/greeting/manifests/{}"
     assert all(manifest.format(digest) in fake.objects for digest in images)
-    planned = publish("s3://bucket", *TARGET, "--keep", "3", "--prune", "--dry-run")
+    planned = publish("s3://bucket", *TARGET, "--keep", "3", "--grace", "0", "--prune", "--dry-run")
     assert planned["removed"]
     fake.log.clear()
-    done = publish("s3://bucket", *TARGET, "--keep", "3", "--prune")
+    done = publish("s3://bucket", *TARGET, "--keep", "3", "--grace", "0", "--prune")
     assert done["removed"] == planned["removed"]
     assert [d for d in images if manifest.format(d) in fake.objects] == images[2:]
     removed = fake.names("DELETE")
@@ -125,7 +125,9 @@ def test_pruning_waits_for_its_releases(publish: Publish, fake: FakeS3, move: Mo
     assert "foreign.txt" in fake.objects
     assert "v2/" in fake.objects
     complete(reader(fake))
-    assert publish("s3://bucket", *TARGET, "--keep", "3", "--prune")["removed"] == []
+    assert (
+        publish("s3://bucket", *TARGET, "--keep", "3", "--grace", "0", "--prune")["removed"] == []
+    )
 
 
 def test_a_tag_that_is_gone_goes_when_pruned(

@@ -78,6 +78,39 @@ def test_a_client_with_an_older_manifest_finds_its_blobs(
     assert (dest / f"current/v2/vanessa/greeting/manifests/{old}").is_file()
 
 
+def test_content_is_there_before_names_change(
+    publish: Publish, greeting: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(dest, "-t", "nginx")
+    index = Image.index(Image.of("two"), Image.of("three", architecture="arm64"))
+    seen = []
+
+    def reload(command: str) -> None:
+        assert command == "nginx -s reload"
+        path = f"/v2/vanessa/greeting/manifests/{index.digest}"
+        rules = (dest / "current.nginx/http.conf").read_text()
+        seen.append(os.readlink(dest / "current"))
+        assert (dest / f"current{path}").is_file()
+        assert f'"{path}" "{index.media_type}"' in rules or index.media_type in rules
+        assert f"{dest}/{seen[-1]}" in rules
+
+    monkeypatch.setattr("builder.cli.publish._reload", reload)
+    index.tag(greeting / "collections/vanessa/greeting", "latest")
+    publish(dest, "-t", "nginx", "--reload", "nginx -s reload")
+    assert seen == ["releases/1", "releases/2"]
+
+
+def test_a_server_that_cannot_be_told(
+    publish: Publish, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builder.cli.publish._SETTLING", 0)
+    status, error = publish(dest, "--reload", "false now")
+    assert status == 3
+    assert "--reload false now: exit 1" in error
+    assert publish(dest.with_name("b"), "--reload", "no-such-program")[0] == 3
+    assert publish(dest.with_name("c"), "--reload", "true")["changed"]
+
+
 def test_what_stays_keeps_its_type(publish: Publish, greeting: Path, dest: Path) -> None:
     folder = greeting / "collections/vanessa/greeting"
     index = Image.index(Image.of("one"), Image.of("other"))
@@ -93,12 +126,12 @@ def test_pruning_keeps_the_last_releases(publish: Publish, move: Move, dest: Pat
     images = []
     for number in range(6):
         images.append(move(f"image {number}").digest)
-        publish(dest, "--keep", "3")
+        publish(dest, "--keep", "3", "--grace", "0")
     assert len(list((dest / "releases").glob("*.entries"))) == 6
-    done = publish(dest, "--keep", "3", "--prune", "--dry-run")
+    done = publish(dest, "--keep", "3", "--grace", "0", "--prune", "--dry-run")
     assert done["removed"] == ["releases/1", "releases/2", "releases/3"]
     assert (dest / "releases/1").is_dir()
-    publish(dest, "--keep", "3", "--prune")
+    publish(dest, "--keep", "3", "--grace", "0", "--prune")
     assert sorted(path.stem for path in (dest / "releases").glob("*.entries")) == ["4", "5", "6"]
     assert sorted(path.name for path in (dest / "releases").iterdir() if path.is_dir()) == [
         "4", "5", "6",
@@ -109,6 +142,21 @@ def test_pruning_keeps_the_last_releases(publish: Publish, move: Move, dest: Pat
     held = {path.name for path in (dest / "blobs/sha256").iterdir()}
     trees = [read_tree(dest / f"releases/{number}") for number in (4, 5, 6)]
     assert {sha256(data)[7:] for tree in trees for data in tree.values()} == held
+
+
+def test_content_stays_for_its_grace(publish: Publish, move: Move, dest: Path) -> None:
+    first = move("image 0").digest
+    publish(dest)
+    for number in range(1, 4):
+        move(f"image {number}")
+        publish(dest, "--keep", "2", "--prune")
+    assert (dest / f"current/v2/vanessa/greeting/manifests/{first}").is_file()
+    for number in (1, 2, 3):
+        os.utime(dest / f"releases/{number}.entries", (0, 0))
+    move("last")
+    done = publish(dest, "--keep", "2", "--prune")
+    assert done["removed"] == ["releases/1", "releases/2"]
+    assert not (dest / f"current/v2/vanessa/greeting/manifests/{first}").exists()
 
 
 def test_what_a_killed_run_left_is_swept(publish: Publish, move: Move, dest: Path) -> None:

@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from builder.output import Entry
-from builder.publish.plan import STAGES, cache_control, in_half, in_order, is_content, stage_of
+from builder.publish.plan import (
+    STAGES,
+    PublishOptions,
+    cache_control,
+    in_half,
+    in_order,
+    is_content,
+    stage_of,
+    staying,
+)
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -48,3 +57,19 @@ def test_halves() -> None:
     assert in_half("index.html", "pages")
     assert in_half("v2/a", "")
     assert in_half("index.html", "")
+
+
+@pytest.mark.parametrize(
+    ("keep", "grace", "extra", "stay"),
+    [
+        (2, 0, 0, [3, 4]),
+        (2, 0, 1, [4]),
+        (9, 0, 1, [1, 2, 3, 4]),
+        (2, 150, 0, [2, 3, 4]),  # the second was replaced 100 seconds ago
+        (2, 1000, 1, [1, 2, 3, 4]),
+    ],
+)
+def test_releases_that_stay(keep: int, grace: float, extra: int, stay: list[int]) -> None:
+    made = [(1, 600.0), (2, 800.0), (3, 900.0), (4, 950.0)]
+    options = PublishOptions(time="", name="", keep=keep, grace=grace)
+    assert staying(made, 1000.0, options, extra=extra) == stay
