@@ -37,7 +37,7 @@ from builder.errors import ContentError
     metavar="SIZE",
     default="8 GiB",
     show_default=True,
-    help="How much may be fetched for a collection to see that it is there.",
+    help="How much may be fetched to see that it is there.",
 )
 @click.option("--no-fetch", is_flag=True, help="Fetch nothing that lies elsewhere.")
 @click.pass_context

@@ -93,7 +93,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         registry,
         site,
         pages,
-        {str(old): str(new) for old, new in (reader.registry(keys).get("redirects") or {}).items()},
+        _redirects(reader, keys),
         apps,
         public_keys,
         tuple(map(str, reader.registry(keys).get("engines") or ())),
@@ -102,8 +102,10 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     )
 
 
-def registry_at(flags: Flags, texts: Mapping[str, bytes]) -> RegistryOptions:
-    """Return what configuration files of another commit say about content.
+def registry_at(
+    flags: Flags, texts: Mapping[str, bytes]
+) -> tuple[RegistryOptions, Mapping[str, str]]:
+    """Return what configuration files of another commit say about content, and of old names.
 
     `texts` are the files' bytes by name, later ones winning. Raises
     ContentError with every problem of them.
@@ -111,8 +113,15 @@ def registry_at(flags: Flags, texts: Mapping[str, bytes]) -> RegistryOptions:
     reader = Reader(Path(flags.source).absolute())
     keys = reader.merge(texts)
     options = registry_options(flags, keys, _source(flags, keys), reader, os.environ)
+    redirects = _redirects(reader, keys)
     reader.stop_on_errors()
-    return options
+    return options, redirects
+
+
+def _redirects(reader: Reader, keys: Mapping[str, Any]) -> dict[str, str]:
+    """Return the new names of collections by their old ones."""
+    found = reader.registry(keys).get("redirects") or {}
+    return {str(old): str(new) for old, new in found.items()}
 
 
 def _source(flags: Flags, keys: Mapping[str, Any]) -> Path:

@@ -7,6 +7,7 @@ not held against it; but the rules are those of the branch as it is now.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,8 @@ class Base:
 
     `commit` is its last commit, `start` the last one that the work tree shares
     with it; `above` is the registry's folder in the repository, with a slash
-    or empty; `options` are the branch's, over the files of the work tree.
+    or empty; `options` are the branch's, over the files of the work tree;
+    `former` are names that lead to others now.
     """
 
     repository: Repository
@@ -34,6 +36,7 @@ class Base:
     options: RegistryOptions
     owners: Owners | None
     names: frozenset[str]
+    former: Mapping[str, str]
 
     def path(self, full: str) -> str:
         """Return a path of the repository as one of the registry; others stay as they are."""
@@ -66,14 +69,18 @@ def open_base(flags: Flags, revision: str) -> Base:
     repository = Repository(folder)
     commit, start = repository.commit(revision), repository.base(revision)
     beside = repository.inner(folder)
-    texts = {n: repository.read(commit, f"{beside}{n}") for n in flags.configs or (CONFIG,)}
-    options = registry_at(flags, {name: raw for name, raw in texts.items() if raw is not None})
+    found = {
+        name: repository.read(commit, f"{beside}{name}") for name in flags.configs or (CONFIG,)
+    }
+    texts = {name: raw for name, raw in found.items() if raw is not None}
+    options, redirects = registry_at(flags, texts)
     above = repository.inner(options.source)
     owners = find_owners(lambda path: repository.read(commit, path), above)
     files = repository.files(commit, f"{above}{options.collections}")
     paths = (path.removeprefix(above) for path in files)
     names = frozenset(collection_of(path, options.collections) for path in paths) - {""}
-    return Base(repository, commit, start, above, options, owners, names)
+    former = {old.strip("/"): new.strip("/") for old, new in redirects.items()}
+    return Base(repository, commit, start, above, options, owners, names, former)
 
 
 def collection_of(path: str, collections: str) -> str:

@@ -55,8 +55,13 @@ class Clone:
         attributes = folder / ".git/info/attributes"
         attributes.parent.mkdir(exist_ok=True)
         attributes.write_text(_ATTRIBUTES)
-        self.base = self._do(folder, "symbolic-ref", "--short", "HEAD")
-        self.start = self._do(folder, "rev-parse", "--verify", "HEAD")
+        head = self._run(folder, "symbolic-ref", "--short", "HEAD")
+        start = self._run(folder, "rev-parse", "--verify", "HEAD^{commit}")
+        if head.returncode or start.returncode:
+            hint = "name a branch of it with --base"
+            raise UsageError("the registry's repository has no branch with a commit there", hint)
+        self.base = os.fsdecode(head.stdout).strip()
+        self.start = os.fsdecode(start.stdout).strip()
 
     @property
     def url(self) -> str:

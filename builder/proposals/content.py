@@ -7,65 +7,89 @@ that the base branch's configuration names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 
 from builder.errors import BuilderError, ContentError, Problem, RemoteError, UsageError
 from builder.oci.content import opened
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
+from builder.oci.manifest import Manifest
 from builder.registry.model import Collection, RegistryOptions
 from builder.remote.options import RemoteOptions
 from builder.transports.registry import RegistrySource
 
 
-def check_content(
-    collection: Collection,
-    options: RegistryOptions,
-    roots: Iterable[str],
-    remote: RemoteOptions,
-    limit: int,
-) -> Iterator[Problem]:
-    """Yield what is wrong with the layers that some manifests name and that lie elsewhere.
+class Fetcher:
+    """Fetches what one proposal names, at most `limit` bytes of it, and forgets it.
 
-    `roots` are digests of manifests of the collection; `options` say where
-    its storage is; more than `limit` bytes are not fetched at all.
+    `options` are the base branch's: they say where the registry's storage is.
     """
-    wanted = list(_elsewhere(collection, roots))
-    total = sum(descriptor.size for _, descriptor in wanted)
-    if total > limit:
-        message = f"names {total} bytes that lie elsewhere; the limit of what is fetched is {limit}"
-        yield Problem(collection.origin, 0, message, "propose fewer tags at a time, or --max-fetch")
-        return
-    source = RegistrySource(collection, remote, offsite=options.offsite, allow_foreign=True)
-    for origin, descriptor in wanted:
-        try:
-            with opened(source, descriptor, origin) as verified:
-                while verified.read():
-                    pass
-        except (ContentError, RemoteError, UsageError) as error:
-            yield _problem(origin, descriptor, collection.blobs[descriptor.digest].url, error)
+
+    def __init__(self, options: RegistryOptions, remote: RemoteOptions, limit: int) -> None:
+        self._options = options
+        self._remote = remote
+        self._limit = limit
+        self._left = limit
+
+    def check(self, collection: Collection, touched: Container[str]) -> Iterator[Problem]:
+        """Yield what is wrong with layers that lie elsewhere.
+
+        `touched` are digests: of manifests, all that they name is looked at;
+        of blobs that were here before, they themselves.
+        """
+        wanted = list(_elsewhere(collection, touched))
+        total = sum(descriptor.size for _, descriptor in wanted)
+        if total > self._left:
+            message = (
+                f"names {total} bytes that lie elsewhere; "
+                f"the limit of what is fetched for a proposal is {self._limit}"
+            )
+            yield Problem(collection.origin, 0, message, "propose less at a time, or --max-fetch")
+            return
+        self._left -= total
+        source = RegistrySource(
+            collection, self._remote, offsite=self._options.offsite, allow_foreign=True
+        )
+        for origin, descriptor in wanted:
+            try:
+                with opened(source, descriptor, origin) as verified:
+                    while verified.read():
+                        pass
+            except (ContentError, RemoteError, UsageError) as error:
+                yield _problem(origin, descriptor, collection.blobs[descriptor.digest].url, error)
 
 
-def _elsewhere(collection: Collection, roots: Iterable[str]) -> Iterator[tuple[str, Descriptor]]:
-    """Yield what the manifests and all below them name that no file here holds, each once."""
-    places = {
-        tag.manifest.digest: tag.origin for tag in collection.tags if tag.manifest is not None
-    }
+def _elsewhere(collection: Collection, touched: Container[str]) -> Iterator[tuple[str, Descriptor]]:
+    """Yield what no file here holds, each once, with the path of a tag that needs it."""
     seen: set[Digest] = set()
-    waiting = [Digest(root) for root in roots if root in collection.manifests]
-    origins = {root: places.get(root, collection.origin) for root in waiting}
-    while waiting:
-        digest = waiting.pop()
-        for child in collection.manifests[digest].children():
-            if child.digest in seen:
-                continue
-            seen.add(child.digest)
-            origins[child.digest] = origins[digest]
-            if child.digest in collection.manifests:
-                waiting.append(child.digest)
+    for manifest, origin, new in _reached(collection, touched):
+        for child in manifest.children():
             place = collection.blobs.get(child.digest)
-            if place is not None and place.file is None:
-                yield origins[digest], child
+            if place is None or place.file is not None or child.digest in seen:
+                continue
+            if new or child.digest in touched:
+                seen.add(child.digest)
+                yield origin, child
+
+
+def _reached(
+    collection: Collection, touched: Container[str]
+) -> Iterator[tuple[Manifest, str, bool]]:
+    """Yield every manifest, where it is told of, and whether something touched leads to it."""
+    tags = {tag.manifest.digest: tag.origin for tag in collection.tags if tag.manifest}
+    first = sorted(collection.manifests, key=lambda digest: (digest not in touched, digest))
+    waiting = [(digest, tags.get(digest, collection.origin), digest in touched) for digest in first]
+    waiting.reverse()
+    done: set[tuple[Digest, bool]] = set()
+    while waiting:
+        digest, origin, new = waiting.pop()
+        if (digest, new) in done or (digest, True) in done:
+            continue
+        done.add((digest, new))
+        manifest = collection.manifests[digest]
+        yield manifest, origin, new
+        inner = (item.digest for item in manifest.manifests if item.digest in collection.manifests)
+        waiting += [(item, origin, new or item in touched) for item in inner]
 
 
 def _problem(origin: str, descriptor: Descriptor, url: str, error: BuilderError) -> Problem:

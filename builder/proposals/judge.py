@@ -14,7 +14,7 @@ from builder.errors import ContentError, Problem
 from builder.git import Change
 from builder.oci.reference import name_fault
 from builder.proposals.base import Base, tag_of
-from builder.proposals.content import check_content
+from builder.proposals.content import Fetcher
 from builder.proposals.files import file_problem, outside_problem
 from builder.proposals.model import Limits, Proposal, TagChange, merged
 from builder.proposals.squatting import likeness
@@ -49,8 +49,9 @@ def judge(
     tags = tuple(sorted(case.tag_changes()))
     case.judge_immutable(tags)
     problems = tuple(case.problems)
+    fetcher = None if remote is None else Fetcher(base.options, remote, case.limits.fetch)
     for name in sorted(case.touched):
-        problems = merged(problems, case.content(name, tags, remote))
+        problems = merged(problems, case.content(name, tags, fetcher))
     return Proposal(
         base.commit,
         author,
@@ -112,6 +113,10 @@ class _Case:
             path = f"{base.options.collections}/{name}"
             if base.owners and base.owners.owns(self.author, f"{base.above}{path}"):
                 continue
+            if new := base.former.get(name):
+                message = f"the name {name!r} leads to {new!r}, which people who use it expect"
+                self.problems.append(Problem(path, 0, message, "choose a name that is new"))
+                continue
             if name_fault(name) or not (found := likeness(name, base.names)):
                 continue
             message = f"the new name {name!r} is too much like {found.taken!r}: it {found.why}"
@@ -156,7 +161,7 @@ class _Case:
                 )
 
     def content(
-        self, name: str, tags: Sequence[TagChange], remote: RemoteOptions | None
+        self, name: str, tags: Sequence[TagChange], fetcher: Fetcher | None
     ) -> list[Problem]:
         """Return what is wrong with a touched collection, and with what it names elsewhere."""
         options = self.base.options
@@ -164,15 +169,13 @@ class _Case:
             return []
         loaded = load_collection(options, name, Cache(None))
         problems = list(loaded.problems)
-        if loaded.collection is not None and remote is not None:
-            roots = {item.new for item in tags if item.name == name}
+        if loaded.collection is not None and fetcher is not None:
+            touched = {item.new for item in tags if item.name == name}
             blobs = f"{options.collections}/{name}/blobs/"
             for path in self.inside:
                 if path.startswith(blobs):
-                    roots.add(path.removeprefix(blobs).replace("/", ":", 1))
-            problems += check_content(
-                loaded.collection, options, sorted(roots), remote, self.limits.fetch
-            )
+                    touched.add(path.removeprefix(blobs).replace("/", ":", 1))
+            problems += fetcher.check(loaded.collection, touched)
         return problems
 
     def recipes(self) -> Iterator[str]:

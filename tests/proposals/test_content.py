@@ -139,6 +139,32 @@ def test_the_layers_of_what_was_there_are_not_fetched(
     assert storage.log.requests == []
 
 
+def test_a_layer_that_goes_must_be_elsewhere(
+    repository: Path, judged: Judge, storage: Server, remote: RemoteOptions
+) -> None:
+    IMAGE.tag(repository / COLLECTION, "v2")
+    Image.of("two").tag(repository / COLLECTION, "2.0")
+    base_has(repository, {"_config.yml": f"{CONFIG}  blobs: {url(storage)}\n"})
+    layer = repository / COLLECTION / "blobs" / DIGEST.replace(":", "/")
+    layer.unlink()
+    assert messages(judged(remote=remote)) == []
+    assert len(storage.log.requests) == 1
+    storage.behaviour.image.blobs[DIGEST] = b"y" * SIZE
+    (message,) = messages(judged(remote=remote))
+    assert message.startswith(f"{COLLECTION}/manifests/v2: {DIGEST}")
+
+
+def test_layers_of_an_index_are_fetched(
+    repository: Path, judged: Judge, storage: Server, remote: RemoteOptions
+) -> None:
+    base_has(repository, {"_config.yml": f"{CONFIG}  blobs: {url(storage)}\n"})
+    index = Image.index(IMAGE, Image.of("other", architecture="arm64"))
+    index.tag(repository / COLLECTION, "many")
+    (repository / COLLECTION / "blobs" / DIGEST.replace(":", "/")).unlink()
+    assert messages(judged(remote=remote)) == []
+    assert len(storage.log.requests) == 1
+
+
 def test_a_blob_under_a_wrong_name_is_a_problem(repository: Path, judged: Judge) -> None:
     image = Image.of("two")
     image.tag(repository / COLLECTION, "2.0")

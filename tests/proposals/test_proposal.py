@@ -179,6 +179,14 @@ def test_names_like_others(repository: Path, judged: Judge) -> None:
     assert "'vanesa/greeting' is too much like 'vanessa'" in problem.message
 
 
+def test_an_old_name_is_not_free(repository: Path, judged: Judge) -> None:
+    config = f"{CONFIG}  redirects:\n    lab/old: vanessa/greeting\n"
+    base_has(repository, {"_config.yml": config})
+    write_tree(repository, {"collections/lab/old/README.md": README})
+    (message,) = messages(judged())
+    assert "the name 'lab/old' leads to 'vanessa/greeting'" in message
+
+
 def test_the_owner_of_a_name_may_choose_one_that_is_like_another(
     repository: Path, judged: Judge
 ) -> None:
