@@ -40,6 +40,7 @@ from builder.errors import ContentError
     help="How much may be fetched to see that it is there.",
 )
 @click.option("--no-fetch", is_flag=True, help="Fetch nothing that lies elsewhere.")
+@click.option("--url", "site", metavar="URL", help="Judge a deployed site instead.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -53,18 +54,24 @@ def command(
     strict: bool,
     allow_missing: bool,
     base: str | None,
+    site: str | None,
     **proposed: Any,
 ) -> None:  # fmt: skip
     """Report every problem in content, configuration and store.
 
     Reads everything and hashes every blob again; writes nothing. With --base
-    also what a pull request may not do; see OWNERS in the reference.
+    also what a pull request may not do; see OWNERS in the reference. With --url
+    none of that, but which clients can pull from a site that is published.
     """
     from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
     from builder.audit.check import check  # noqa: PLC0415 - reads the whole registry
     from builder.cli.check_base import judged, told  # noqa: PLC0415 - with git and the network
+    from builder.cli.check_url import check_site  # noqa: PLC0415
 
     console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    if site:
+        check_site(context, site, console)
+        return
     flags = {"source": source, "configs": configs, "allow_missing": allow_missing}
     proposal = judged(context, base, proposed, flags)
     config = load_config(source=source, configs=configs, allow_missing=allow_missing)

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from builder.errors import RemoteError, UsageError
+from builder.errors import RemoteError
 from builder.oci import strictjson
 from builder.oci.digest import Digest
 from builder.remote.blob import BlobStream
-from builder.remote.faults import host_of
-from builder.remote.fetch import open_stream
+from builder.remote.fetch import open_stream, site_address
 from builder.remote.http import Answer, Http, Request
 from builder.remote.options import RemoteOptions
 from builder.remote.pages import MAX_PAGE
@@ -50,7 +48,7 @@ class Site:
 
     def __init__(self, url: str, options: RemoteOptions) -> None:
         self._http = Http(options)
-        self.url = _address(url, self._http)
+        self.url = site_address(url, self._http)
         self._http.trust(self.url)
 
     def check(self) -> bool:
@@ -133,18 +131,3 @@ class Site:
 def _is_page(answer: Answer) -> bool:
     """Tell whether an answer is a page, which no blob is."""
     return answer.status == 200 and answer.header("Content-Type").startswith("text/html")
-
-
-def _address(url: str, http: Http) -> str:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise UsageError(f"{url}: is no address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url}: is no site", "write https://HOST or https://HOST/PATH")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise UsageError(f"{host_of(url)}: write its address without a password, query or #")
-    if parts.scheme == "http" and not http.allows_plain(parts.hostname):
-        raise UsageError(f"{url}: plain http", "use https, or --insecure")
-    return url.rstrip("/").removesuffix("/v2")

@@ -58,3 +58,22 @@ def open_stream(
             raise kind(f"{url}: the server answered {answer.status}")
 
     return BlobStream(opener, size, client.back_off)
+
+
+def site_address(url: str, http: Http) -> str:
+    """Return the address of a site as a user wrote it, without a last slash and `/v2`.
+
+    Raises UsageError for what names no site, or one that may not be asked.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise UsageError(f"{url}: is no address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{url}: is no site", "write https://HOST or https://HOST/PATH")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UsageError(f"{host_of(url)}: write its address without a password, query or #")
+    if parts.scheme == "http" and not http.allows_plain(parts.hostname):
+        raise UsageError(f"{url}: plain http", "use https, or --insecure")
+    return url.rstrip("/").removesuffix("/v2")

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.hosts import BUILDER, ROOT, built, proxying, run, started
+from tests.daemons import run_docker
+from tests.hosts import BUILDER, ROOT, built, proxying, run
 from tests.images import Image
 from tests.pages import Host, Twists, pages
 from tests.proxy.conftest import NAME, tree
@@ -51,22 +52,9 @@ def proxied(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 @pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """A Docker daemon of its own: the start of a command line of its client."""
-    del tmp_path_factory  # its paths are too long for a socket
-    with tempfile.TemporaryDirectory(prefix="d") as name:
-        folder = Path(name)
-        address = f"unix://{folder}/s"
-        flags = ["--storage-driver=vfs", "--iptables=false", "--bridge=none", "-H", address,
-                 f"--data-root={folder}/data", f"--exec-root={folder}/exec",
-                 f"--pidfile={folder}/pid"]  # fmt: skip
-        # Debug information is served on a port: that it listens tells that the daemon is up.
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        more = [f"--metrics-addr=127.0.0.1:{port}", "--experimental"]
-        with started(["dockerd", *flags, *more], port):
-            yield ["docker", "-H", address]
+def docker() -> Iterator[list[str]]:
+    with tempfile.TemporaryDirectory(prefix="d") as folder, run_docker(Path(folder)) as command:
+        yield command
 
 
 def test_the_clients_cannot_without_it(host: Host) -> None:
