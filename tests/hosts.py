@@ -5,6 +5,7 @@ Each runner is a context manager that yields host and port.
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -42,29 +44,36 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(command: list[str], port: int, **options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server in the foreground until the block ends."""
-    # Not a pipe: a server that says much would wait for somebody to read it.
+def started(
+    command: list[str], port: int, *, seconds: int = 20, **options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server in the foreground until the block ends, with all that it starts itself."""
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, **options)  # type: ignore[call-overload]
+        process = subprocess.Popen(
+            command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True, **options
+        )  # type: ignore[call-overload]
         try:
-            _wait(process, port, said)
+            _wait(process, port, seconds, said)
             yield process
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
-    deadline = time.monotonic() + 20
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=15)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, seconds: int, said: IO[bytes]) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
             said.seek(0)
-            pytest.fail(f"the server ended: {said.read()!r}")
+            pytest.fail(f"the server ended: {said.read().decode(errors='replace')[-2000:]}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -167,6 +176,51 @@ def _let_in(folder: Path) -> None:
             each.chmod(each.stat().st_mode | 0o011)
 
 
+def _npm(program: str, folder: Path) -> list[str]:
+    """Return the start of a command that runs a host's own runtime, at home in `folder`."""
+    quiet = ("CI=1", "WRANGLER_SEND_METRICS=false", "NO_UPDATE_NOTIFIER=1")
+    return ["env", f"HOME={folder}", f"XDG_CONFIG_HOME={folder}", *quiet, program]
+
+
+@contextmanager
+def run_cloudflare(source: Path, folder: Path) -> Iterator[str]:
+    """Build a site into `folder`; serve it by the runtime of Cloudflare Pages."""
+    site = built(source, folder, "cloudflare-pages")
+    port = free_port()
+    flags = ["--ip", "127.0.0.1", "--port", str(port), "--compatibility-date", "2024-01-01"]
+    command = [*_npm("wrangler", folder), "pages", "dev", str(site), *flags]
+    with started(command, port, seconds=60, cwd=str(folder)):
+        _until_it_answers(port)
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def run_firebase(source: Path, folder: Path) -> Iterator[str]:
+    """Build a site into `folder`; serve it by Firebase's emulator."""
+    site = built(source, folder, "firebase")
+    port = free_port()
+    document = json.loads((site / "firebase.json").read_text())
+    ports = {name: {"host": "127.0.0.1", "port": free_port()} for name in ("hub", "logging")}
+    hosting = {"host": "127.0.0.1", "port": port}
+    document["emulators"] = {"hosting": hosting, **ports, "ui": {"enabled": False}}
+    config = site / "firebase.json"
+    config.write_text(json.dumps(document))
+    flags = ["--only", "hosting", "--config", str(config), "--project", "demo-site"]
+    command = [*_npm("firebase", folder), "emulators:start", *flags]
+    with started(command, port, seconds=60, cwd=str(site)):
+        _until_it_answers(port)
+        yield f"127.0.0.1:{port}"
+
+
+def _until_it_answers(port: int) -> None:
+    """Wait for a server that listens before it has read its files."""
+    for _ in range(100):
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5):
+            return
+        time.sleep(0.2)
+    pytest.fail("the server did not answer in time")
+
+
 @contextmanager
 def run_plain(source: Path, folder: Path) -> Iterator[str]:
     """Build a site into `folder`; serve it by a file server that knows no rules."""
@@ -226,6 +280,9 @@ HOSTS: dict[str, Callable[[Path, Path], AbstractContextManager[str]]] = {
     "nginx": run_nginx,
     "caddy": run_caddy,
     "apache": run_apache,
+    "cloudflare-pages": run_cloudflare,
+    "firebase": run_firebase,
+    "github-pages": run_pages,
     "plain": run_plain,
     "builder proxy": run_proxied_pages,
 }
