@@ -78,10 +78,10 @@ def _github(name: str, target: str, deployment: Deployment | None) -> str:
     pages = "  pages: read # to ask where the site is\n" if deployment is None else ""
     pieces["verify-permissions"] = f"permissions:\n  contents: read # to fetch the builder\n{pages}"
     if deployment:
-        pieces["commands"] = deployment.commands(target)
+        pieces["commands"] = f"#: {deployment.script}\n"
         pieces["environment"] = "".join(_environment(deployment))
     template = f"deploy-{where}" if name == "deploy" else name
-    text = _expand(_read(f"github/{template}.yml"), "github", pieces)
+    text = _expand(_read(f"github/{template}.yml"), "github", pieces).replace("TARGET", target)
     return _USES.sub(lambda found: _pinned(found[0]), text)
 
 
@@ -94,9 +94,10 @@ def _environment(deployment: Deployment) -> Iterator[str]:
 def _gitlab(target: str, deployment: Deployment | None) -> str:
     pieces = {"deploy": _read(f"gitlab/deploy-{'elsewhere' if deployment else 'pages'}.yml")}
     if deployment:
-        pieces["commands"] = deployment.commands(target)
+        pieces["commands"] = f"#: {deployment.script}\n"
         pieces["packages"] = f'PACKAGES: "{deployment.packages}"\n'
-    return _expand(_read("gitlab/gitlab-ci.yml"), "gitlab", pieces)
+    text = _expand(_read("gitlab/gitlab-ci.yml"), "gitlab", pieces)
+    return text.replace("TARGET", target)
 
 
 def _expand(text: str, folder: str, pieces: Mapping[str, str]) -> str:
