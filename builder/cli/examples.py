@@ -67,6 +67,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "builder proxy https://HOST/registry",
         "builder proxy https://HOST -P 5001 --no-cache",
     ),
+    "verify": (
+        "builder verify https://HOST/registry",
+        "builder verify _site",
+        "builder verify https://HOST https://MIRROR --sample 10",
+    ),
+    "offload": ("builder offload --dry-run", "builder offload"),
     "workflows": (
         "builder workflows",
         "builder workflows -t netlify --ci github",

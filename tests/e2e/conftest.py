@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gitting import git
 from tests.hosts import BUILDER, ROOT, free_port, run, run_nginx, serving, started
 
 __all__ = ["BUILDER", "ROOT", "free_port", "run", "serving", "started"]
@@ -22,6 +23,22 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "collections", folder / "collections")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this repository as it lies here, of one commit."""
+    folder = tmp_path_factory.mktemp("template") / "registry"
+    for path in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
+        "\0"
+    ):
+        if path and (ROOT / path).is_file() and not path.startswith("tests/"):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, folder / path)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "All")
     return folder
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,22 +22,6 @@ def guide(name: str) -> list[str]:
     text = (ROOT / name).read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return re.findall(r".*<<'END'\n(?:.*\n)*?END\n|.+\n", "".join(blocks))
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of this repository as it lies here, of one commit."""
-    folder = tmp_path_factory.mktemp("template") / "registry"
-    for path in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
-        "\0"
-    ):
-        if path and (ROOT / path).is_file() and not path.startswith("tests/"):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / path, folder / path)
-    git(folder, "init", "-q", "-b", "main")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "All")
-    return folder
 
 
 def test_an_image_can_be_pulled_after_fewer_than_ten_commands(
