@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from builder.errors import Problem
+from builder.errors import ContentError, Problem
+from builder.oci.content import opened
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.registry.content import StorageReader
 from builder.registry.load import Loaded, load_collection, load_namespace
 from builder.registry.model import Collection, RegistryOptions
 from builder.registry.scan import scan
+from builder.storage import CloudStorage
 from builder.storage.cache import Cache
+from builder.storage.local import blob_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,25 @@ def load_all(options: RegistryOptions) -> tuple[tuple[Problem, ...], Iterator[Lo
     names = sorted(name for name, folder in found.folders.items() if folder.is_collection)
     cache = Cache(None)
     return tuple(found.problems), (load_collection(options, name, cache) for name in names)
+
+
+def check_offsite(collection: Collection, storage: CloudStorage) -> Iterator[Problem]:
+    """Yield a problem for every blob of a collection that its bucket has not, or has wrongly.
+
+    Raises RemoteError when the bucket cannot be read.
+    """
+    for place in collection.blobs.values():
+        if place.file is not None:
+            continue
+        label = f"{storage.label}/{blob_path(place.digest)}"
+        descriptor = Descriptor(place.media_type, Digest(place.digest), place.size)
+        try:
+            with opened(StorageReader(storage), descriptor, label) as verified:
+                while verified.read():
+                    pass
+        except ContentError as error:
+            hint = f"{collection.origin} needs it: add the image again"
+            yield from (replace(fault, hint=hint) for fault in error.problems)
 
 
 def check(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from builder import frontmatter
@@ -29,7 +30,7 @@ from builder.registry.folder import TAGS, CollectionFolder
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import README, scan
-from builder.storage import LocalStorage
+from builder.storage import CloudStorage, LocalStorage
 from builder.storage.local import blob_path, sweep_folder
 
 
@@ -54,20 +55,50 @@ def unreachable(options: RegistryOptions) -> tuple[Unreachable, ...]:
     own blobs are left alone.
     """
     found: list[Unreachable] = []
-    problems: list[Problem] = []
     needed: set[Digest] = set()
+    for reached in _reached_by_all(options):
+        found.extend(reached.unneeded())
+        needed |= reached.digests
+    store = LocalStorage(options.source / options.store, options.store)
+    found.extend(_others(store, options.store, needed))
+    return tuple(sorted(found))
+
+
+def unreachable_offsite(
+    options: RegistryOptions, storage: CloudStorage, before: datetime
+) -> tuple[Unreachable, ...]:
+    """Return the blobs of a bucket that nothing here needs and that were written before a time.
+
+    What is younger may belong to an image that is about to be added. Raises
+    ContentError when some collection cannot be read, RemoteError.
+    """
+    needed = needed_by_all(options)
+    found = []
+    for stored, written in storage.dated():
+        digest = _digest(stored.digest)
+        if digest is not None and digest not in needed and written < before:
+            found.append(Unreachable(storage.label, digest, stored.size))
+    return tuple(found)
+
+
+def needed_by_all(options: RegistryOptions) -> set[Digest]:
+    """Return the digests that the tags of all collections reach; raises as `unreachable`."""
+    needed: set[Digest] = set()
+    return needed.union(*(item.digests for item in _reached_by_all(options)))
+
+
+def _reached_by_all(options: RegistryOptions) -> list[_Reached]:
+    """Return what each collection reaches; raises ContentError when one cannot be read."""
+    found: list[_Reached] = []
+    problems: list[Problem] = []
     for name in _collections(options, problems):
         try:
-            reached = _Reached(options, name)
-            found.extend(reached.unneeded())
-            needed |= reached.digests
+            found.append(_Reached(options, name))
         except ContentError as error:
             problems.extend(error.problems)
     if problems:
         raise ContentError(problems)
-    store = LocalStorage(options.source / options.store, options.store)
-    found.extend(_others(store, options.store, needed))
-    return tuple(sorted(found))
+    return found
 
 
 def delete(options: RegistryOptions, blobs: Iterable[Unreachable]) -> None:
@@ -100,12 +131,17 @@ def _collections(options: RegistryOptions, problems: list[Problem]) -> Iterator[
 def _others(storage: LocalStorage, folder: str, needed: set[Digest]) -> Iterator[Unreachable]:
     """Yield the blobs of a storage that are not needed; other files are nobody's business."""
     for stored in storage.list():
-        try:
-            digest = Digest(stored.digest)
-        except DigestError:
-            continue
-        if digest not in needed:
+        digest = _digest(stored.digest)
+        if digest is not None and digest not in needed:
             yield Unreachable(folder, digest, stored.size)
+
+
+def _digest(text: str) -> Digest | None:
+    """Return a stored blob's name as a digest; None for a name that is none."""
+    try:
+        return Digest(text)
+    except DigestError:
+        return None
 
 
 def reached(options: RegistryOptions, name: str) -> set[Digest]:

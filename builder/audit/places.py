@@ -22,7 +22,7 @@ from builder.storage.local import open_inside
 
 _SAFE = "/:@!$&'()*+,;=~"  # what a path may hold as it is. Source: RFC 3986, section 3.3
 # A bucket whose list is not public answers 403 for what it has not.
-_MISSING = (403, 404, 410)
+MISSING = (403, 404, 410)
 
 
 class Place(Protocol):
@@ -127,7 +127,7 @@ class UrlPlace:
     def _open(self, base: str, path: str, size: int | None) -> BinaryIO:
         url = f"{base}/{quote(path, safe=_SAFE)}"
         try:
-            stream = open_stream(self._http, url, size, missing=_MISSING)
+            stream = open_stream(self._http, url, size, missing=MISSING)
         except NotFoundError as error:
             raise FileNotFoundError(error.message) from None
         return io.BufferedReader(stream, BUFFER)

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.audit.gc import reached, unreachable
+from builder.audit.gc import needed_by_all, reached, unreachable
 from builder.oci.digest import Digest
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import scan
-from builder.storage import LocalStorage
+from builder.storage import CloudStorage, LocalStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,25 @@ class RegistryUsage:
     def total(self) -> int:
         """What is on the disk."""
         return self.collections + self.store
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUsage:
+    """Bytes in the bucket of the registry's layers, and those of them that nothing here needs."""
+
+    place: str
+    total: int
+    unreachable: int
+
+
+def bucket_usage(options: RegistryOptions, storage: CloudStorage) -> BucketUsage:
+    """Return what is in a bucket; raises ContentError as `usage` does, RemoteError."""
+    needed = needed_by_all(options)
+    total = lost = 0
+    for stored in storage.list():
+        total += stored.size
+        lost += 0 if stored.digest in needed else stored.size
+    return BucketUsage(storage.label, total, lost)
 
 
 def usage(options: RegistryOptions) -> RegistryUsage:

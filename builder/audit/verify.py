@@ -18,7 +18,7 @@ from functools import partial
 
 from builder.audit.extras import digest_of, unlisted
 from builder.audit.findings import Finding, Verified, VerifyOptions
-from builder.audit.places import Place
+from builder.audit.places import MISSING, Place
 from builder.audit.walk import Task, Walk
 from builder.errors import ContentError, RemoteError
 from builder.oci.digest import Digest
@@ -108,7 +108,8 @@ class Verifier:
         url = self._http.resolve(base, url)
         if self._is_drawn(size):
             try:
-                with io.BufferedReader(open_stream(self._http, url, size), BUFFER) as stream:
+                opened = open_stream(self._http, url, size, missing=MISSING)
+                with io.BufferedReader(opened, BUFFER) as stream:
                     self._compare(f"{path} at {url}", stream.read, digest, size)
             except NotFoundError as error:
                 raise FileNotFoundError(error.message) from None
@@ -134,8 +135,10 @@ class Verifier:
         """Note what goes wrong with `path`, and go on; `why` tells who needs it."""
         try:
             yield
-        except FileNotFoundError:
-            self.found(Finding(path, f"is missing{why}"))
+        except FileNotFoundError as error:
+            # A server has said so in words of its own; a disk has a number.
+            said = f": {error.args[0]}" if len(error.args) == 1 else ""
+            self.found(Finding(path, f"is missing{why}{said}"))
         except ContentError as error:
             for fault in error.problems:
                 self.found(Finding(fault.path, fault.message, hint=fault.hint))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
-from builder.cli.options import Console, common_options, load_config, remote_options
-from builder.errors import ContentError
+from builder.cli.options import (
+    Console,
+    blobs_option,
+    common_options,
+    load_config,
+    open_bucket,
+    remote_options,
+)
+from builder.errors import ContentError, Problem
+from builder.registry.model import Collection
 
 
 @click.command("check")
@@ -15,6 +24,7 @@ from builder.errors import ContentError
 @remote_options
 @click.option("--strict", is_flag=True, help="Treat warnings as problems.")
 @click.option("--allow-missing", is_flag=True, help="Accept tags whose layers are nowhere.")
+@blobs_option("Also fetch and hash the layers in the bucket of registry.blobs.")
 @click.option("--base", metavar="REF", help="Judge what differs from a branch, as a pull request.")
 @click.option("--author", metavar="LOGIN", help="Who proposes it.  [default: what the CI says]")
 @click.option("--summary", "summary_file", metavar="FILE", help="Write what changes as Markdown.")
@@ -53,6 +63,7 @@ def command(
     no_color: bool,
     strict: bool,
     allow_missing: bool,
+    blobs: bool,
     base: str | None,
     site: str | None,
     **proposed: Any,
@@ -64,7 +75,7 @@ def command(
     none of that, but which clients can pull from a site that is published.
     """
     from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
-    from builder.audit.check import check  # noqa: PLC0415 - reads the whole registry
+    from builder.audit.check import check, check_offsite  # noqa: PLC0415 - reads the whole registry
     from builder.cli.check_base import judged, told  # noqa: PLC0415 - with git and the network
     from builder.cli.check_url import check_site  # noqa: PLC0415
 
@@ -75,7 +86,13 @@ def command(
     flags = {"source": source, "configs": configs, "allow_missing": allow_missing}
     proposal = judged(context, base, proposed, flags)
     config = load_config(source=source, configs=configs, allow_missing=allow_missing)
-    found = check(config.registry, lambda it: publish_apps(it, config.apps, None)[1])
+    bucket = open_bucket(config.registry) if blobs else None
+
+    def also(collection: Collection) -> Iterable[Problem]:
+        far = check_offsite(collection, bucket) if bucket is not None else ()
+        return (*publish_apps(collection, config.apps, None)[1], *far)
+
+    found = check(config.registry, also)
     problems = told(proposal, {*found.problems, *config.warnings}, proposed["summary_file"])
     errors = [problem for problem in problems if not problem.warning]
     if as_json:

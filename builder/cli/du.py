@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import click
 
-from builder.audit.usage import usage
-from builder.cli.options import Console, common_options, load_config
+from builder.audit.usage import bucket_usage, usage
+from builder.cli.options import (
+    Console,
+    blobs_option,
+    common_options,
+    load_config,
+    open_bucket,
+)
 from builder.errors import UsageError
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -13,10 +22,12 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 @click.command("du")
 @click.argument("names", metavar="[NAME...]", nargs=-1)
+@blobs_option("Also tell what is in the bucket of registry.blobs.")
 @common_options
 def command(
     *,
     names: tuple[str, ...],
+    blobs: bool,
     source: str,
     configs: str | None,
     quiet: bool,
@@ -35,7 +46,7 @@ def command(
     if missing := set(names) - {row.name for row in rows}:
         raise UsageError(f"{min(missing)}: there is no such collection", "see 'builder list'")
     rows.sort(key=lambda row: (-row.total, row.name))
-    value = {
+    value: dict[str, Any] = {
         "total": found.total,
         "collections": found.collections,
         "store": found.store,
@@ -55,6 +66,13 @@ def command(
     lines.append(f"{human(found.total):>10}  in all, {found.total} bytes")
     if found.unreachable:
         lines.append(f"{human(found.unreachable):>10}  of it is needed by nothing: 'builder gc'")
+    if blobs:
+        there = bucket_usage(options, open_bucket(options))
+        value["bucket"] = asdict(there)
+        lines.append(f"{human(there.total):>10}  in {there.place}, {there.total} bytes")
+        if there.unreachable:
+            lost = f"{human(there.unreachable):>10}  of it is needed by nothing here"
+            lines.append(f"{lost}: 'builder gc --blobs'")
     console.result(value, "\n".join(lines))
 
 

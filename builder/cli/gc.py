@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import click
 
-from builder.audit.gc import delete, unreachable
-from builder.cli.options import Console, common_options, load_config
+from builder.audit.gc import Unreachable, delete, unreachable, unreachable_offsite
+from builder.cli.options import (
+    Console,
+    blobs_option,
+    common_options,
+    load_config,
+    open_bucket,
+)
 from builder.registry.edit import lock
 
 
 @click.command("gc")
 @click.option("--delete", "really", is_flag=True, help="Delete them; without it they are listed.")
 @click.option("--dry-run", is_flag=True, help="Only list them, which is the default.")
+@blobs_option("Also look into the bucket of registry.blobs.")
+@click.option(
+    "--older-than",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="With --blobs: leave what was written there since.",
+)
 @common_options
 def command(
     *,
     really: bool,
     dry_run: bool,
+    blobs: bool,
+    older_than: int,
     source: str,
     configs: str | None,
     quiet: bool,
@@ -25,15 +44,25 @@ def command(
 ) -> None:
     """Find blobs that nothing needs; remove them with --delete.
 
-    Needed is what a tag reaches, and every referrer of that.
+    Needed is what a tag reaches, and every referrer of that. In a bucket that
+    other registries use too, what they need is not known here.
     """
     console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
     options = load_config(source=source, configs=configs).registry
     deleting = really and not dry_run
+    bucket = open_bucket(options) if blobs else None
     with lock(options):
-        found = unreachable(options)
+        here = unreachable(options)
+        far: tuple[Unreachable, ...] = ()
+        if bucket is not None:
+            before = datetime.now(UTC) - timedelta(days=older_than)
+            far = unreachable_offsite(options, bucket, before)
         if deleting:
-            delete(options, found)
+            delete(options, here)
+        if deleting and bucket is not None:
+            for blob in far:
+                bucket.delete(blob.digest)
+    found = (*here, *far)
     total = sum(blob.size for blob in found)
     verb = "deleted" if deleting else "unreachable:"
     lines = [f"{blob.path} {blob.size} bytes" for blob in found]

@@ -15,7 +15,9 @@ import click
 from builder.cli import annotation, inert
 from builder.config import Config, Flags
 from builder.config import load_config as read_config
-from builder.errors import Problem
+from builder.errors import Problem, UsageError
+from builder.registry.model import RegistryOptions
+from builder.storage import CloudStorage
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -70,6 +72,21 @@ def remote_options(function: Function) -> Function:
     for option in options:
         function = option(function)
     return function
+
+
+def blobs_option(help_text: str) -> Callable[[Function], Function]:
+    """Return the flag of what also looks into the bucket that has the registry's layers."""
+    return click.option("--blobs", is_flag=True, help=help_text)
+
+
+def open_bucket(options: RegistryOptions) -> CloudStorage:
+    """Return the bucket that has the registry's layers; raises UsageError where none has."""
+    from builder.offsite import Bucket  # noqa: PLC0415 - for few commands
+
+    if not isinstance(options.offsite, Bucket):
+        hint = "without --blobs everything here is looked at"
+        raise UsageError("--blobs: registry.blobs names no bucket", hint)
+    return options.offsite.storage()
 
 
 def split_configs(configs: str | None) -> tuple[str, ...]:

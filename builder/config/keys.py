@@ -45,6 +45,7 @@ REGISTRY_KEYS: Mapping[str, str] = {
     "target": TEXT,
     "host": TEXT,
     "blobs": TEXT,
+    "blobs_url": TEXT,
     "commit_below": SIZE,
     "immutable": LIST,
     "redirects": MAP,

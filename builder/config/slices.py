@@ -38,17 +38,20 @@ def registry_options(
     limit = parse_size(said["commit_below"]) if said.get("commit_below") is not None else None
     return RegistryOptions(
         source,
-        offsite=_offsite(str(said.get("blobs") or "site"), reader, environment),
+        offsite=_offsite(said, reader, environment),
         commit_below=8 << 20 if limit is None else limit,
         immutable=tuple(map(str, said.get("immutable") or ())),
         allow_missing=flags.allow_missing,
     )
 
 
-def _offsite(text: str, reader: Reader, environment: Mapping[str, str]) -> Offsite | None:
+def _offsite(
+    said: Mapping[str, Any], reader: Reader, environment: Mapping[str, str]
+) -> Offsite | None:
     """Return `registry.blobs`."""
+    text, address = str(said.get("blobs") or "site"), str(said.get("blobs_url") or "")
     try:
-        return open_offsite(text, environment)
+        return open_offsite(text, environment, address)
     except UsageError as error:
         reader.problem(("registry", "blobs"), f"registry.blobs: {error.message}", error.hint)
         return None

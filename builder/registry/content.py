@@ -25,7 +25,7 @@ from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_config, parse_manifest
 from builder.registry.model import BlobPlace, RegistryOptions
-from builder.storage import LocalStorage
+from builder.storage import LocalStorage, Storage
 from builder.storage.cache import Cache
 from builder.storage.local import blob_path, open_regular
 
@@ -177,7 +177,7 @@ class Shelf:
 class StorageReader:
     """A storage read by descriptor; see `oci.content.ContentReader`."""
 
-    def __init__(self, storage: LocalStorage) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def open(self, descriptor: Descriptor) -> BinaryIO:

@@ -250,11 +250,13 @@ def test_push_takes_layers_from_where_they_are(
         ("github-release://o/r/v1.0", "https://github.com/o/r/releases/download/v1.0/sha256-0f"),
         ("docker://registry.example.org/a/b",
          "https://registry.example.org/v2/a/b/blobs/sha256:0f"),
+        ("s3://bucket/prefix", "https://cdn.example.org/p/blobs/sha256/0f"),
+        ("az://container", "https://cdn.example.org/p/blobs/sha256/0f"),
         ("docker://localhost:5000/a", "http://localhost:5000/v2/a/blobs/sha256:0f"),
     ],
 )  # fmt: skip
 def test_where_clients_are_sent(text: str, url: str) -> None:
-    offsite = open_offsite(text, {})
+    offsite = open_offsite(text, {}, "https://cdn.example.org/p/")
     assert offsite is not None
     assert offsite.url("sha256:0f") == url
 
@@ -264,7 +266,7 @@ def test_where_clients_are_sent(text: str, url: str) -> None:
     [
         "http://plain.example.org", "https://user@example.org", "ftp://x", "sites", "",
         "github-release://o/r", "github-release://o/../v1", "github-release://o/r/a b",
-        "docker://", "docker://host", "docker://host/a:1", "docker://host/UPPER",
+        "s3://bucket", "gs://bucket/prefix", "docker://", "docker://host", "docker://host/a:1", "docker://host/UPPER",
     ],
 )  # fmt: skip
 def test_what_is_no_place_is_refused(text: str) -> None:

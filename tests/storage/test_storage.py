@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
-from builder.errors import ContentError, LocalError, UsageError
+from builder.errors import ContentError, LocalError, RemoteError, UsageError
 from builder.oci.digest import Digest, DigestError, VerifiedReader
-from builder.storage import LocalStorage, MemoryStorage, Storage, Stored, open_storage
+from builder.storage import (
+    CloudStorage,
+    LocalStorage,
+    MemoryStorage,
+    Storage,
+    Stored,
+    open_storage,
+)
 from builder.storage.local import make_folder, open_inside
+from tests.publish.fake_s3 import FakeS3, fake_s3
 
 ONE, TWO = b"one", b"two two"
 
 
-@pytest.fixture(params=[LocalStorage, lambda _: MemoryStorage()], ids=["local", "memory"])
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
+    """A small S3 that the environment names."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
+    with fake_s3() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+        yield server
+
+
+@pytest.fixture(params=["local", "memory", "cloud"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    make: Callable[[Path], Storage] = request.param
-    return make(tmp_path)
+    """Each storage in turn."""
+    if request.param == "local":
+        return LocalStorage(tmp_path)
+    if request.param == "memory":
+        return MemoryStorage()
+    request.getfixturevalue("fake")
+    return open_storage("s3://bucket/layers")
 
 
 def put(storage: Storage, data: bytes, *, algorithm: str = "sha256") -> Digest:
@@ -85,6 +108,7 @@ def test_a_failed_put_leaves_what_was_there(storage: Storage) -> None:
 
 def test_schemes(tmp_path: Path) -> None:
     assert isinstance(open_storage("memory:"), MemoryStorage)
+    assert isinstance(open_storage("gs://bucket/prefix"), CloudStorage)
     assert isinstance(open_storage(str(tmp_path)), LocalStorage)
     with pytest.raises(UsageError, match="ftp"):
         open_storage("ftp://example.org")
@@ -167,3 +191,21 @@ def test_a_clone_is_checked_and_kept_or_nothing_has_happened(tmp_path: Path) -> 
         assert not storage.clone(digest, stream, len(data), verified)
     assert not storage.clone(digest, io.BytesIO(data), len(data), verified)
     assert list((tmp_path / "store").rglob(".incoming-*")) == []
+
+
+def test_a_bucket_that_forgets_what_it_took_is_a_remote_error(fake: FakeS3) -> None:
+    fake.lies = lambda key: True  # noqa: ARG005
+    digest = Digest.of(ONE)
+    with pytest.raises(RemoteError, match="is missing after 3 bytes were sent"):
+        open_storage("s3://bucket").put(digest, io.BytesIO(ONE))
+
+
+def test_large_blobs_go_to_a_bucket_in_parts_and_come_in_pieces(fake: FakeS3) -> None:
+    data = bytes(range(256)) * (80 << 10)
+    storage = open_storage("s3://bucket/p")
+    digest = put(storage, data)
+    assert fake.objects[f"p/blobs/sha256/{digest.encoded}"].body == data
+    assert len(fake.names("PUT")) > 1
+    with storage.open(digest) as stream:
+        assert stream.read(3) == data[:3]
+        assert stream.read() == data[3:]

@@ -1,0 +1,89 @@
+"""Layers in a real S3 server: brought there, pulled from there by way of nginx, seen when wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from builder.storage.objects import open_objects
+from tests.hosts import BUILDER, free_port, run, run_nginx, started
+from tests.images import Image
+
+pytestmark = pytest.mark.e2e
+LAYER: str = json.loads(Image.of("far away").manifest)["layers"][0]["digest"]
+KEY = f"bucket/layers/blobs/{LAYER.replace(':', '/')}"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A moto server with a bucket that everybody may read; yields its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with started([sys.executable, "-m", "moto.server", "-p", str(port)], port):
+        made = requests.put(f"{address}/bucket", headers={"x-amz-acl": "public-read"}, timeout=30)
+        assert made.status_code == 200
+        yield address
+
+
+def builder(*arguments: str) -> tuple[int, str]:
+    command = [*BUILDER, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_from_the_bucket_to_the_client(s3: str, registry: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    source = ["-s", str(registry)]
+    (registry / "_config.yml").write_text(
+        "registry:\n  commit_below: 0\n  blobs: s3://bucket/layers\n"
+        f"  blobs_url: {s3}/bucket/layers\n"
+    )
+    image = Image.of("far away")
+    image.layout(tmp_path / "layout", "1")
+    code, said = builder("add", f"oci:{tmp_path}/layout", "a/b:1", *source)
+    assert code == 0, said
+    stored = requests.get(f"{s3}/{KEY}", timeout=30)
+    assert stored.content == image.blobs[LAYER]
+    assert stored.headers["Content-Type"] == "application/octet-stream"
+    assert builder("check", "--blobs", *source)[0] == 0
+
+    (tmp_path / "nginx").mkdir()
+    with run_nginx(registry, tmp_path / "nginx") as host:
+        answer = requests.get(f"http://{host}/v2/a/b/blobs/{LAYER}", timeout=30,
+                              allow_redirects=False)  # fmt: skip
+        assert (answer.status_code, answer.headers["Location"]) == (307, f"{s3}/{KEY}")
+        pull = ["skopeo", "copy", "--src-tls-verify=false", f"docker://{host}/a/b:1"]
+        run(*pull, f"oci:{tmp_path}/pulled:1")
+        copy = tmp_path / "pulled/blobs" / LAYER.replace(":", "/")
+        assert copy.read_bytes() == image.blobs[LAYER]
+        assert builder("verify", f"http://{host}")[0] == 0
+        assert builder("verify", str(tmp_path / "nginx/site"), *source)[0] == 0
+
+        wrong = image.blobs[LAYER][:-1] + b"x"
+        open_objects("s3://bucket").put(KEY.removeprefix("bucket/"), wrong, {})
+        code, said = builder("verify", f"http://{host}")
+        assert code == 1, said
+        assert f"v2/a/b/blobs/{LAYER}: has other content" in said
+        code, said = builder("check", "--blobs", *source)
+        assert code == 1
+        assert "the bytes have another digest" in said
+        failed = subprocess.run([*pull, f"oci:{tmp_path}/wrong:1"], capture_output=True, timeout=90,
+                                check=False)  # fmt: skip
+        assert failed.returncode != 0
+
+    # What is added again is put right.
+    assert builder("add", f"oci:{tmp_path}/layout", "a/b:1", *source)[0] == 0
+    assert requests.get(f"{s3}/{KEY}", timeout=30).content == image.blobs[LAYER]
+    assert builder("untag", "a/b:1", *source)[0] == 0
+    assert builder("gc", "--blobs", "--older-than", "0", "--delete", *source)[0] == 0
+    assert requests.get(f"{s3}/{KEY}", timeout=30).status_code == 404
