@@ -6,16 +6,20 @@ all of it was verified; nobody has to trust another's half.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from builder.errors import BuilderError, LocalError
 from builder.oci.digest import Digest
 from builder.storage.local import ALGORITHMS, TEMPORARY, LocalStorage, make_folder, sync_folder
+
+log = logging.getLogger(__name__)
 
 _STALE = 86_400  # seconds after which an unfinished file was left by a killed run
 
@@ -42,9 +46,10 @@ class BlobCache:
         """Open a blob that is here, and note that it was used."""
         try:
             stream = self._storage.open(digest)
-            os.utime(stream.fileno())
         except (FileNotFoundError, BuilderError):  # what somebody put there is not ours
             return None
+        with suppress(PermissionError):  # a folder of somebody else's, to be read alone
+            os.utime(stream.fileno())
         return stream
 
     def size(self, digest: Digest) -> int | None:
@@ -73,13 +78,19 @@ class BlobCache:
                 self._evict()
 
     def put(self, digest: Digest, data: bytes) -> None:
-        """Keep verified bytes."""
-        file = self.begin(digest)
-        with file.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        self.keep(digest, file, len(data))
+        """Keep verified bytes, where the disk takes them: what was small can be fetched again."""
+        try:
+            file = self.begin(digest)
+            try:
+                with file.open("wb") as out:
+                    out.write(data)
+                    out.flush()
+                    os.fsync(out.fileno())
+                self.keep(digest, file, len(data))
+            finally:
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s: %s", self._root, error.strerror)
 
     def _evict(self) -> None:
         """Remove what was used longest ago, until a tenth of the limit is free."""

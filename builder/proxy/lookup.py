@@ -135,13 +135,10 @@ class ProxiedSite:
             if (text := self._texts.get(path)) is None:
                 return None
             raw = text.raw
-        payload = payload_of(raw)
-        if digest is not None and not digest.matches(raw if payload is None else payload):
+        manifest = self._parsed(path, raw)
+        if digest and digest != manifest.digest and not digest.matches(raw):
             message = f"{self._site.url}/{path}: the bytes do not have the digest"
             raise RemoteError(message, "the site has changed them, or somebody on the way")
-        if payload is not None:  # a companion that the site has for hosts without headers
-            return self._entry(path, SCHEMA1, raw, Digest.of(payload))
-        manifest = self._parsed(path, raw, digest or Digest.of(raw))
         return self._entry(path, manifest.media_type, raw, digest or manifest.digest)
 
     def _kept(self, digest: Digest) -> bytes | None:
@@ -157,20 +154,21 @@ class ProxiedSite:
             raw = stream.read()
         return raw if digest.matches(raw) else None
 
-    def _parsed(self, path: str, raw: bytes, digest: Digest) -> Manifest:
+    def _parsed(self, path: str, raw: bytes) -> Manifest:
         """Return a manifest, checked; keep it, and what it says of its parts."""
-        if (known := self._manifests.get(digest)) is not None:
+        own = Digest.of(raw)
+        if (known := self._manifests.get(own)) is not None:
             return known
         try:
-            manifest = parse_manifest(raw, allow_foreign=True)
+            manifest = _schema1(raw) or parse_manifest(raw, allow_foreign=True)
         except ManifestError as error:
             message = f"{self._site.url}/{path}: is no manifest: {error.message}"
             raise RemoteError(message) from None
         for part in manifest.children():
             self._sizes.put(part.digest, part.size)
-        self._manifests.put(digest, manifest, len(raw))
-        if self._cache.size(digest) is None:
-            self._cache.put(digest, raw)
+        self._manifests.put(own, manifest, len(raw))
+        if manifest.digest == own and self._cache.size(own) is None:
+            self._cache.put(own, raw)
         return manifest
 
     def _referrers(self, name: str, digest: Digest) -> Entry | None:
@@ -213,6 +211,20 @@ class ProxiedSite:
         digest = digest or Digest.of(raw)
         self._bodies.put(digest, raw, len(raw))
         return Entry(path, media_type, headers, digest, len(raw))
+
+
+def _schema1(raw: bytes) -> Manifest | None:
+    """Return a signed manifest of Docker's oldest format, whose digest is that of its payload.
+
+    None for anything else, also for what could be taken for something else.
+    """
+    payload = payload_of(raw)
+    if payload is None:
+        return None
+    known = set(strictjson.loads(raw))
+    if not {"fsLayers", "history"} <= known or known & {"mediaType", "manifests", "layers"}:
+        return None
+    return Manifest(raw, SCHEMA1, Digest.of(payload))
 
 
 def _sorted(items: Iterable[str]) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import RemoteError, UsageError
+from builder.oci.schema1 import SCHEMA1, schema1_payload, signed
+from builder.oci.validate import parse_manifest
 from builder.proxy.site import Site
 from builder.remote.options import RemoteOptions
 from tests.images import INDEX, MANIFEST, Image, as_json, descriptor, sha256
@@ -16,6 +18,7 @@ from tests.proxy.conftest import NAME, Proxied, index_of, tree
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 IMAGE = Image.of("one")
+CONFIG = min(IMAGE.blobs, key=lambda digest: IMAGE.blobs[digest][:1] != b"{")
 LAYER = max(IMAGE.blobs, key=lambda digest: len(IMAGE.blobs[digest]))
 
 
@@ -63,6 +66,20 @@ def test_a_manifest_without_media_type_is_told_by_its_shape(proxied: Proxied) ->
     del document["mediaType"]
     with pages(tree(Image(as_json(document), IMAGE.blobs), "latest")) as host:
         assert proxied(host)(f"{NAME}/manifests/latest").type == MANIFEST
+
+
+def test_docker_s_oldest_format_has_the_digest_of_its_payload(proxied: Proxied) -> None:
+    payload = schema1_payload(NAME, "s1", parse_manifest(IMAGE.manifest), IMAGE.blobs[CONFIG])
+    digest = sha256(payload)
+    paths = [f"v2/{NAME}/manifests/{reference}" for reference in ("s1", digest)]
+    with pages(tree(IMAGE, "s1") | dict.fromkeys(paths, signed(payload))) as host:
+        ask = proxied(host)
+        for path in paths:
+            got = ask(path.removeprefix("v2/"))
+            assert (got.status, got.type, got.body) == (200, SCHEMA1, signed(payload))
+            assert got.response.header("Docker-Content-Digest") == digest
+        host.files = {path: signed(payload + b" ") for path in paths}
+        assert proxied(host)(f"{NAME}/manifests/{digest}").status == 502
 
 
 @pytest.mark.parametrize(
