@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,12 @@ from builder.cli.options import (
     open_bucket,
     remote_options,
 )
+from builder.config import Config
 from builder.errors import ContentError, Problem
 from builder.registry.model import Collection
+
+if TYPE_CHECKING:
+    from builder.audit.check import Checked
 
 
 @click.command("check")
@@ -74,8 +78,6 @@ def command(
     also what a pull request may not do; see OWNERS in the reference. With --url
     none of that, but which clients can pull from a site that is published.
     """
-    from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
-    from builder.audit.check import check, check_offsite  # noqa: PLC0415 - reads the whole registry
     from builder.cli.check_base import judged, told  # noqa: PLC0415 - with git and the network
     from builder.cli.check_url import check_site  # noqa: PLC0415
 
@@ -85,15 +87,15 @@ def command(
         return
     flags = {"source": source, "configs": configs, "allow_missing": allow_missing}
     proposal = judged(context, base, proposed, flags)
-    config = load_config(source=source, configs=configs, allow_missing=allow_missing)
-    bucket = open_bucket(config.registry) if blobs else None
-
-    def also(collection: Collection) -> Iterable[Problem]:
-        far = check_offsite(collection, bucket) if bucket is not None else ()
-        return (*publish_apps(collection, config.apps, None)[1], *far)
-
-    found = check(config.registry, also)
-    problems = told(proposal, {*found.problems, *config.warnings}, proposed["summary_file"])
+    try:
+        config = load_config(source=source, configs=configs, allow_missing=allow_missing)
+        found = _read(config, blobs=blobs)
+        more = {*found.problems, *config.warnings}
+    except ContentError as error:
+        if proposal is None:
+            raise
+        more = set(error.problems)
+    problems = told(proposal, more, proposed["summary_file"])
     errors = [problem for problem in problems if not problem.warning]
     if as_json:
         listed = [problem.to_json() for problem in problems]
@@ -104,3 +106,17 @@ def command(
     text = f"{found.collections} collections, {found.tags} tags: no problems"
     if not as_json:
         console.result(None, "" if quiet else text)
+
+
+def _read(config: Config, *, blobs: bool) -> Checked:
+    """Return what is wrong with the content; `blobs` also asks the bucket for layers."""
+    from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
+    from builder.audit.check import check, check_offsite  # noqa: PLC0415 - reads the whole registry
+
+    bucket = open_bucket(config.registry) if blobs else None
+
+    def also(collection: Collection) -> Iterable[Problem]:
+        far = check_offsite(collection, bucket) if bucket is not None else ()
+        return (*publish_apps(collection, config.apps, None)[1], *far)
+
+    return check(config.registry, also)

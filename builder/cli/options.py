@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -99,6 +100,12 @@ def load_config(*, source: str, configs: str | None, **flags: Any) -> Config:
     return read_config(Flags(source=source, configs=split_configs(configs), **flags))
 
 
+def _spelled(text: str) -> str:
+    """Return JSON that is UTF-8, whatever file names are, and no command to GitHub Actions."""
+    text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text.replace("##[", "#\\u0023[")
+
+
 class Console:
     """Results to stdout, progress and problems to stderr."""
 
@@ -113,7 +120,7 @@ class Console:
     def result(self, value: Any, text: str) -> None:
         """Print a result: `text` for people, `value` with --json."""
         if self.as_json:
-            text = json.dumps(value, indent=2, ensure_ascii=False).replace("##[", "#\\u0023[")
+            text = _spelled(json.dumps(value, indent=2, ensure_ascii=False))
         if text:
             click.echo(text)
 

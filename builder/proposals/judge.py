@@ -150,9 +150,7 @@ class _Case:
             item = moved.get((name, tag))
             if item is not None and item.old:
                 change = f"move from {item.old} to {item.new}" if item.new else "go"
-            elif item is None and (path := self._rebuilt(name, tag)):
-                change = f"be built anew, because {path} changes"
-            else:
+            elif item is not None or not (change := self._rebuilt(name, tag)):
                 continue
             if self._is_immutable(name, tag):
                 message = f"the tag {name}:{tag} is immutable and would {change}"
@@ -194,15 +192,16 @@ class _Case:
                 )
 
     def _rebuilt(self, name: str, tag: str) -> str:
-        """Return what of a tag that stays where it is would have it built anew, or nothing."""
+        """Return what would have a tag that stays where it is built anew, or nothing."""
         base, folder = self.base, self._tag_path(name, tag)
         tip = committed(base.repository, base.commit, base.above)
         if tag_at(tip, f"{base.options.collections}/{name}", tag) is None:
             return ""
         readme = self.inside.get(f"{folder}/{README}")
         if readme is not None and readme.status == "D":
-            return README
-        return next((path.rpartition("/")[2] for path in self._inputs(folder)), "")
+            return f"be built anew, because its {README} goes"
+        inputs = (path.removeprefix(f"{folder}/") for path in self._inputs(folder))
+        return next((f"have another {path}" for path in inputs), "")
 
     def _inputs(self, folder: str) -> list[str]:
         results = {f"{folder}/{README}", f"{folder}/{MANIFEST}"}

@@ -150,6 +150,24 @@ def test_a_name_is_no_command(repository: Path) -> None:
     assert "##[" not in check(repository, "--json").stdout
 
 
+def test_names_that_are_not_text_are_still_json(repository: Path) -> None:
+    (repository / GREETING / os.fsdecode(b"x\xff.txt")).write_text("x")
+    commit(repository, "proposed")
+    (problem,) = json.loads(check(repository, "--json").stdout)["problems"]
+    assert problem["path"] == f"{GREETING}/x\udcff.txt"
+
+
+def test_a_configuration_that_cannot_be_read_is_one_problem(
+    repository: Path, tmp_path: Path
+) -> None:
+    write_tree(repository, {"_config.yml": "a: [\n"})
+    commit(repository, "proposed")
+    done = check(repository, "--summary", str(tmp_path / "summary.md"))
+    assert done.stderr.startswith("_config.yml: is the registry's configuration")
+    assert "builder: 1 problem;" in done.stderr
+    assert "**1 problem: not yet.**" in (tmp_path / "summary.md").read_text()
+
+
 def test_all_at_once_are_all_told(repository: Path, tmp_path: Path) -> None:
     for attack in (link, configuration, workflow, moved, namespace):
         attack(repository)

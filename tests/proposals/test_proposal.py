@@ -148,8 +148,7 @@ HOSTILE: dict[Callable[[Path], None], str] = {
     unreadable: "its name holds what cannot be seen",
     moved: "v1: the tag vanessa/greeting:v1 is immutable and would move from sha256:",
     gone: "v1: the tag vanessa/greeting:v1 is immutable and would go",
-    rebuilt: "v1: the tag vanessa/greeting:v1 is immutable and would be built anew, because "
-    "Containerfile changes",
+    rebuilt: "v1: the tag vanessa/greeting:v1 is immutable and would have another Containerfile",
     foreign: "boss/tool belongs to @boss, not to @vanessa",
 }
 
