@@ -76,7 +76,12 @@ def is_name(text: str) -> bool:
 
 def is_tag(text: str) -> bool:
     """Tell whether some registry could have a tag of this name, for people and not for tools."""
-    return _TAG.fullmatch(text) is not None and not text.startswith(("sha256-", "sha512-"))
+    return is_any_tag(text) and not text.startswith(("sha256-", "sha512-"))
+
+
+def is_any_tag(text: str) -> bool:
+    """Tell whether some registry could have a tag of this name, also one that a tool made."""
+    return _TAG.fullmatch(text) is not None
 
 
 def is_referrers_tag(tag: str) -> bool:

@@ -110,6 +110,9 @@ class Fetch:
             self._end(error=error)
         except OSError as error:
             self._end(error=LocalError(f"the cache: {error.strerror}"))
+        finally:
+            if not self._ended:  # a mistake of ours, for which nobody must wait for ever
+                self._end(error=LocalError(f"{self.digest}: the download failed"))
 
     def join(self) -> ArrivingFile | None:
         """Return a reader; None when the fetch has ended, one way or the other."""

@@ -17,7 +17,7 @@ from builder.errors import RemoteError
 from builder.oci import mediatype, strictjson
 from builder.oci.digest import Digest, looks_like_digest
 from builder.oci.manifest import Manifest
-from builder.oci.reference import is_name, is_referrers_tag, is_tag
+from builder.oci.reference import is_any_tag, is_name
 from builder.oci.schema1 import SCHEMA1, payload_of
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.output import Entry
@@ -63,7 +63,11 @@ class ProxiedSite:
 
     def _below(self, path: str, name: str, kind: str, reference: str) -> Entry | None:
         if kind == "tags":
-            return self._list(path, {"name": name}, "tags", is_tag) if reference == "list" else None
+            return (
+                self._list(path, {"name": name}, "tags", is_any_tag)
+                if reference == "list"
+                else None
+            )
         digest = Digest(reference) if looks_like_digest(reference) else None
         if kind == "manifests":
             return self._manifest(path, reference, digest)
@@ -128,7 +132,7 @@ class ProxiedSite:
 
     def _manifest(self, path: str, reference: str, digest: Digest | None) -> Entry | None:
         """Return a manifest by its tag or digest, with the type that its bytes have."""
-        if digest is None and not (is_tag(reference) or is_referrers_tag(reference)):
+        if digest is None and not is_any_tag(reference):
             return None
         raw = self._kept(digest) if digest else None
         if raw is None:

@@ -192,6 +192,30 @@ def test_ctrl_c_does_not_wait_for_downloads(tmp_path: Path) -> None:
     assert said.strip() == "builder: interrupted"
 
 
+def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
+    """Files end at 100 KiB, as on a full disk: the layer breaks off, the rest is served."""
+    config = min(IMAGE.blobs, key=lambda digest: len(IMAGE.blobs[digest]))
+    command = " ".join([*BUILDER, "proxy", '"$0"', "-P", "0", "--cache", '"$1"'])
+    with pages(tree(IMAGE, "latest")) as host:
+        process = subprocess.Popen(
+            ["bash", "-c", f"ulimit -f 100; exec {command}", host.url, str(tmp_path / "cache")],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[1].removeprefix("http://").rstrip("/")
+        for _ in range(2):
+            answer = requests.get(f"http://{address}/{BLOB}", timeout=30)
+            assert answer.status_code == 500
+            assert "the cache: File too large" in answer.json()["errors"][0]["message"]
+        answer = requests.get(f"http://{address}/v2/{NAME}/blobs/{config}", timeout=30)
+        assert answer.content == IMAGE.blobs[config]
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not [name for name in os.listdir(tmp_path / "cache/blobs/sha256") if "." in name]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

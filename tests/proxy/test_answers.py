@@ -160,6 +160,14 @@ def test_referrers(by_tag: bool, proxied: Proxied) -> None:  # noqa: FBT001
         assert json.loads(unknown.body)["manifests"] == []
 
 
+def test_tags_that_tools_made(proxied: Proxied) -> None:
+    tag = f"{IMAGE.digest.replace(':', '-')}.sig"
+    with pages(tree(IMAGE, tag)) as host:
+        ask = proxied(host)
+        assert ask(f"{NAME}/manifests/{tag}").status == 200
+        assert json.loads(ask(f"{NAME}/tags/list").body)["tags"] == [tag]
+
+
 def test_a_layer_that_is_stored_elsewhere(proxied: Proxied) -> None:
     files = tree(IMAGE, "latest")
     data = files.pop(f"v2/{NAME}/blobs/{LAYER}")

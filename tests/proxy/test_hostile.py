@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from builder.errors import BuilderError
+from builder.errors import BuilderError, LocalError
+from builder.oci.digest import Digest
+from builder.proxy.cache import BlobCache
 from tests.images import INDEX, MANIFEST, Image, as_json, sha256
 from tests.pages import Host, Twists, pages
 from tests.proxy.conftest import NAME, Proxied, read, tree
@@ -265,3 +269,42 @@ def test_a_cache_that_somebody_changed_is_no_harm(proxied: Proxied, tmp_path: Pa
         file.symlink_to("/etc/passwd")
         assert proxied(host)(f"{NAME}/manifests/{index.digest}").body == index.manifest
         assert proxied(host)(f"{NAME}/blobs/{index.digest}").body != b""
+
+
+def test_a_drip_is_not_waited_for(proxied: Proxied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder.remote.http._SLOW_AFTER", 0.2)
+    with pages(tree(IMAGE, "latest"), Twists(drips={BLOB})) as host:
+        got = proxied(host)(f"{NAME}/blobs/{LAYER}")
+    assert got.status == 502
+    assert b"too slow" in got.body
+
+
+def test_what_killed_runs_left_is_swept(tmp_path: Path) -> None:
+    folder = tmp_path / "blobs/sha256"
+    folder.mkdir(parents=True)
+    for name, age in ((".incoming-old", 200_000), (".incoming-new", 60)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    BlobCache(tmp_path, 1000)
+    assert os.listdir(folder) == [".incoming-new"]
+
+
+def test_a_cache_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LocalError, match="file"):
+        BlobCache(tmp_path / "file", 1000)
+
+
+def test_many_pulls_while_the_cache_is_too_small(proxied: Proxied) -> None:
+    contents = {sha256(data): data for data in (os.urandom(20_000) for _ in range(40))}
+    files = {f"v2/{NAME}/blobs/{digest}": data for digest, data in contents.items()}
+    with pages(files) as host:
+        ask = proxied(host, 100_000)
+
+        def pull(number: int) -> None:
+            for digest in random.Random(number).sample(sorted(contents), 20):  # noqa: S311
+                assert ask(f"{NAME}/blobs/{digest}").body == contents[digest]
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(pull, range(16)))
+        assert sum(ask.cache.size(Digest(digest)) or 0 for digest in contents) <= 100_000
