@@ -229,6 +229,37 @@ def test_from_another_repository_to_a_pull(repository: Path, tmp_path: Path) -> 
     assert shown.strip() == Image.of("built elsewhere").digest
 
 
+def test_large_layers_are_brought_to_their_place_once_the_rules_have_passed(
+    repository: Path, tmp_path: Path, docker_registry: str
+) -> None:
+    git(repository, "checkout", "-q", "main")
+    text = "title: T\nregistry:\n  immutable: ['v*']\n  commit_below: 10\n"
+    blobs = f"  blobs: docker://{docker_registry}/layers\n"
+    write_tree(repository, {"_config.yml": text + blobs})
+    commit(repository, "elsewhere")
+    image = Image.of("brought there by a proposal")
+    image.layout(tmp_path / "image", "2.0")
+    (layer,) = (digest for digest, raw in image.blobs.items() if raw[:1] == b"\x1f")
+    place = f"http://{docker_registry}/v2/layers/blobs/{layer}"
+
+    def submit(name: str, *flags: str) -> int:
+        command = [*BUILDER, "submit", f"oci:{tmp_path}/image", name, "--author", "mallory"]
+        where = ["--registry", str(repository)]
+        environment = {**os.environ, **IDENTITY}
+        done = subprocess.run([*command, *where, *flags], env=environment, check=False, timeout=120)
+        return done.returncode
+
+    assert submit("vanessa/greeting:v1") == 1
+    assert submit("vanessa/greeting:2.0", "--dry-run") == 0
+    assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", place) == "404"
+    assert submit("vanessa/greeting:2.0") == 0
+    assert run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", place) == "200"
+    git(repository, "checkout", "-q", "submit/vanessa-greeting-2.0")
+    assert not list(repository.rglob(layer.partition(":")[2]))
+    done = check(repository)
+    assert done.returncode == 0, done.stderr
+
+
 def test_flags_that_need_a_base(repository: Path) -> None:
     done = subprocess.run(
         [*BUILDER, "check", "--author", "x"],
