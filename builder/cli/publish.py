@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +25,9 @@ from builder.content import epoch
 from builder.errors import ContentError, LocalError, UsageError
 from builder.publish.hosts import deploy_command
 from builder.publish.plan import Half, Plan, PublishOptions
+
+if TYPE_CHECKING:
+    from builder.publish.signing import SigningKey
 
 _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
 
@@ -118,8 +122,10 @@ def command(
     from builder.publish.signing import find_signing_key  # noqa: PLC0415
     from builder.publish.site import Site  # noqa: PLC0415
 
+    key = find_signing_key(key_file)
+    _check_key(key, config.keys, dry_run=dry_run)
     options = PublishOptions(
-        time=_time(), name=_name(config, only), key=find_signing_key(key_file),
+        time=_time(), name=_name(config, only), key=key,
         keep=keep, grace=grace * 60, prune=prune, jobs=jobs or 16,
     )  # fmt: skip
     pipeline = Pipeline(config, jobs=jobs, progress=console.step)
@@ -165,6 +171,18 @@ def _reload(command: str) -> None:
         message = f"--reload {command}: exit {done.returncode}: {done.stderr.strip()[-300:]}"
         raise LocalError(message, "the server may still serve the release before this one")
     time.sleep(_SETTLING)
+
+
+def _check_key(key: SigningKey | None, known: Sequence[str], *, dry_run: bool) -> None:
+    """Refuse to publish what `verify` would refuse; a dry run needs no secret."""
+    if not known or (key is None and dry_run):
+        return
+    if key is None:
+        hint = "give --key FILE, or set BUILDER_SIGNING_KEY"
+        raise UsageError("registry.keys is set, so the release must be signed", hint)
+    if key.public.text not in known:
+        hint = f"add its public key, {key.public.text}, or use another"
+        raise UsageError(f"the key {key.public.id} is not one of registry.keys", hint)
 
 
 def _is_host(dest: str) -> bool:

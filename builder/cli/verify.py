@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from builder.cli.options import Console, common_options, load_config, remote_options
-from builder.errors import ContentError, Problem, RemoteError
+from builder.errors import ContentError, Problem, RemoteError, printable
 from builder.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -183,5 +183,6 @@ def _text(item: Verified, keys: Sequence[object]) -> str:
     signed = f"signed by {release.checked_by}" if keys else (
         "its signature was not checked: no key is known" if release.signatures else "not signed"
     )  # fmt: skip
-    about = f"release {release.generation} of {release.time}, {signed}"
+    name = printable(release.name) or "a site without a name"
+    about = f"release {release.generation} of {name}, {release.time}, {signed}"
     return f"{item.address}: {about}\n  {item.files} files, {read}, {item.size} bytes: {verdict}"

@@ -87,3 +87,44 @@ def test_from_the_bucket_to_the_client(s3: str, registry: Path, tmp_path: Path) 
     assert builder("untag", "a/b:1", *source)[0] == 0
     assert builder("gc", "--blobs", "--older-than", "0", "--delete", *source)[0] == 0
     assert requests.get(f"{s3}/{KEY}", timeout=30).status_code == 404
+
+
+def test_a_published_bucket_is_verified_from_outside(
+    s3: str, greeting: Path, tmp_path: Path
+) -> None:
+    source = ["-s", str(greeting)]
+    code, public = builder("keygen", "-q", str(tmp_path / "key"))
+    assert code == 0
+    config = greeting / "_config.yml"
+    config.write_text(f"registry:\n  target: s3\n  keys: [{public.strip()}]\n")
+    code, said = builder("publish", "s3://bucket/site", "-q", *source)
+    assert code == 2, said
+    assert "must be signed" in said
+    publish = ["publish", "s3://bucket/site", "--key", str(tmp_path / "key"), "-q", *source]
+    assert builder(*publish)[0] == 0
+    code, said = builder("verify", f"{s3}/bucket/site", *source)
+    assert code == 0, said
+    assert "release 1 of" in said
+    assert "signed by" in said
+
+    store = open_objects("s3://bucket/site")
+    old = store.get("release.json")
+    page = store.get("vanessa/greeting/index.html")
+    assert old is not None
+    assert page is not None
+    readme = greeting / "collections/vanessa/greeting/README.md"
+    readme.write_text("---\ntitle: Greeting\n---\nAnother greeting.\n")
+    assert builder(*publish)[0] == 0
+    assert builder("verify", f"{s3}/bucket/site", *source)[0] == 0
+    # One page of the old release, then the old release as a whole.
+    new = store.get("vanessa/greeting/index.html")
+    assert new is not None
+    store.put("vanessa/greeting/index.html", page[0], {"Content-Type": "text/html"})
+    code, said = builder("verify", f"{s3}/bucket/site", *source)
+    assert code == 1
+    assert "vanessa/greeting/index.html: has " in said
+    store.put("vanessa/greeting/index.html", new[0], {"Content-Type": "text/html"})
+    store.put("release.json", old[0], {"Content-Type": "application/json"})
+    code, said = builder("verify", f"{s3}/bucket/site", *source)
+    assert code == 1
+    assert "was seen here before" in said
