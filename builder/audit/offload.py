@@ -40,7 +40,7 @@ def offload(options: RegistryOptions, *, dry_run: bool = False) -> Iterator[Offl
     """
     place = options.offsite
     if not isinstance(place, OffsiteStorage):
-        hint = "set registry.blobs: docs/guide/storage.md lists the places"
+        hint = "set it to s3://BUCKET/PREFIX, github-release://OWNER/REPO/TAG or docker://HOST/NAME"
         raise UsageError("registry.blobs names no place that layers can be brought to", hint)
     needed = _needed(options)
     store = LocalStorage(options.source / options.store, options.store)
