@@ -19,7 +19,7 @@ from builder.workflows.deployments import DEPLOYMENTS, Deployment
 CIS = ("github", "gitlab")
 PAGES = ("github-pages", "gitlab-pages")  # each CI deploys to its own by itself
 _TEMPLATES = Path(__file__).parent / "templates"
-_GITHUB = ("check", "build", "deploy", "verify")
+_GITHUB = ("check", "build", "deploy", "verify", "submit")
 
 # A tag can be moved to other code; a commit cannot.
 PINS: Mapping[str, tuple[str, str]] = {

@@ -11,6 +11,7 @@ import pytest
 
 from tests.gitting import git
 from tests.hosts import BUILDER, ROOT, free_port, run, run_nginx, serving, started
+from tests.workflows.stage import Stage
 
 __all__ = ["BUILDER", "ROOT", "free_port", "run", "serving", "started"]
 
@@ -40,6 +41,25 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "All")
     return folder
+
+
+@pytest.fixture(scope="session")
+def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of the builder, installed by the script of the workflow itself."""
+    folder = tmp_path_factory.mktemp("installed")
+    stage = Stage(folder, template, Path())
+    stage.installed = None
+    stage.environment["CONTAINERS_STORAGE_CONF"] = "/dev/null"
+    job = stage.job("build", "plan")
+    assert not job.failed, job.said
+    programs = job.temp / "builder/bin"
+    assert (job.temp / "path").read_text().split() == [str(programs)]
+    return programs
+
+
+@pytest.fixture
+def stage(tmp_path: Path, template: Path, installed: Path) -> Stage:
+    return Stage(tmp_path, template, installed)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,91 +14,14 @@ import yaml
 
 from builder.workflows.render import render
 from tests.conftest import write_tree
-from tests.gitting import IDENTITY, commit, git
-from tests.workflows.runner import Action, Job, cloning, passing_on, quiet_environment
+from tests.e2e.conftest import free_port, run, started
+from tests.gitting import commit, git
+from tests.images import Image
+from tests.publish.fake_s3 import fake_s3
+from tests.workflows.runner import Job, cloning
+from tests.workflows.stage import BROKEN, HELLO, REPOSITORY, WORKFLOWS, Stage
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).parent.parent.parent
-WORKFLOWS = ROOT / ".github/workflows"
-REPOSITORY = "Octo-Org/registry"
-
-
-class Stage:
-    """A registry on its host: the origin that jobs clone, and what they all have around them."""
-
-    def __init__(self, folder: Path, template: Path, installed: Path) -> None:
-        self.folder = folder
-        self.origin = folder / "origin.git"
-        self.programs = folder / "programs"
-        self.programs.mkdir()
-        self.installed: Path | None = installed
-        self.context: dict[str, str] = {"github.token": "a-token", "github.ref_name": "main",
-                                        "github.ref": "refs/heads/main"}  # fmt: skip
-        self.actions: dict[str, Action] = {
-            "actions/checkout": cloning(self.origin),
-            **passing_on(folder / "shelf"),
-        }
-        git(folder, "clone", "-q", "--bare", str(template), str(self.origin))
-        self.work = folder / "registry"
-        git(folder, "clone", "-q", str(self.origin), str(self.work))
-        storage = folder / "storage.conf"
-        storage.write_text(
-            f'[storage]\ndriver = "vfs"\nrunroot = "{folder}/run"\ngraphroot = "{folder}/images"\n'
-        )
-        environment = quiet_environment()
-        self.environment = {
-            **environment, **IDENTITY,
-            "PATH": f"{self.programs}:{environment['PATH']}",
-            "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_RUN_ID": "7", "GITHUB_ACTOR": "octocat",
-            "GITHUB_BASE_REF": "main", "GITHUB_REF": "refs/heads/main",
-            "CONTAINERS_STORAGE_CONF": str(storage), "BUILDAH_ISOLATION": "chroot",
-        }  # fmt: skip
-
-    def program(self, name: str, script: str = "") -> Path:
-        """Put a program on the machines' path that writes down how it was called."""
-        log = self.folder / f"{name}.log"
-        file = self.programs / name
-        file.write_text(f'#!/bin/bash\necho "$*" >> "{log}"\n{script}\n')
-        file.chmod(0o755)
-        return log
-
-    def push(self, tree: Mapping[str, str | bytes], branch: str = "main") -> str:
-        """Commit files, and bring them to the origin; return the commit."""
-        write_tree(self.work, tree)
-        made = commit(self.work, "More")
-        git(self.work, "push", "-q", "origin", f"HEAD:refs/heads/{branch}")
-        return made
-
-    def job(self, workflow: str, name: str, label: str = "", **context: str) -> Job:
-        folder = self.folder / f"{workflow}-{name}{label}"
-        job = Job(folder, {**self.context, **context}, self.environment, self.actions,
-                  self.installed)  # fmt: skip
-        return job.run(WORKFLOWS / f"{workflow}.yml", name)
-
-
-@pytest.fixture(scope="session")
-def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of the builder, installed by the script of the workflow itself."""
-    folder = tmp_path_factory.mktemp("installed")
-    stage = Stage(folder, template, Path())
-    stage.installed = None
-    stage.environment["CONTAINERS_STORAGE_CONF"] = "/dev/null"
-    job = stage.job("build", "plan")
-    assert not job.failed, job.said
-    programs = job.temp / "builder/bin"
-    assert (job.temp / "path").read_text().split() == [str(programs)]
-    return programs
-
-
-@pytest.fixture
-def stage(tmp_path: Path, template: Path, installed: Path) -> Stage:
-    return Stage(tmp_path, template, installed)
-
-
-HELLO = {
-    "collections/team/hello/manifests/1.0/Containerfile": "FROM scratch\nCOPY hello.txt /\n",
-    "collections/team/hello/manifests/1.0/hello.txt": "Hello\n",
-}
 
 
 def proposed(stage: Stage, tree: Mapping[str, str | bytes], branch: str) -> Job:
@@ -142,9 +67,6 @@ def built(stage: Stage) -> list[Job]:
                   **{"matrix.shard": shard, "strategy.job-index": str(number)})
         for number, shard in enumerate(shards)
     ]  # fmt: skip
-
-
-BROKEN = {"collections/team/broken/manifests/1.0/build.sh": "exit 3\n"}
 
 
 def test_recipes_are_built_apart_and_committed_together(stage: Stage) -> None:
@@ -313,6 +235,85 @@ def test_a_runner_on_the_server_publishes_to_its_folder(stage: Stage) -> None:
     assert (stage.folder / "reloaded").exists()
 
 
+def test_a_bucket_gets_the_site(stage: Stage) -> None:
+    with fake_s3() as bucket:
+        given = {"vars.PUBLISH_TO": "s3://bucket/registry", "vars.AWS_ENDPOINT_URL": bucket.address,
+                 "vars.AWS_REGION": "", "secrets.BUILDER_SIGNING_KEY": ""}  # fmt: skip
+        job = deployed(stage, "s3", given)
+    assert not job.failed, job.said
+    assert "registry/index.html" in bucket.objects
+    assert "registry/v2/vanessa/greeting/manifests/latest" in bucket.objects
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[tuple[int, str, str]]:
+    """Run sshd for whoever runs this; yields its port, a key that may in, and its own as known."""
+    for name in ("host", "user"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
+    port = free_port()
+    config = folder / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\n"
+        f"AuthorizedKeysFile {folder}/user.pub\nStrictModes no\nUsePAM no\n"
+        "Subsystem sftp internal-sftp\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)
+    known = f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}"
+    with started(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], port):
+        yield port, (folder / "user").read_text(), known
+
+
+def test_a_server_gets_the_site_by_ssh(stage: Stage) -> None:
+    served = stage.folder / "served"
+    served.mkdir()
+    with ssh_server(stage.folder) as (port, key, known):
+        given = {"vars.PUBLISH_TO": f"{getpass.getuser()}@127.0.0.1:{served}",
+                 "vars.SSH_PORT": str(port), "vars.SSH_KNOWN_HOSTS": known, "secrets.SSH_KEY": key,
+                 "vars.RELOAD": f"touch {stage.folder}/reloaded",
+                 "secrets.BUILDER_SIGNING_KEY": ""}  # fmt: skip
+        job = deployed(stage, "caddy", given)
+    assert not job.failed, job.said
+    assert (served / "current/v2/vanessa/greeting/manifests/latest").exists()
+    assert (stage.folder / "reloaded").exists()
+    assert str(stage.folder) not in Path("/proc/mounts").read_text()
+
+
+def test_another_repository_proposes_its_image(stage: Stage, tmp_path: Path) -> None:
+    """Its second run brings the open pull request up to date, and opens no other."""
+    place = f"https://git.example/{REPOSITORY}.git"
+    stage.environment |= {
+        "GITHUB_REPOSITORY": "octocat/solver", "GITHUB_SHA": "c0ffee",
+        "GITHUB_SERVER_URL": "https://git.example",
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_VALUE_0": place,
+        "GIT_CONFIG_KEY_0": f"url.{stage.origin}.insteadOf",
+    }  # fmt: skip
+    stage.context |= {"inputs.registry": REPOSITORY, "inputs.name": "physics/solver:2.1",
+                      "inputs.artifact": "image", "inputs.source": "oci:image",
+                      "secrets.token": "a-token"}  # fmt: skip
+    answers = f'case "$1 $2" in "pr list") cat {tmp_path}/open;; "api user") echo boss;; esac'
+    gh = stage.program("gh", answers)
+    stage.push({"OWNERS": "* @boss\n"})
+    (tmp_path / "open").touch()
+    for label in ("first", "second"):
+        layout = tmp_path / label
+        Image.of(label).layout(layout, "2.1")
+
+        def download(job: Job, given: Mapping[str, str], layout: Path = layout) -> None:
+            shutil.copytree(layout, job.workspace / given["path"])
+
+        stage.actions["actions/download-artifact"] = download
+        job = stage.job("submit", "submit", f"-{label}")
+        assert not job.failed, job.said
+        (tmp_path / "open").write_text("https://git.example/pull/1\n")
+    branch = "submit/physics-solver-2.1"
+    changed = git(stage.origin, "diff", "--name-only", f"main...{branch}").split()
+    assert all(path.startswith("collections/physics/solver/") for path in changed)
+    calls = [line for line in gh.read_text().splitlines() if line.startswith("pr create")]
+    (opened,) = calls
+    assert f"--repo {REPOSITORY} --base main --head {branch} --title Add physics/solver" in opened
+    assert git(stage.origin, "rev-list", "--count", f"main..{branch}") == "1\n"
+
+
 def test_every_script_of_a_workflow_is_run_by_a_test() -> None:
     """A job that is added needs its test here."""
     jobs = {
@@ -322,4 +323,4 @@ def test_every_script_of_a_workflow_is_run_by_a_test() -> None:
         if any("run" in step for step in job["steps"])
     }
     assert jobs == {"check/check", "build/plan", "build/build", "build/save", "deploy/site",
-                    "verify/verify"}  # fmt: skip
+                    "verify/verify", "submit/submit"}  # fmt: skip
