@@ -102,7 +102,7 @@ class _Publisher:
             self._site = self._site.adding({RELEASE: envelope, past: envelope}, "application/json")
             for path in (past, RELEASE):
                 lacking.append(self._entry(path))
-                self._conditions[path] = self._listed.get(path)
+                self._conditions[path] = self._store.head(path)
             self._conditions[RELEASE] = self._pointer[1] if self._pointer else None
         else:
             release = previous
@@ -127,8 +127,8 @@ class _Publisher:
         lacking, unsure = [], []
         for entry in self._site.entries:
             found = self._listed.get(entry.path)
-            if found is None or found.size != entry.size:
-                self._conditions[entry.path] = found
+            if found is None:
+                self._conditions[entry.path] = None
                 lacking.append(entry)
             elif not self._is_sure(entry, found, known):
                 unsure.append(entry)
@@ -143,15 +143,16 @@ class _Publisher:
         return in_order(lacking)
 
     def _is_sure(self, entry: Entry, found: Stat, known: dict[str, str]) -> bool:
-        """Tell whether the last release speaks for an object of the right size.
+        """Tell whether the last release speaks for an object: then nobody need look at it.
 
         Only for what was written before that release was, by the server's own
-        clock; manifests are looked at, because their type matters most.
+        clock; manifests are looked at, because their type matters most. What
+        must be replaced is looked at too: a listing can lag behind.
         """
         if self._pointer is None or known.get(entry.path) != entry.digest:
             return False
         before = found.modified < self._pointer[1].modified
-        return before and found.size <= SINGLE and "/manifests/" not in entry.path
+        return before and found.size == entry.size <= SINGLE and "/manifests/" not in entry.path
 
     def _known(self) -> dict[str, str]:
         """Return the digests of the last release's files by their path; empty if in doubt."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from builder.cli import run
-from tests.images import Image
+from tests.images import Image, sha256
 from tests.publish.fake_s3 import FakeS3, fake_s3
 
 Publish = Callable[..., Any]
@@ -58,11 +58,10 @@ def move(greeting: Path) -> Callable[[str], Image]:
     return call
 
 
-def complete(read: Callable[[str], bytes | None], name: str = "vanessa/greeting") -> str:
-    """Pull `latest` by way of `read`, checking every byte; returns the manifest's digest."""
-    from tests.images import sha256  # noqa: PLC0415
-
-    raw = read(f"v2/{name}/manifests/latest")
+def complete(read: Callable[[str], bytes | None], tag: str = "latest") -> str:
+    """Pull an image by way of `read`, checking every byte; returns the manifest's digest."""
+    name = "vanessa/greeting"
+    raw = read(f"v2/{name}/manifests/{tag}")
     assert raw is not None
     digest = sha256(raw)
     assert read(f"v2/{name}/manifests/{digest}") == raw
