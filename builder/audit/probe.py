@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from builder.audit.facts import (
@@ -25,13 +25,14 @@ from builder.oci import mediatype, strictjson
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
-from builder.oci.reference import is_name, is_tag
+from builder.oci.reference import is_any_tag, is_name
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.remote.address import is_loopback
 from builder.remote.fetch import site_address
 from builder.remote.http import Http, Request
 from builder.remote.options import RemoteOptions
 from builder.remote.pages import MAX_PAGE
+from builder.storage.parallel import run_parallel
 
 MAX_TAGS = 200  # that are looked at, of all repositories in turn
 _AT_ONCE = 8
@@ -52,8 +53,11 @@ def probe(url: str, options: RemoteOptions) -> Facts:
     http = Http(options)
     given = site_address(url, http)
     http.trust(given)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return _Prober(http, given, pool).facts()
+    return _Prober(http, given).facts()
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class _Found(NamedTuple):
@@ -66,23 +70,22 @@ class _Found(NamedTuple):
 
 
 class _Prober:
-    def __init__(self, http: Http, given: str, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, http: Http, given: str) -> None:
         self._http = http
         self._given = given
         self._base = given
-        self._pool = pool
         self._schema1 = ""
 
     def facts(self) -> Facts:
         root = self._find_root()
         names = self._names()
-        lists = dict(zip(names, self._pool.map(self._tags, names), strict=True))
+        lists = dict(zip(names, _each(self._tags, names), strict=True))
         every = _in_turn([[(name, tag) for tag in tags] for name, (_, tags) in lists.items()])
-        looked = list(self._pool.map(self._tagged, islice(every, MAX_TAGS)))
+        looked = _each(self._tagged, islice(every, MAX_TAGS))
         found = [item for _, item in looked if item is not None]
         referrer = self._any_referrer(found)
         firsts = _first_of_each([*found, *([referrer] if referrer else [])], referrer)
-        samples = tuple(self._pool.map(self._sample, firsts, firsts.values()))
+        samples = tuple(_each(lambda kind: self._sample(kind, firsts[kind]), firsts))
         parts = tuple(part for kind, item in firsts.items() for part in self._parts(kind, item))
         whole, blob, blob_part = self._blob(firsts.values(), parts)
         many = next((name for name, (_, tags) in lists.items() if len(tags) > 1), "")
@@ -141,7 +144,7 @@ class _Prober:
         reply, raw = self._ask("GET", f"v2/{name}/tags/list")
         tags = _document(raw).get("tags") if reply.status == 200 else []
         items = tags if isinstance(tags, list) else []
-        return reply, [tag for tag in items if isinstance(tag, str) and is_tag(tag)]
+        return reply, [tag for tag in items if isinstance(tag, str) and is_any_tag(tag)]
 
     def _tagged(self, place: tuple[str, str]) -> tuple[Tagged, _Found | None]:
         name, tag = place
@@ -161,7 +164,7 @@ class _Prober:
         """Return a manifest that some list of referrers names."""
         subjects = {item.manifest.digest: item for item in found}
         chosen = list(islice(subjects.values(), _MAX_SUBJECTS))
-        listed = self._pool.map(self._listed_referrer, chosen)
+        listed = _each(self._listed_referrer, chosen)
         return next((item for item in listed if item is not None), None)
 
     def _listed_referrer(self, subject: _Found) -> _Found | None:
@@ -198,7 +201,7 @@ class _Prober:
     def _parts(self, kind: str, item: _Found) -> Iterator[Part]:
         """Yield what a sample needs, each as it answers HEAD."""
         chosen = [it for it in islice(item.manifest.children(), _MAX_PARTS) if not it.urls]
-        yield from self._pool.map(lambda it: self._part(kind, item, it), chosen)
+        yield from _each(lambda it: self._part(kind, item, it), chosen)
 
     def _part(self, kind: str, item: _Found, part: Descriptor) -> Part:
         folder = "manifests" if item.manifest.is_index else "blobs"
@@ -251,17 +254,28 @@ class _Prober:
                 raw = answer.text(limit) if limit and method == "GET" else b""
         except RemoteError as error:
             return Reply(0, fault=error.message), b""
-        length = answer.header("Content-Length")
         return Reply(
             answer.status,
             answer.header("Content-Type").strip(),
-            int(length) if length.isdigit() else None,
+            answer.number("Content-Length"),
             answer.header("Docker-Content-Digest"),
             answer.header("Content-Encoding"),
             answer.header("Link"),
             answer.header("OCI-Filters-Applied"),
             found=str(Digest.of(raw)) if limit and method == "GET" else "",
         ), raw
+
+
+def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return what `work` makes of each item, several at once."""
+    jobs = list(enumerate(items))
+    results: dict[int, Result] = {}
+
+    def one(job: tuple[int, Item]) -> None:
+        results[job[0]] = work(job[1])
+
+    run_parallel(jobs, one, threads=_AT_ONCE, stop=threading.Event())
+    return [results[number] for number, _ in jobs]
 
 
 def _in_turn(lists: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[str, str]]:

@@ -89,7 +89,7 @@ def command(
     with ExitStack() as closing:
         place = Path(folder) if folder else _default_cache()
         if no_cache:
-            place = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="proxy-")))
+            place = Path(closing.enter_context(_folder_for_now()))
         proxied = ProxiedSite(far, BlobCache(place, size))
         responder = ProxyResponder(proxied, open_target("preview").capabilities)
         server = Server(responder, host=host, port=port, reload=False, blocking=True,
@@ -105,6 +105,11 @@ def command(
             )
 
         run_until_stopped(server, ready)
+
+
+def _folder_for_now() -> tempfile.TemporaryDirectory[str]:
+    # Downloads that end with the program may still write there.
+    return tempfile.TemporaryDirectory(prefix="builder-proxy-", ignore_cleanup_errors=True)
 
 
 def _default_cache() -> Path:

@@ -38,7 +38,7 @@ TLS_HANDSHAKE = b"\x16"
 MAX_PAUSE = 1.0  # seconds; a connection this silent is left to the HTTP server
 _SCRIPT = b'<script src="/livereload.js"></script>'
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_FORBIDDEN = b"this preview answers only to its own address\n"
+_FORBIDDEN = b"this server answers only to its own names\n"
 
 
 class Answers(Protocol):

@@ -70,7 +70,8 @@ class Site:
             if answer.status != 200:
                 raise RemoteError(f"{url}: the site answered {answer.status}")
             raw = answer.text(MAX_PAGE)
-            given = {name: answer.header(key) for key, name in _CONDITIONS if answer.header(key)}
+            said = {name: answer.header(key) for key, name in _CONDITIONS}
+        given = {name: it for name, it in said.items() if it and it.isascii() and it.isprintable()}
         return None if raw.lstrip()[:1] == b"<" else Text(raw, given)
 
     def place(self, name: str, digest: Digest) -> Place | None:
@@ -114,15 +115,15 @@ class Site:
         with self._ask("HEAD", url) as answer:
             if answer.status in (404, 410) or _is_page(answer):
                 return None
-            if answer.status == 200 and answer.header("Content-Length").isdigit():
-                return Place(url, int(answer.header("Content-Length")))
+            length = answer.number("Content-Length")
+            if answer.status == 200 and length is not None:
+                return Place(url, length)
         with self._ask("GET", url) as answer:
             if answer.status in _MISSING or _is_page(answer):
                 return None
             if answer.status != 200:
                 raise RemoteError(f"{url}: the site answered {answer.status}")
-            length = answer.header("Content-Length")
-            return Place(url, int(length) if length.isdigit() else None)
+            return Place(url, answer.number("Content-Length"))
 
     def _ask(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         return self._http.send(Request(method, url, headers or {}, {}))

@@ -31,8 +31,7 @@ class BlobStream(io.RawIOBase):
         self._opener = opener
         self._answer = opener(0)
         self._pause = pause
-        length = self._answer.header("Content-Length")
-        self._size = int(length) if size is None and length.isdigit() else size
+        self._size = self._answer.number("Content-Length") if size is None else size
         self._at = 0
         self._place = 0  # in the answer, counted from the blob's start
         self._cuts = 0

@@ -67,6 +67,12 @@ class Answer(io.RawIOBase):
         """Return a header's value, or the empty string."""
         return self._raw.headers.get(name, "")
 
+    def number(self, name: str) -> int | None:
+        """Return a header that is a number of bytes; None where it is none, or not there."""
+        text = self.header(name).strip()
+        plain = text.isascii() and text.isdigit() and len(text) < 19
+        return int(text) if plain else None
+
     def headers(self, name: str) -> list[str]:
         """Return every value that a header came with."""
         return list(self._raw.headers.getlist(name))

@@ -190,11 +190,11 @@ class Repository:
         with self._manifest("HEAD", reference, (_OK, _NOT_FOUND, 405)) as answer:
             if answer.status == _NOT_FOUND:
                 return None
-            said, size = answer.header("Docker-Content-Digest"), answer.header("Content-Length")
+            said, size = answer.header("Docker-Content-Digest"), answer.number("Content-Length")
             kind = answer.header("Content-Type").partition(";")[0].strip().lower()
-        if said and size.isdigit() and kind in mediatype.MANIFESTS:
+        if said and size is not None and kind in mediatype.MANIFESTS:
             try:
-                return Descriptor(kind, Digest(said), int(size))
+                return Descriptor(kind, Digest(said), size)
             except DigestError:
                 pass
         try:

@@ -80,8 +80,8 @@ class Uploader:
     def _upload(self, descriptor: Descriptor, source: _Pieces) -> None:
         with self._ask("POST", "blobs/uploads/", expect=(202,)) as answer:
             location = self._location(answer)
-            least = answer.header("OCI-Chunk-Min-Length")
-        chunk = max(CHUNK, int(least) if least.isdigit() else 0)
+            least = answer.number("OCI-Chunk-Min-Length")
+        chunk = max(CHUNK, least or 0)
         if descriptor.size > chunk:
             location = self._chunks(location, descriptor.size, chunk, source)
             self._finish(location, descriptor.digest, b"", 0)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from builder.cli import run as builder
 from tests.daemons import run_containerd, run_docker
-from tests.hosts import HOSTS
+from tests.hosts import BUILDER, HOSTS
 from tests.images import MANIFEST, Image, as_json
 from tests.pages import Twists, pages
 from tests.proxy.conftest import NAME, tree
@@ -89,3 +92,17 @@ def test_the_verdict_is_what_happens(
             met["podman"] = succeeds(*skopeo, f"dir:{tmp_path}/copied")
             said = {client: kind not in fails[client] for client in met}
             assert met == said, kind
+
+
+def test_ctrl_c_does_not_wait_for_the_site() -> None:
+    gates = {f"v2/{NAME}/tags/list": threading.Event()}
+    with pages(TREE, Twists(gates=gates)) as host:
+        process = subprocess.Popen(
+            [*BUILDER, "check", "--url", host.url],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while not host.asked("GET", "tags/list"):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said, problems = process.communicate(timeout=20)
+    assert (process.returncode, said, problems.strip()) == (130, "", "builder: interrupted")

@@ -64,6 +64,20 @@ def counted(script: Callable[[socket.socket], None]) -> Iterator[tuple[int, list
         yield port, calls
 
 
+@pytest.mark.parametrize("length", [b"\xb2", b"9" * 5000, b"-1", b"1e3", b" "])
+def test_a_length_that_is_none(length: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nok"
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(answer)
+
+    with talking(script) as port:
+        options = RemoteOptions()
+        with open_url(f"http://127.0.0.1:{port}/x", options, named=True) as stream:
+            assert stream.read() == b"ok"
+
+
 def test_what_is_as_it_should_be() -> None:
     with talking(saying(OK)) as port:
         assert get(port) == b"ok"
