@@ -212,6 +212,28 @@ def run_firebase(source: Path, folder: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
+@contextmanager
+def run_s3(source: Path, folder: Path) -> Iterator[str]:
+    """Publish a site to a bucket; serve that by a front that may read it, on its own domain."""
+    store, port = free_port(), free_port()
+    config = folder / "Caddyfile"
+    config.write_text(
+        "{\n admin off\n auto_https off\n}\n"
+        f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n rewrite * /bucket{{uri}}\n"
+        f" reverse_proxy 127.0.0.1:{store} {{\n header_up Host 127.0.0.1\n"
+        '  header_up Authorization "AWS front:rights"\n }\n}\n'
+    )
+    endpoint = f"http://127.0.0.1:{store}"
+    keys = ("AWS_ACCESS_KEY_ID=somebody", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=us-east-1")
+    flags = ["-s", str(source), "-t", "s3", "-d", str(folder / "site"), "--endpoint", endpoint]
+    moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(store)]
+    caddy = ["env", f"XDG_CONFIG_HOME={folder}", "caddy", "run", "--adapter", "caddyfile"]
+    with started(moto, store), started([*caddy, "--config", str(config)], port):
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT")).close()
+        run("env", *keys, *BUILDER, "publish", "s3://bucket", *flags)
+        yield f"127.0.0.1:{port}"
+
+
 def _until_it_answers(port: int) -> None:
     """Wait for a server that listens before it has read its files."""
     for _ in range(100):
@@ -282,6 +304,7 @@ HOSTS: dict[str, Callable[[Path, Path], AbstractContextManager[str]]] = {
     "apache": run_apache,
     "cloudflare-pages": run_cloudflare,
     "firebase": run_firebase,
+    "s3": run_s3,
     "github-pages": run_pages,
     "plain": run_plain,
     "builder proxy": run_proxied_pages,

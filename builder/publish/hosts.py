@@ -14,8 +14,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "caddy": _FOLDER,
     "cloudflare-pages": ("npx wrangler pages deploy {site}", "asks for the project once"),
     "firebase": (
-        "npx firebase deploy --only hosting",
-        "in the folder whose firebase.json says where the site is",
+        "npx firebase deploy --only hosting --config {site}/firebase.json",
+        "asks for the project once",
     ),
     "github-pages": (
         "git push",
