@@ -236,7 +236,7 @@ def run_s3(source: Path, folder: Path) -> Iterator[str]:
 
 def _until_it_answers(port: int) -> None:
     """Wait for a server that listens before it has read its files."""
-    for _ in range(100):
+    for _ in range(300):
         with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5):
             return
         time.sleep(0.2)
