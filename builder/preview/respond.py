@@ -196,16 +196,16 @@ class Responder:
         key = "repositories" if path.endswith("_catalog") else "tags"
         asked = dict(parse_qsl(query, keep_blank_values=True))
         count = asked.get("n", "")
-        if count and not re.fullmatch(r"\d{1,9}", count):
-            return error_answer(400, "PAGINATION_NUMBER_INVALID", "n must be a whole number")
+        if count and not re.fullmatch("[0-9]+", count):
+            return error_answer(400, "UNSUPPORTED", "n has to be a whole number")
         items = [item for item in document[key] if item > asked.get("last", "")]
         headers = [("Content-Type", "application/json"), _API]
-        if count and int(count) < len(items):
-            items = items[: int(count)]
+        size = int(count.lstrip("0")[:10] or 0)  # ten digits are more than any list has
+        if count and size < len(items):
+            items = items[:size]
             if items:
-                headers.append(
-                    ("Link", f'</{path}?last={quote(items[-1])}&n={int(count)}>; rel="next"')
-                )
+                link = f'</{path}?last={quote(items[-1])}&n={size}>; rel="next"'
+                headers.append(("Link", link))
         document[key] = items
         return Response(200, tuple(headers), data=_compact(document))
 

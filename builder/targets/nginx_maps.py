@@ -150,7 +150,7 @@ map $uri $registry_filtered {
 map $uri $registry_invalid {
     default '{"errors":[{"code":"DIGEST_INVALID","message":"this is not a digest"}]}';
     "~/(?:_catalog|tags/list)$"
-        '{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"n is no number"}]}';
+        '{"errors":[{"code":"UNSUPPORTED","message":"n has to be a whole number"}]}';
 }
 
 map $uri $registry_error {

@@ -1,0 +1,1 @@
+"""The distribution specification, sentence by sentence, asked of every host over HTTP."""

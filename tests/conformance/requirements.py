@@ -1,0 +1,96 @@
+"""What a requirement is, and the table of docs/reference/conformance.md that holds all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tests.hosts import ROOT
+
+PAGE = ROOT / "docs/reference/conformance.md"
+MET, NOT_MET = "yes", "**no**"
+SECTIONS = (
+    "Determining Support",
+    "Pulling manifests",
+    "Pulling blobs",
+    "Checking if content exists",
+    "Listing Tags",
+    "Listing Referrers",
+    "Referrers Tag Schema",
+    "Content Management",
+    "Error Codes",
+    "Warnings",
+    "Beyond the specification",
+)
+_BEGIN, _END = "<!-- made by python -m tests.conformance -->\n", "<!-- end -->\n"
+_FIXED = ("section", "requirement", "level", "test")
+
+Test = TypeVar("Test", bound=Callable[..., None])
+Cells = Mapping[str, Mapping[str, bool]]  # by test, then by host: whether it is met
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One sentence: where it stands in the specification, what it asks for, how strongly.
+
+    `level` is the specification's word, `1.1` and `main` named where they
+    differ, or `beyond` for what it does not ask for and clients rely on.
+    """
+
+    section: str
+    text: str
+    level: str
+    test: str
+
+
+REQUIREMENTS: dict[str, Requirement] = {}
+
+
+def all_requirements() -> list[Requirement]:
+    """Return what is booked, section by section."""
+    return sorted(REQUIREMENTS.values(), key=lambda each: SECTIONS.index(each.section))
+
+
+def requirement(section: str, level: str, text: str) -> Callable[[Test], Test]:
+    """Return a decorator that books a test as the one of a requirement."""
+
+    def book(test: Test) -> Test:
+        assert "|" not in text
+        assert test.__name__ not in REQUIREMENTS
+        REQUIREMENTS[test.__name__] = Requirement(section, text, level, test.__name__)
+        return test
+
+    return book
+
+
+def read_table() -> tuple[list[Requirement], Cells]:
+    """Return the rows of the page's table, and its cells."""
+    text = PAGE.read_text()
+    lines = text[text.index(_BEGIN) + len(_BEGIN) : text.index(_END)].splitlines()
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    hosts = head[len(_FIXED) :]
+    found, cells = [], {}
+    for section, words, level, test, *marks in rows:
+        name = test.strip("`")
+        found.append(Requirement(section, words, level, name))
+        cells[name] = {
+            host.strip("`"): mark == MET for host, mark in zip(hosts, marks, strict=True)
+        }
+    return found, cells
+
+
+def write_table(cells: Cells, hosts: Iterable[str]) -> None:
+    """Replace the table of the page."""
+    names = tuple(hosts)
+    lines = [_row([*_FIXED, *(f"`{host}`" for host in names)]), _row(["---"] * (4 + len(names)))]
+    for each in all_requirements():
+        marks = [MET if cells[each.test][host] else NOT_MET for host in names]
+        lines.append(_row([each.section, each.text, each.level, f"`{each.test}`", *marks]))
+    text = PAGE.read_text()
+    before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
+    PAGE.write_text(before + _BEGIN + "".join(lines) + after)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
