@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from builder.output import Capabilities, Entry, Output
 from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
-from builder.targets.rules import joined, plan, rules, stored_below
+from builder.targets.rules import joined, literal, plan, rules, stored_below
 
 _DIGEST_RULES = 500  # rules are tried one after the other; more would slow every answer
 _FILE = "firebase.json"
@@ -67,7 +67,7 @@ def _redirects(moved: list[Entry]) -> Iterator[dict[str, object]]:
     for entry in moved:
         base = stored_below(entry)
         if base is None:
-            pattern = f"^/{re.escape(entry.path)}$"
+            pattern = f"^/{literal(entry.path)}$"
             yield {"regex": pattern, "destination": entry.location, "type": 302}
         else:
             by_base.setdefault(base, []).append(entry)

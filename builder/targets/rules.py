@@ -47,6 +47,14 @@ _PREFIX = 24  # digits of a digest that tell it from every other
 _PATTERN_LENGTH = 3000  # characters; hosts refuse sources of more than 4,096
 
 
+def literal(text: str) -> str:
+    """Return a pattern for `text` that every host's regular expressions take.
+
+    Python's own escapes dashes too, which JavaScript refuses.
+    """
+    return re.sub(r"[\\.^$|?*+()\[\]{}]", r"\\\g<0>", text)
+
+
 def kind_of(path: str) -> str:
     """Return the kind of a published path, or empty for what is of no kind."""
     match path.rsplit("/", 2):
@@ -143,7 +151,7 @@ def joined(entries: Iterable[Entry]) -> Iterator[str]:
             place = folder.rpartition("/")[2]
             digests[f"v2/.+/{place}/{algorithm}:"].add(encoded[:_PREFIX])
         else:
-            names[re.escape(folder) + "/"].add(re.escape(reference))
+            names[literal(folder) + "/"].add(literal(reference))
     for stem, prefixes in sorted(digests.items()):
         for chunk in _chunks(sorted(prefixes)):
             yield f"{stem}(?:{'|'.join(chunk)})[a-f0-9]+"
@@ -197,7 +205,7 @@ def rules(found: Plan, limit: int) -> list[Rule]:
     for media_type, entries in sorted(by_type.items()):
         made += (Rule(pattern, {"Content-Type": media_type}) for pattern in joined(entries))
     digests = [
-        Rule(re.escape(entry.path), {DIGEST_HEADER: digest})
+        Rule(literal(entry.path), {DIGEST_HEADER: digest})
         for entry in found.names
         if (digest := header(entry, DIGEST_HEADER))
     ]

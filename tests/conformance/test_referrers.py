@@ -31,7 +31,7 @@ FILTERS = "OCI-Filters-Applied"
 def listed(answer: requests.Response) -> dict[str, Any]:
     """Return the descriptors of a list by their digest."""
     assert answer.status_code == 200, answer.url
-    return {item["digest"]: item for item in json_of(answer)["manifests"]}
+    return {item["digest"]: item for item in json_of(answer).get("manifests", [])}
 
 
 def all_of(ask: Asker, sample: Sample) -> dict[str, Any]:
@@ -69,9 +69,9 @@ def test_referrers_of_a_malformed_digest(ask: Asker) -> None:
 def test_the_list_is_an_index(ask: Asker, sample: Sample) -> None:
     for digest in (sample.subject, ABSENT):
         body = json_of(ask.get(f"{NAME}/referrers/{digest}"))
-        assert body["schemaVersion"] == 2
-        assert body["mediaType"] == INDEX
-        assert isinstance(body["manifests"], list)
+        assert body.get("schemaVersion") == 2
+        assert body.get("mediaType") == INDEX
+        assert isinstance(body.get("manifests"), list)
 
 
 @requirement(REFERRERS, "MUST", "`Content-Type` is that of an image index")
