@@ -33,8 +33,7 @@ class Seen:
         make_folder(self._state)
         with lock(self._state / "releases.lock", str(self._state), seconds=30):
             known = self._read()
-            before = known.get(address) or {}
-            fault = _fault(before, release)
+            fault = _fault(known.get(address), release)
             if fault is None:
                 known[address] = {
                     "generation": release.generation,
@@ -63,8 +62,10 @@ class Seen:
         write_durably(path.with_name(f".{_FILE}.new"), path, io.BytesIO(data))
 
 
-def _fault(before: dict[str, Any], release: Release) -> Problem | None:
-    generation = before.get("generation", 0)
+def _fault(before: Any, release: Release) -> Problem | None:
+    generation = before.get("generation") if isinstance(before, dict) else None
+    if not isinstance(generation, int):
+        return None
     now = f"this is release {release.generation} of {release.time}"
     if release.generation < generation:
         message = f"{now}; release {generation} of {before.get('time')} was seen here before"

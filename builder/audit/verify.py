@@ -30,6 +30,7 @@ from builder.remote.registry import NotFoundError
 from builder.storage.parallel import Stopped, run_growing
 
 CHUNK = 1 << 20
+_PIECE = 64 << 10
 _MOST_FAR = 20  # paths that cannot be reached before nothing more is tried
 # What hosts keep for themselves, or answer with for other paths only.
 _KEPT = frozenset({"_headers", "_redirects", ".nojekyll", ".htaccess", "CNAME", "404.html",
@@ -89,9 +90,9 @@ class Verifier:
 
     # What the walk asks of its reader.
 
-    def read(self, path: str, *, size: int | None = None) -> bytes:
+    def read(self, path: str, *, size: int | None = None, limit: int = MAX_BYTES) -> bytes:
         """Return a small file; raises FileNotFoundError, ContentError, RemoteError."""
-        data = self._small(path, size)
+        data = self._small(path, size, limit)
         self._count(len(data))
         return data
 
@@ -208,12 +209,15 @@ class Verifier:
 
         run_growing(tasks, work, threads=self._options.threads, stop=self._stop)
 
-    def _small(self, path: str, size: int | None = None) -> bytes:
+    def _small(self, path: str, size: int | None = None, limit: int = MAX_BYTES) -> bytes:
+        data = bytearray()
         with self._place.open(path, size) as stream:
-            data = stream.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise ContentError.at(path, f"is over {MAX_BYTES} bytes long")
-        return data
+            # Not at once: a reader makes room for all that it is asked for.
+            while chunk := stream.read(min(_PIECE, limit + 1 - len(data))):
+                data += chunk
+        if len(data) > limit:
+            raise ContentError.at(path, f"is over {limit} bytes long")
+        return bytes(data)
 
     def _compare(
         self, path: str, read: Callable[[int], bytes], digest: Digest, size: int | None

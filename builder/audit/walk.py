@@ -23,14 +23,15 @@ from builder.oci.schema1 import payload_of
 from builder.oci.validate import ManifestError, parse_manifest
 
 CATALOG = "v2/_catalog"
+_MAX_LIST = 64 << 20  # bytes of a list of names or tags: a million of them
 Task = Callable[[], Iterable["Task"]]
 
 
 class Reader(Protocol):
     """What reads and checks the site's files; see `audit.verify.Verifier`."""
 
-    def read(self, path: str, *, size: int | None = None) -> bytes:
-        """Return a small file."""
+    def read(self, path: str, *, size: int | None = None, limit: int = ...) -> bytes:
+        """Return a file of at most `limit` bytes, 4 MiB unless given."""
 
     def check(self, path: str, digest: Digest, size: int | None) -> None:
         """Hash a blob of the site."""
@@ -75,7 +76,7 @@ class Walk:
         """Read the list of names; one that is not there is no fault unless `required`."""
         with self._reader.told(CATALOG):
             try:
-                raw = self._reader.read(CATALOG)
+                raw = self._reader.read(CATALOG, limit=_MAX_LIST)
             except FileNotFoundError:
                 if required:
                     message = "there is neither a v2/_catalog nor a release.json"
@@ -93,7 +94,7 @@ class Walk:
         path = f"{repository.v2}/tags/list"
         self._reader.add(names=1)
         with self._reader.told(path):
-            document = _mapping(self._reader.read(path), path)
+            document = _mapping(self._reader.read(path, limit=_MAX_LIST), path)
             if document.get("name") != repository.name:
                 self._reader.found(Finding(path, "is the list of another name", repository.name,
                                            str(document.get("name"))))  # fmt: skip
@@ -209,7 +210,7 @@ class Walk:
 
 def _mapping(raw: bytes, path: str) -> dict[str, Any]:
     try:
-        document = strictjson.loads(raw, what="the answer")
+        document = strictjson.loads(raw, what="the answer", limit=_MAX_LIST)
     except strictjson.StrictJSONError as error:
         raise ContentError.at(path, error.message) from None
     if not isinstance(document, dict):

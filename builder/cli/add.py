@@ -6,24 +6,21 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import click
 
+from builder.cli.add_files import list_files
 from builder.cli.options import Console, common_options, load_config, remote_options
 from builder.errors import ContentError, Problem, UsageError, printable
-from builder.layers.record import record_listings
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Platform
 from builder.oci.reference import Reference, is_referrers_tag, tag_fault
 from builder.registry.clock import now
 from builder.registry.edit import lock
-from builder.registry.folder import CollectionFolder
 from builder.registry.intake import Added, add_image, companions_of
 from builder.registry.keep import Part
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
-from builder.storage import LocalStorage
 from builder.transports import ImageSource, SourceOptions, open_source
 
 _PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9]+))?")
@@ -108,7 +105,9 @@ def command(
         else:
             tag = wanted.tag or medium.suggested_tag or "latest"
             found = intake.add("", Reference(wanted.name, tag))
-        listed = [] if dry_run or not files else _list_files(options, found)
+        listed = (
+            [] if dry_run or not files else list_files(options, found, RemoteOptions(insecure, ca))
+        )
     for text in dict.fromkeys(text for added in found for text in added.warnings):
         console.warn(Problem(medium.label, message=text, warning=True))
     values = [_json(added, dry_run=dry_run) for added in found]
@@ -116,21 +115,6 @@ def command(
     if listed:
         text += f"\n  listed the files of {len(listed)} layers"
     console.result(values if all_tags else values[0], text)
-
-
-def _list_files(options: RegistryOptions, found: Sequence[Added]) -> list[str]:
-    """Make the listings of all layers that were added, or were there, and have none."""
-    folder = CollectionFolder(options, found[0].name)
-    store = LocalStorage(options.source / options.store, options.store)
-
-    def find(layer: Descriptor) -> Path | None:
-        for storage in (folder.blobs, store):
-            if storage.size(layer.digest) is not None:
-                return storage.path(layer.digest)
-        return None
-
-    layers = [part.descriptor for added in found for part in added.parts if part.is_layer]
-    return record_listings(folder.path, layers, find, folder.origin)
 
 
 def _target(texts: Sequence[str], name: str, *, all_tags: bool, filtered: bool) -> Reference:

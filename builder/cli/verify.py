@@ -153,7 +153,8 @@ def _json(item: Verified) -> dict[str, Any]:
     release = item.release
     return {
         "place": item.address,
-        "release": release and {
+        "release": release
+        and {
             "generation": release.generation,
             "time": release.time,
             "name": release.name,
@@ -166,11 +167,16 @@ def _json(item: Verified) -> dict[str, Any]:
         "files": item.files,
         "bytes": item.size,
         "problems": [
-            {"path": found.path, "message": found.message, "expected": found.expected or None,
-             "actual": found.actual or None, "reached": not found.far}
+            {
+                "path": printable(found.path),
+                "message": found.message,
+                "expected": found.expected or None,
+                "actual": found.actual or None,
+                "reached": not found.far,
+            }
             for found in item.findings
         ],
-    }  # fmt: skip
+    }
 
 
 def _text(item: Verified, keys: Sequence[object]) -> str:

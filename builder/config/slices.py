@@ -16,7 +16,7 @@ from builder.config.reader import Reader
 from builder.content import epoch
 from builder.errors import UsageError
 from builder.oci.mediatype import APP_CONFIG, is_valid
-from builder.offsite import open_offsite
+from builder.offsite import Bucket, open_offsite
 from builder.registry.model import RegistryOptions
 from builder.site.discover import CollectionOptions, Default, SiteOptions
 from builder.site.model import PageOptions
@@ -51,10 +51,14 @@ def _offsite(
     """Return `registry.blobs`."""
     text, address = str(said.get("blobs") or "site"), str(said.get("blobs_url") or "")
     try:
-        return open_offsite(text, environment, address)
+        found = open_offsite(text, environment, address)
     except UsageError as error:
         reader.problem(("registry", "blobs"), f"registry.blobs: {error.message}", error.hint)
         return None
+    if address and not isinstance(found, Bucket):
+        message = "registry.blobs_url does nothing: registry.blobs names no bucket"
+        reader.problem(("registry", "blobs_url"), message, warning=True)
+    return found
 
 
 def app_options(items: Any, reader: Reader) -> tuple[AppOptions, ...]:

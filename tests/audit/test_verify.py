@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -266,6 +267,26 @@ def test_a_release_that_was_put_back_is_seen(site: Path, tmp_path: Path, capsys:
     code, _, told = verify(capsys, place, *state)
     assert code == 1
     assert "another release 2" in told
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"%s": 7}', '{"%s": {"generation": "9"}}'])
+def test_a_damaged_state_ends_in_words(
+    text: str, site: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/releases.json").write_text(text.replace("%s", str(site)))
+    code, _, told = verify(capsys, str(site), "--state", str(tmp_path / "state"))
+    assert code == (1 if text == "{" else 0)
+    assert "Traceback" not in told
+
+
+def test_names_that_are_no_text(site: Path, capsys: Capture) -> None:
+    name = os.fsdecode(b"\xff\n.html")
+    (site / name).write_text("x")
+    code, found, told = verify(capsys, str(site))
+    assert code == 1
+    assert "\\udcff\\n.html: is not part of the release" in told
+    assert found[0]["problems"][0]["path"] == "\\udcff\\n.html"
 
 
 def test_nothing_is_remembered_outside_of_a_registry(

@@ -189,6 +189,26 @@ def test_export_reads_from_there(fake: FakeS3, add: Add, builder: Builder, tmp_p
     assert builder("export", "a/b:1", f"oci:{tmp_path}/again:1")[0] != 0
 
 
+def test_the_files_of_what_lies_there_are_listed(
+    fake: FakeS3, builder: Builder, registry: Path, tmp_path: Path
+) -> None:
+    assert fake.address
+    code, said = builder("add", "--files", f"oci:{tmp_path}/layout", "a/b:1")
+    assert code == 0
+    assert "listed the files of 1 layers" in said
+    code, said = builder("inspect", "--files", "a/b:1")
+    assert code == 0
+    assert "hello.txt" in said
+    assert not list((registry / ".builder-cache").glob("layers-*"))
+
+
+def test_an_address_without_a_bucket_is_a_warning(builder: Builder, registry: Path) -> None:
+    (registry / "_config.yml").write_text("registry:\n  blobs_url: https://example.org\n")
+    code, said = builder("check")
+    assert code == 0
+    assert "_config.yml:2: warning: registry.blobs_url does nothing" in said
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
