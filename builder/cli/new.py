@@ -36,10 +36,11 @@ collections/**/blobs/** -text
 collections/**/manifest.json -text
 """
 _OWNERS = """\
-# Who may propose what. Rename this file to OWNERS to have 'builder check --base' hold
-# pull requests to it; the last line that fits a path counts.
-*                       @maintainer
-collections/team/       @somebody @organisation/team
+# Who may propose what: 'builder check --base' holds pull requests to it. The last line that fits a
+# path counts. Owners are logins, teams, and how GitHub sees an author: association/member.
+*                       @association/owner @association/member @dependabot[bot]
+collections/            * @association/owner @association/member
+# collections/team/     @somebody @organisation/team
 """
 _BUILDER = "# The builder itself, as CI installs it. What it needs is in requirements.txt.\n"
 _NAME = "static-container-registry"
@@ -84,7 +85,7 @@ def _files() -> dict[str, str]:
     files = {
         "_config.yml": _CONFIG,
         "README.md": _README,
-        "OWNERS.example": _OWNERS,
+        "OWNERS": _OWNERS,
         ".gitignore": _IGNORE,
         ".gitattributes": _ATTRIBUTES,
         "collections/.gitkeep": "",

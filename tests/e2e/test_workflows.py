@@ -24,11 +24,14 @@ from tests.workflows.stage import BROKEN, HELLO, REPOSITORY, WORKFLOWS, Stage
 pytestmark = pytest.mark.e2e
 
 
-def proposed(stage: Stage, tree: Mapping[str, str | bytes], branch: str) -> Job:
+def proposed(
+    stage: Stage, tree: Mapping[str, str | bytes], branch: str, association: str = "NONE"
+) -> Job:
     base = git(stage.work, "rev-parse", "HEAD").strip()
     head = stage.push(tree, branch)
     stage.actions["actions/checkout"] = cloning(stage.origin, proposal=head)
     context = {"github.event.pull_request.base.sha": base,
+               "github.event.pull_request.author_association": association,
                "github.event.pull_request.user.login": "stranger; touch x"}  # fmt: skip
     return stage.job("check", "check", **context)
 
@@ -55,6 +58,12 @@ def test_a_hostile_proposal_is_told_where_and_runs_nothing(stage: Stage) -> None
         assert f"::error file={path},line=1::" in job.said
         assert path in job.summary
     assert not list(stage.folder.rglob("pwned"))
+
+
+def test_members_may_change_more(stage: Stage) -> None:
+    tree = {"_config.yml": "title: Ours\n", ".github/dependabot.yml": "version: 2\n"}
+    job = proposed(stage, tree, "settings", "MEMBER")
+    assert not job.failed, job.said
 
 
 def built(stage: Stage) -> list[Job]:

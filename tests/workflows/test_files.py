@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from builder.cli import run
+from builder.targets import target_names
 from builder.workflows.render import CIS, PINS, deployable, render
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,6 +29,35 @@ def test_this_repository_has_what_the_command_writes(ci: str) -> None:
     """Write them anew with `make workflows`."""
     for path, text in render(ci, "plain").items():
         assert (ROOT / path).read_text() == text, path
+
+
+def test_every_host_can_be_deployed_to() -> None:
+    assert set(deployable()) == set(target_names()) - {"plain"}
+
+
+TEMPLATE = (
+    "README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "OWNERS", "builder.txt",
+    "requirements.txt", ".editorconfig", ".gitattributes", ".pre-commit-config.yaml",
+    ".devcontainer/devcontainer.json", ".github/dependabot.yml", ".github/CODEOWNERS.example",
+    ".github/pull_request_template.md", ".github/ISSUE_TEMPLATE/add-a-collection.yml",
+    ".github/ISSUE_TEMPLATE/report-a-problem.yml",
+)  # fmt: skip
+
+
+def test_this_repository_is_a_template() -> None:
+    assert [path for path in TEMPLATE if not (ROOT / path).is_file()] == []
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make setup"
+
+
+def test_the_hook_before_a_commit_finds_problems(greeting: Path) -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (hook,) = repository["hooks"]
+    program, *arguments = hook["entry"].split()
+    assert (program, hook["pass_filenames"]) == ("builder", False)
+    assert run([*arguments, "-s", str(greeting)]) == 0
+    (greeting / "collections/vanessa/greeting/manifests/latest/manifest.json").write_text("{}")
+    assert run([*arguments, "-s", str(greeting)]) == 1
 
 
 @pytest.mark.parametrize("target", deployable())
@@ -152,6 +182,7 @@ def test_a_new_registry_has_all_that_ci_needs(
     assert all((mine / path).is_file() for path in FILES)
     assert (mine / "builder.txt").read_text().splitlines()[-1] == line
     assert (mine / "requirements.txt").read_text() == (ROOT / "requirements.txt").read_text()
+    assert (mine / "OWNERS").read_text() == (ROOT / "OWNERS").read_text()
     assert not (mine / "_layouts").exists()
     assert (mine / ".git").is_dir()
     assert run(["new", str(mine / "inner")]) == 0
@@ -163,4 +194,4 @@ def test_a_new_registry_has_all_that_ci_needs(
     assert run(["workflows", "-s", str(mine)]) == 0
     assert run(["build", "-s", str(mine), "-q"]) == 0
     published = {path.name for path in (mine / "_site").iterdir()}
-    assert not {"builder.txt", "requirements.txt", "OWNERS.example"} & published
+    assert not {"builder.txt", "requirements.txt", "OWNERS"} & published
