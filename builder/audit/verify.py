@@ -22,6 +22,7 @@ from builder.audit.places import MISSING, Place
 from builder.audit.walk import Task, Walk
 from builder.errors import ContentError, RemoteError
 from builder.oci.digest import Digest
+from builder.oci.schema1 import payload_of
 from builder.oci.strictjson import MAX_BYTES
 from builder.publish.release import RELEASE, FileList, Listed, Release, read_list, read_release
 from builder.remote.fetch import BUFFER, open_stream
@@ -185,8 +186,16 @@ class Verifier:
 
     def _kept(self, path: str, digest: Digest) -> Iterable[Task]:
         """Hash what stays of an earlier release for clients in the middle of a pull."""
-        with self.told(path), self._place.open(path) as stream:
-            self._compare(path, stream.read, digest, None)
+        with self.told(path):
+            if "/manifests/" in path:
+                raw = self.read(path)
+                # A schema 1 manifest goes by the digest of what it was signed over.
+                payload = payload_of(raw)
+                data = raw if payload is None else payload
+                self._compare(path, io.BytesIO(data).read, digest, None)
+            else:
+                with self._place.open(path) as stream:
+                    self._compare(path, stream.read, digest, None)
         return ()
 
     def _see_whether_it_changed(self, release: Release) -> None:

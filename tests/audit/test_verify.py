@@ -17,6 +17,9 @@ from builder.audit.places import FolderPlace
 from builder.audit.verify import Verifier
 from builder.cli import run
 from builder.oci.digest import Digest
+from builder.oci.manifest import Manifest
+from builder.oci.schema1 import schema1_payload, signed
+from builder.oci.validate import parse_manifest
 from builder.publish.signing import SigningKey
 from builder.remote.http import Http
 from builder.remote.options import RemoteOptions
@@ -199,6 +202,37 @@ def test_content_of_earlier_releases_may_stay_but_not_lie(site: Path, capsys: Ca
     code, found, _ = verify(capsys, str(site))
     assert code == 1
     assert found[0]["problems"][0]["path"].endswith(old.name)
+
+
+def test_schema_1_manifests_of_earlier_releases_may_stay(site: Path, capsys: Capture) -> None:
+    payload = schema1_payload(NAME, "latest", *image_of(site))
+    old = site / V2 / "manifests" / Digest.of(payload)
+    old.write_bytes(signed(payload))
+    assert verify(capsys, str(site))[0] == 0
+    old.write_bytes(signed(payload.replace(b"latest", b"newest")))
+    assert verify(capsys, str(site))[0] == 1
+
+
+def test_the_layers_of_companion_tags_are_checked(site: Path, capsys: Capture) -> None:
+    payload = schema1_payload(NAME, "latest.s1", *image_of(site))
+    body = signed(payload)
+    (site / V2 / "manifests" / Digest.of(payload)).write_bytes(body)
+    tags = site / V2 / "tags/list"
+    tags.write_text(json.dumps({"name": NAME, "tags": ["latest.s1"]}))
+    (site / V2 / "manifests/latest.s1").write_bytes(body)
+    (site / "release.json").unlink()
+    code, found, _ = verify(capsys, str(site))
+    assert (code, found[0]["blobs"]) == (0, 1)
+    append(LAYER_PATH)(site)
+    code, found, _ = verify(capsys, str(site))
+    assert code == 1
+    assert found[0]["problems"][0]["path"] == LAYER_PATH
+
+
+def image_of(site: Path) -> tuple[Manifest, bytes]:
+    manifest = parse_manifest(Image.of("one").manifest)
+    assert manifest.config is not None
+    return manifest, (site / V2 / "blobs" / manifest.config.digest).read_bytes()
 
 
 def test_all_damages_are_told_at_once(site: Path, capsys: Capture) -> None:
