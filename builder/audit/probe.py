@@ -32,6 +32,7 @@ from builder.remote.fetch import site_address
 from builder.remote.http import Http, Request
 from builder.remote.options import RemoteOptions
 from builder.remote.pages import MAX_PAGE
+from builder.remote.registry import ACCEPT
 from builder.storage.parallel import run_parallel
 
 MAX_TAGS = 200  # that are looked at, of all repositories in turn
@@ -41,7 +42,7 @@ _MAX_SUBJECTS = 40  # manifests whose referrers are asked for
 _MAX_PARTS = 20  # of each sample that are asked for
 _MAX_BLOB = 64 << 20  # bytes of the one blob that is read whole
 _UNKNOWN = f"sha256:{'0' * 64}"
-_ACCEPT = {"Accept": ", ".join([*sorted(mediatype.MANIFESTS), "*/*;q=0.1"])}
+_ACCEPT = {"Accept": ACCEPT}
 
 
 def probe(url: str, options: RemoteOptions) -> Facts:

@@ -18,6 +18,7 @@ from builder.remote.fetch import open_stream, site_address
 from builder.remote.http import Answer, Http, Request
 from builder.remote.options import RemoteOptions
 from builder.remote.pages import MAX_PAGE
+from builder.remote.registry import ACCEPT
 
 # Object stores say 403 for a key that is not there.
 _MISSING = frozenset({403, 404, 410})
@@ -62,7 +63,9 @@ class Site:
         404. Raises RemoteError for any other answer, and for over 8 MiB.
         """
         url = f"{self.url}/{path}"
-        with self._ask("GET", url, known.conditions if known else {}) as answer:
+        # What is no plain file may choose by what its client says to read.
+        headers = {"Accept": ACCEPT, **(known.conditions if known else {})}
+        with self._ask("GET", url, headers) as answer:
             if answer.status == 304 and known is not None:
                 return known
             if answer.status in _MISSING:

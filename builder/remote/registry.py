@@ -25,7 +25,7 @@ from builder.remote.http import Answer, Body, Http, Request, origin_of
 from builder.remote.options import RemoteOptions
 from builder.remote.pages import MAX_PAGE, MAX_PAGES, next_link, read_pages
 
-_ACCEPT = ", ".join([*sorted(mediatype.MANIFESTS), "*/*;q=0.1"])
+ACCEPT = ", ".join([*sorted(mediatype.MANIFESTS), "*/*;q=0.1"])  # of manifests
 _SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
 _OK, _NOT_FOUND, _UNAUTHORISED = 200, 404, 401
 
@@ -265,7 +265,7 @@ class Repository:
 
     def _manifest(self, method: str, reference: str, expect: Sequence[int]) -> Answer:
         path = f"manifests/{quote(reference, safe=':')}"
-        return self.request(method, path, headers={"Accept": _ACCEPT}, expect=expect)
+        return self.request(method, path, headers={"Accept": ACCEPT}, expect=expect)
 
     def _digest(self, reference: str, said: str, raw: bytes) -> Digest:
         """Return the digest of a manifest's bytes, which must be the one that was asked for."""

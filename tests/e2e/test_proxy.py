@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from tests.daemons import run_docker
-from tests.hosts import BUILDER, ROOT, built, proxying, run
+from tests.hosts import BUILDER, ROOT, built, proxying, run, run_plain
 from tests.images import Image
 from tests.pages import Host, Twists, pages
 from tests.proxy.conftest import NAME, tree
@@ -190,6 +190,47 @@ def test_ctrl_c_does_not_wait_for_downloads(tmp_path: Path) -> None:
             _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert said.strip() == "builder: interrupted"
+
+
+def test_the_plainest_host_will_do(example: Path, tmp_path: Path) -> None:
+    """Python's file server: HTTP/1.0, pages for folders, no Range."""
+    with run_plain(example, tmp_path) as far, proxying(f"http://{far}", "--no-cache") as address:
+        place = f"docker://{address}/vanessa/greeting:latest"
+        run("skopeo", "copy", "--all", "--src-tls-verify=false", place, f"oci:{tmp_path}/out")
+        answer = requests.get(f"http://{address}/v2/vanessa/nobody/tags/list", timeout=10)
+        assert answer.status_code == 404
+
+
+def test_a_registry_will_do(docker_registry: str, tmp_path: Path) -> None:
+    image = Image.index(Image.of("proxied"), Image.of("too"))
+    image.layout(tmp_path / "layout", "1")
+    there = f"docker://{docker_registry}/{NAME}:1"
+    run("skopeo", "copy", "--all", "--dest-tls-verify=false", f"oci:{tmp_path}/layout:1", there)
+    with proxying(f"http://{docker_registry}", "--no-cache") as address:
+        place = f"docker://{address}/{NAME}:1"
+        run("skopeo", "copy", "--all", "--src-tls-verify=false", place, f"oci:{tmp_path}/out")
+        raw = run("skopeo", "inspect", "--raw", "--tls-verify=false", place)
+        assert raw.encode() == image.manifest
+
+
+def test_a_killed_proxy_leaves_nothing_half(tmp_path: Path) -> None:
+    gate = threading.Event()
+    with pages(tree(IMAGE, "latest"), Twists(gates={BLOB: gate})) as host:
+        process = subprocess.Popen(
+            [*BUILDER, "proxy", host.url, "-P", "0", "--cache", str(tmp_path / "cache")],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[1].removeprefix("http://").rstrip("/")
+        with requests.get(f"http://{address}/{BLOB}", stream=True, timeout=30) as answer:
+            assert answer.raw.read(1000)
+            process.kill()
+            process.communicate()
+        assert not [name for name in os.listdir(tmp_path / "cache/blobs/sha256") if "." not in name]
+        gate.set()
+        with proxying(host.url, "--cache", str(tmp_path / "cache")) as again:
+            answer = requests.get(f"http://{again}/{BLOB}", timeout=30)
+            assert answer.content == IMAGE.blobs[LAYER]
 
 
 def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
