@@ -163,7 +163,8 @@ def annotation(where: str, message: str, *, warning: bool) -> str:
     if not line.isdigit():
         path, line = where, "1"
     level = "warning" if warning else "error"
-    return f"::{level} file={_escape(path)},line={line}::{_escape(message)}"
+    where = _escape(path, ((":", "%3A"), (",", "%2C")))
+    return f"::{level} file={where},line={line}::{_escape(message)}"
 
 
 def inert(text: str) -> str:
@@ -177,8 +178,9 @@ def inert(text: str) -> str:
     return "\n".join(lines).replace("##[", "## [")
 
 
-def _escape(text: str) -> str:
-    for char, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
+def _escape(text: str, more: Sequence[tuple[str, str]] = ()) -> str:
+    """Escape a message, which GitHub shows with all else as it is, or with `more` a property."""
+    for char, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), *more):
         text = text.replace(char, code)
     return inert(text)
 
