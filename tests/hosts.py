@@ -45,15 +45,18 @@ def free_port() -> int:
 
 @contextmanager
 def started(
-    command: list[str], port: int, *, seconds: int = 20, **options: str
+    command: list[str], port: int, *, seconds: int = 20, ready: str = "", **options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server in the foreground until the block ends, with all that it starts itself."""
+    """Run a server in the foreground until the block ends, with all that it starts itself.
+
+    One that looks for a free port itself is left alone until it says that it is `ready`.
+    """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True, **options
         )  # type: ignore[call-overload]
         try:
-            _wait(process, port, seconds, said)
+            _wait(process, port, seconds, said, ready)
             yield process
         finally:
             _end(process)
@@ -68,14 +71,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, seconds: int, said: IO[bytes]) -> None:
+def _wait(
+    process: subprocess.Popen[bytes], port: int, seconds: int, said: IO[bytes], ready: str
+) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        text = os.pread(said.fileno(), 1 << 20, 0).decode(errors="replace")
         if process.poll() is not None:
-            said.seek(0)
-            pytest.fail(f"the server ended: {said.read().decode(errors='replace')[-2000:]}")
+            pytest.fail(f"the server ended: {text[-2000:]}")
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if ready in text and probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
     pytest.fail("the server did not listen in time")
@@ -207,8 +212,7 @@ def run_firebase(source: Path, folder: Path) -> Iterator[str]:
     config.write_text(json.dumps(document))
     flags = ["--only", "hosting", "--config", str(config), "--project", "demo-site"]
     command = [*_npm("firebase", folder), "emulators:start", *flags]
-    with started(command, port, seconds=60, cwd=str(site)):
-        _until_it_answers(port)
+    with started(command, port, seconds=60, ready="All emulators ready", cwd=str(site)):
         yield f"127.0.0.1:{port}"
 
 
@@ -236,7 +240,7 @@ def run_s3(source: Path, folder: Path) -> Iterator[str]:
 
 def _until_it_answers(port: int) -> None:
     """Wait for a server that listens before it has read its files."""
-    for _ in range(300):
+    for _ in range(100):
         with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5):
             return
         time.sleep(0.2)
