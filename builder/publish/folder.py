@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from builder import package_version
 from builder.errors import LocalError
 from builder.output import Entry
 from builder.publish.plan import (
@@ -82,6 +83,7 @@ class _Publisher:
         self._progress = progress
         self._reload = reload
         self._target = site.target.capabilities.name
+        self._maker = f"{self._target} {package_version()}"
         self._numbers = releases.numbers()
         last = self._numbers[-1] if self._numbers else 0
         self._previous = releases.release(last) if last else None
@@ -119,7 +121,14 @@ class _Publisher:
         if not dry_run:
             self._fill(send)
             beside = (self._target, self._rooted(number, self._beside))
-            self._releases.make(number, self._site.entries, self._carried, beside, self._step)
+            self._releases.make(
+                number,
+                maker=self._maker,
+                own=self._site.entries,
+                carried=self._carried,
+                beside=beside,
+                progress=self._step,
+            )
             self._admit()
             self._releases.point(number, self._target)
             if self._reload:
@@ -145,6 +154,8 @@ class _Publisher:
         if not self._numbers or self._releases.current() != self._numbers[-1]:
             return False
         number = self._numbers[-1]
+        if self._releases.maker(number) != self._maker:
+            return False
         own = [item for item in self._releases.entries(number)[0] if not _is_of_release(item.path)]
         if [_facts(item) for item in own] != [_facts(item) for item in self._site.entries]:
             return False

@@ -108,6 +108,7 @@ class Releases:
         own: list[Entry] = []
         carried: list[Entry] = []
         with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
+            next(lines)  # the maker
             for line in lines:
                 path, kind, headers, digest, size, location, mine = json.loads(line)
                 pairs = tuple((name, value) for name, value in headers)
@@ -115,9 +116,16 @@ class Releases:
                 (own if mine else carried).append(entry)
         return own, carried
 
+    def maker(self, number: int) -> str:
+        """Return the text that tells which code made a release, and for which host."""
+        with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
+            return next(lines).decode().rstrip("\n")
+
     def make(
         self,
         number: int,
+        *,
+        maker: str,
         own: Iterable[Entry],
         carried: Iterable[Entry],
         beside: tuple[str, dict[str, bytes]],
@@ -137,9 +145,9 @@ class Releases:
             sync_folder(temporary / folder)
         self.write_beside(number, *beside)
         temporary.rename(self.tree(number))
-        text = "".join(_row(entry, mine=mine) for entry, mine in rows).encode()
+        text = f"{maker}\n" + "".join(_row(entry, mine=mine) for entry, mine in rows)
         final = self._folder / f"{number}{_ENTRIES}"
-        write_durably(self._folder / f"{TEMPORARY}entries", final, BytesIO(text))
+        write_durably(self._folder / f"{TEMPORARY}entries", final, BytesIO(text.encode()))
 
     def _place(self, entry: Entry, path: Path) -> None:
         held = self.store.path(entry.digest)

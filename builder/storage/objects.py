@@ -36,6 +36,7 @@ _HINTS = {
     "SignatureDoesNotMatch": "is AWS_SECRET_ACCESS_KEY right, and the region (AWS_REGION)?",
     "AccessDenied": "the credentials must allow to list, read, write and delete here",
     "NoSuchBucket": "make the bucket first; is its name right?",
+    "ContainerNotFound": "make the container first; is its name right?",
     "AuthorizationHeaderMalformed": "set AWS_REGION to the bucket's region",
     "PermanentRedirect": "set AWS_REGION to the bucket's region",
     "SlowDown": "the server asks for fewer requests: try again with a smaller -j",
@@ -45,10 +46,11 @@ _STATUS_HINTS = {
     "403": "access is denied: are the credentials right, and allowed to do this?",
     "404": "is the bucket's name right?",
 }
+_NO_BUCKET = re.compile(r"<Code>(?:NoSuchBucket|ContainerNotFound)<")
 _COMPLETING = re.compile(r"performing POST \S+[?&]uploadId=")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]{1,100})</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]{1,300})</Message>")
+_MESSAGE = re.compile(r"<Message>([^<\n]{1,300})")
 
 
 class ConflictError(RemoteError):
@@ -212,9 +214,9 @@ class ObjectStore:
         except conflicts as error:
             raise ConflictError(f"{where}: {_words(error)}", "run again") from None
         except FileNotFoundError as error:
-            if "<Code>NoSuchKey<" in (text := str(error)) or "<Code>" not in text:
-                raise
-            raise _fault(where, error) from None
+            if _NO_BUCKET.search(str(error)):
+                raise _fault(where, error) from None
+            raise
         except (exceptions.BaseError, ValueError, NotImplementedError) as error:
             raise _fault(where, error) from None
 

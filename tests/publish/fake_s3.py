@@ -43,6 +43,7 @@ class FakeS3:
     lies: Callable[[str], bool] = lambda key: False  # noqa: ARG005 - says it kept, and did not
     resets: dict[str, int] = field(default_factory=dict)  # parts of keys: how often to hang up
     complete_fails: bool = False
+    bare_etags: bool = False  # as Ceph's gateway expects them in conditions
     clock: datetime = datetime(2020, 1, 1, tzinfo=UTC)
     address: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -142,10 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
         known = fake.objects.get(key)
         expected = self.headers.get("If-Match")
         taken = self.headers.get("If-None-Match") == "*" and known is not None
-        if taken or (expected and (known is None or known.etag != expected)):
+        if taken or (expected and (known is None or self._etag(known) != expected)):
             self._error(412, "PreconditionFailed")
         else:
             self._answer(200, b"", {"ETag": fake.store(key, body, dict(self.headers)).etag})
+
+    def _etag(self, stored: Stored) -> str:
+        return stored.etag.strip('"') if self.server.fake.bare_etags else stored.etag
 
     def _post(self, key: str, query: Mapping[str, str], _: bytes) -> None:
         fake = self.server.fake

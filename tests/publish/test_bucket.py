@@ -15,6 +15,7 @@ from tests.publish.fake_s3 import FakeS3
 
 Move = Callable[[str], Image]
 TARGET = ("-t", "plain")
+V2 = (*TARGET, "--only", "v2")  # fewer objects
 TAG = "v2/vanessa/greeting/manifests/latest"
 
 
@@ -93,15 +94,15 @@ def test_back_to_what_an_interrupted_run_replaced(
     publish: Publish, fake: FakeS3, move: Move
 ) -> None:
     one = move("one")
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     move("two")
     fake.fault = lambda method, key: (
         (403, "AccessDenied") if (method, key) == ("PUT", "release.json") else None
     )
-    assert publish("s3://bucket", *TARGET)[0] == 4
+    assert publish("s3://bucket", *V2)[0] == 4
     fake.fault = lambda *_: None
     move("one")
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     assert complete(reader(fake)) == one.digest
 
 
@@ -110,13 +111,13 @@ def test_pruning_waits_for_its_releases(publish: Publish, fake: FakeS3, move: Mo
     images = []
     for number in range(5):
         images.append(move(f"image {number}").digest)
-        publish("s3://bucket", *TARGET)
+        publish("s3://bucket", *V2)
     manifest = "v2/vanessa/greeting/manifests/{}"
     assert all(manifest.format(digest) in fake.objects for digest in images)
-    planned = publish("s3://bucket", *TARGET, "--keep", "3", "--grace", "0", "--prune", "--dry-run")
+    planned = publish("s3://bucket", *V2, "--keep", "3", "--grace", "0", "--prune", "--dry-run")
     assert planned["removed"]
     fake.log.clear()
-    done = publish("s3://bucket", *TARGET, "--keep", "3", "--grace", "0", "--prune")
+    done = publish("s3://bucket", *V2, "--keep", "3", "--grace", "0", "--prune")
     assert done["removed"] == planned["removed"]
     assert [d for d in images if manifest.format(d) in fake.objects] == images[2:]
     removed = fake.names("DELETE")
@@ -125,9 +126,7 @@ def test_pruning_waits_for_its_releases(publish: Publish, fake: FakeS3, move: Mo
     assert "foreign.txt" in fake.objects
     assert "v2/" in fake.objects
     complete(reader(fake))
-    assert (
-        publish("s3://bucket", *TARGET, "--keep", "3", "--grace", "0", "--prune")["removed"] == []
-    )
+    assert publish("s3://bucket", *V2, "--keep", "3", "--grace", "0", "--prune")["removed"] == []
 
 
 def test_a_tag_that_is_gone_goes_when_pruned(
@@ -136,10 +135,10 @@ def test_a_tag_that_is_gone_goes_when_pruned(
     folder = greeting / "collections/vanessa/greeting"
     other = Image.of("other")
     other.tag(folder, "old")
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     for path in (folder / "tags").glob("old*"):
         path.unlink()
-    publish("s3://bucket", *TARGET, "--prune")
+    publish("s3://bucket", *V2, "--prune")
     assert f"v2/vanessa/greeting/manifests/{other.digest}" in fake.objects
     assert TAG in fake.objects
 
@@ -159,13 +158,13 @@ def test_a_dry_run_writes_nothing(publish: Publish, fake: FakeS3) -> None:
 
 
 def test_what_is_refused_leaves_all_as_it_was(publish: Publish, fake: FakeS3, move: Move) -> None:
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     before = {key: item.body for key, item in fake.objects.items()}
     move("two")
     fake.fault = lambda method, key: (
         (403, "AccessDenied") if method == "PUT" and "/blobs/" in key else None
     )
-    status, error = publish("s3://bucket", *TARGET)
+    status, error = publish("s3://bucket", *V2)
     assert status == 4
     assert "403" in error
     assert {key: item.body for key, item in fake.objects.items()} == before
@@ -175,20 +174,20 @@ def test_a_connection_that_is_cut_once(publish: Publish, fake: FakeS3, greeting:
     image = Image.of(os.urandom(12 << 20).hex())
     image.tag(greeting / "collections/vanessa/greeting", "latest")
     fake.resets = {"/blobs/": 1}
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     assert complete(reader(fake)) == image.digest
     assert fake.names("POST")
 
 
 @pytest.mark.parametrize("part", ["/blobs/", "release.json", "/tags/list"])
 def test_a_store_that_lies(part: str, publish: Publish, fake: FakeS3, move: Move) -> None:
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     before = complete(reader(fake))
     pointer = fake.objects["release.json"].body
     move("two")
     fake.objects.pop("v2/vanessa/greeting/tags/list")
     fake.lies = lambda key: part in key
-    status, error = publish("s3://bucket", *TARGET)
+    status, error = publish("s3://bucket", *V2)
     assert status == 4
     assert "cannot be verified" in error
     if part == "/blobs/":
@@ -199,7 +198,7 @@ def test_a_store_that_lies(part: str, publish: Publish, fake: FakeS3, move: Move
 def test_parts_that_are_never_put_together(publish: Publish, fake: FakeS3, greeting: Path) -> None:
     Image.of(os.urandom(12 << 20).hex()).tag(greeting / "collections/vanessa/greeting", "latest")
     fake.complete_fails = True
-    status, error = publish("s3://bucket", *TARGET)
+    status, error = publish("s3://bucket", *V2)
     assert status == 4
     assert "Complete" in error
     assert TAG not in fake.objects
@@ -208,7 +207,7 @@ def test_parts_that_are_never_put_together(publish: Publish, fake: FakeS3, greet
 def test_content_that_is_there_already_is_a_success(
     publish: Publish, fake: FakeS3, move: Move
 ) -> None:
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     image = move("two")
     blob = next(digest for digest in image.blobs)
     key = f"v2/vanessa/greeting/blobs/{blob}"
@@ -223,13 +222,13 @@ def test_content_that_is_there_already_is_a_success(
             fake.store(key, image.blobs[blob], headers)
 
     fake.fault = meanwhile
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     assert complete(reader(fake)) == image.digest
 
 
 @pytest.mark.parametrize("key", [TAG, "release.json"])
 def test_another_publisher_wins(key: str, publish: Publish, fake: FakeS3, move: Move) -> None:
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     move("two")
     theirs = b"{}"
 
@@ -238,7 +237,7 @@ def test_another_publisher_wins(key: str, publish: Publish, fake: FakeS3, move: 
             fake.store(key, theirs, {})
 
     fake.fault = meanwhile
-    status, error = publish("s3://bucket", *TARGET)
+    status, error = publish("s3://bucket", *V2)
     assert status == 4
     assert "somebody else publishes" in error
     assert fake.objects[key].body == theirs
@@ -246,14 +245,14 @@ def test_another_publisher_wins(key: str, publish: Publish, fake: FakeS3, move: 
 
 def test_a_wrong_clock(publish: Publish, fake: FakeS3) -> None:
     fake.fault = lambda *_: (403, "RequestTimeTooSkewed")
-    status, error = publish("s3://bucket", *TARGET)
+    status, error = publish("s3://bucket", *V2)
     assert status == 4
     assert "clock" in error
     assert not fake.objects
 
 
 def test_secrets_are_not_sent_in_the_clear(publish: Publish, fake: FakeS3) -> None:
-    status, error = publish("s3://bucket", *TARGET, "--endpoint", "http://s3.example.org")
+    status, error = publish("s3://bucket", *V2, "--endpoint", "http://s3.example.org")
     assert status == 2
     assert "plain http" in error
     assert "a long secret" not in error
@@ -268,10 +267,10 @@ def test_a_site_that_redirects(publish: Publish, fake: FakeS3) -> None:
 
 
 def test_a_type_that_changed_is_sent_again(publish: Publish, fake: FakeS3) -> None:
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     tag = fake.objects[TAG]
     fake.store(TAG, tag.body, {**tag.headers, "content-type": "text/plain"})
     puts(fake)
-    publish("s3://bucket", *TARGET)
+    publish("s3://bucket", *V2)
     assert TAG in puts(fake)
     assert fake.objects[TAG].headers["content-type"] == tag.headers["content-type"]

@@ -51,6 +51,16 @@ def test_nothing_changed_makes_no_release(publish: Publish, dest: Path) -> None:
     assert sorted(os.listdir(dest / "releases")) == ["1", "1.entries"]
 
 
+def test_another_host_or_version_gets_a_release(
+    publish: Publish, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(dest, "-t", "nginx")
+    assert publish(dest, "-t", "plain")["generation"] == 2
+    monkeypatch.setattr("builder.publish.folder.package_version", lambda: "later")
+    assert publish(dest, "-t", "plain")["generation"] == 3
+    assert publish(dest, "-t", "plain")["changed"] is False
+
+
 def test_releases_share_what_is_equal(publish: Publish, move: Move, dest: Path) -> None:
     publish(dest)
     move("two")

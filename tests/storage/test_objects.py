@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -184,3 +185,33 @@ def test_plain_http_elsewhere_needs_a_word(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_ca_file_that_is_not_there() -> None:
     with pytest.raises(LocalError, match="No such file"):
         open_objects("s3://bucket", ca="/nonexistent")
+
+
+def test_google_is_asked_in_its_words(fake: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = {"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", json.dumps(account))
+    bucket = open_objects("gs://bucket/deep/site", endpoint=fake.address)
+    bucket.put("v2/a/blobs/sha256:1", b"1", TYPED, only_if="absent")
+    bucket.put("v2/", b"{}", TYPED)
+    assert fake.names("PUT") == ["deep/site/v2/a/blobs/sha256:1", "deep/site/v2/"]
+    assert fake.objects["deep/site/v2/"].headers["content-type"] == "application/json"
+
+
+def test_azure_has_no_keys_that_end_in_a_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "somebody")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0IHNlY3JldA==")
+    bucket = open_objects("az://bucket")
+    assert not bucket.slash_keys
+    with pytest.raises(RemoteError, match="cannot end in a slash"):
+        bucket.put("v2/", b"{}", {})
+
+
+def test_ceph_compares_without_quotes(bucket: ObjectStore, fake: FakeS3) -> None:
+    fake.bare_etags = True
+    bucket.put("a", b"1", {})
+    seen = bucket.head("a")
+    assert seen
+    bucket.put("a", b"2", {}, only_if=seen)
+    with pytest.raises(ConflictError):
+        bucket.put("a", b"3", {}, only_if=seen)
+    assert fake.objects["site/a"].body == b"2"
