@@ -137,6 +137,15 @@ def head(folder: Path) -> str:
     return found.decode().strip() if found else ""
 
 
+def remote(folder: Path) -> str:
+    """Return where the repository around a folder was cloned from; empty where nothing says."""
+    try:
+        found = _git(folder, "remote", "get-url", "origin")
+    except LocalError:
+        return ""
+    return os.fsdecode(found).strip() if found else ""
+
+
 def start(folder: Path) -> bool:
     """Make a folder a repository of its own, unless it is in one or git is missing; tell which."""
     try:

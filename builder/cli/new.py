@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
-from builder import package_version
 from builder.cli.options import Console, common_options
 from builder.errors import ContentError
 from builder.git import start
 from builder.workflows.render import CIS, locked_requirements, render
+from builder.workflows.requirement import requirement
 from builder.workflows.write import plan, write
 
 _CONFIG = """\
@@ -43,7 +42,11 @@ collections/            * @association/owner @association/member
 # collections/team/     @somebody @organisation/team
 """
 _BUILDER = "# The builder itself, as CI installs it. What it needs is in requirements.txt.\n"
-_NAME = "static-container-registry"
+_UNKNOWN = """\
+# Write below which one: this registry was made by a builder that was installed from no index and
+# no repository that others reach.
+# static-container-registry @ git+https://HOST/OWNER/REPOSITORY@COMMIT
+"""
 
 
 @click.command("new")
@@ -71,17 +74,20 @@ def command(
     folder = Path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ContentError.at(path, "is not an empty folder", "choose a new name")
-    files = _files()
+    builder = requirement()
+    files = _files(builder)
     write(folder, plan(folder, files))
     if not no_git:
         start(folder)
     then = "put a recipe into collections/TEAM/TOOL/manifests/TAG/, then builder recipes build"
+    if builder is None:
+        console.say("builder.txt does not say yet which builder CI installs: see there")
     lines = (f"made {path}", f"next: cd {path}, {then}")
     console.result({"path": path, "files": sorted(files)}, "\n".join(lines))
 
 
-def _files() -> dict[str, str]:
-    """Return what a new registry consists of."""
+def _files(builder: str | None) -> dict[str, str]:
+    """Return what a new registry consists of; `builder` is pip's line for the package."""
     files = {
         "_config.yml": _CONFIG,
         "README.md": _README,
@@ -89,15 +95,9 @@ def _files() -> dict[str, str]:
         ".gitignore": _IGNORE,
         ".gitattributes": _ATTRIBUTES,
         "collections/.gitkeep": "",
-        "builder.txt": f"{_BUILDER}{_requirement(package_version())}\n",
+        "builder.txt": f"{_BUILDER}{builder}\n" if builder else _BUILDER + _UNKNOWN,
         "requirements.txt": locked_requirements(),
     }
     for ci in CIS:
         files |= render(ci, "plain")
     return files
-
-
-def _requirement(version: str) -> str:
-    """Return what to install: this version where it is a release, else the newest."""
-    released = re.fullmatch(r"\d+(\.\d+)+", version) and version != "0.0.0"
-    return f"{_NAME}=={version}" if released else _NAME

@@ -165,22 +165,14 @@ def test_a_folder_in_the_way_is_trouble_here(
     assert not (registry / ".github").exists()
 
 
-@pytest.mark.parametrize(
-    ("version", "line"),
-    [
-        ("1.4.2", "static-container-registry==1.4.2"),
-        ("1.4.3.dev7", "static-container-registry"),
-        ("0.0.0", "static-container-registry"),
-    ],
-)
 def test_a_new_registry_has_all_that_ci_needs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, line: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("builder.cli.new.package_version", lambda: version)
+    monkeypatch.setattr("builder.cli.new.requirement", lambda: "static-container-registry==1.4.2")
     mine = tmp_path / "mine"
     assert run(["new", str(mine)]) == 0
     assert all((mine / path).is_file() for path in FILES)
-    assert (mine / "builder.txt").read_text().splitlines()[-1] == line
+    assert (mine / "builder.txt").read_text().splitlines()[-1] == "static-container-registry==1.4.2"
     assert (mine / "requirements.txt").read_text() == (ROOT / "requirements.txt").read_text()
     assert (mine / "OWNERS").read_text() == (ROOT / "OWNERS").read_text()
     assert not (mine / "_layouts").exists()
@@ -195,3 +187,9 @@ def test_a_new_registry_has_all_that_ci_needs(
     assert run(["build", "-s", str(mine), "-q"]) == 0
     published = {path.name for path in (mine / "_site").iterdir()}
     assert not {"builder.txt", "requirements.txt", "OWNERS"} & published
+    monkeypatch.setattr("builder.cli.new.requirement", lambda: None)
+    capsys.readouterr()
+    assert run(["new", str(tmp_path / "other")]) == 0
+    assert "builder.txt" in capsys.readouterr().err
+    lines = (tmp_path / "other/builder.txt").read_text().splitlines()
+    assert all(line.startswith("#") for line in lines)
