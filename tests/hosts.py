@@ -118,7 +118,13 @@ def serve_preview(source: Path, folder: Path, target: str = "") -> Iterator[str]
 @contextmanager
 def run_nginx(source: Path, folder: Path) -> Iterator[str]:
     """Build a site into `folder`; serve it by Debian's nginx with what was emitted."""
-    site = built(source, folder, "nginx")
+    with nginx_of(built(source, folder, "nginx"), folder) as host:
+        yield host
+
+
+@contextmanager
+def nginx_of(site: Path, folder: Path) -> Iterator[str]:
+    """Serve a site by Debian's nginx with the files beside it."""
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(
@@ -224,6 +230,7 @@ def run_s3(source: Path, folder: Path) -> Iterator[str]:
     config.write_text(
         "{\n admin off\n auto_https off\n}\n"
         f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n rewrite * /bucket{{uri}}\n"
+        " @write not method GET HEAD\n respond @write 403\n"  # as a bucket does to strangers
         f" reverse_proxy 127.0.0.1:{store} {{\n header_up Host 127.0.0.1\n"
         '  header_up Authorization "AWS front:rights"\n }\n}\n'
     )

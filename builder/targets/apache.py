@@ -56,12 +56,12 @@ RewriteEngine On
 RewriteBase /v2/
 RewriteCond %{ENV:REDIRECT_STATUS} !^$
 RewriteRule ^ - [L]
-RewriteCond %{REQUEST_METHOD} !^(?:GET|HEAD)$
-RewriteRule ^ - [R=405,L]
 RewriteRule (?:^|/)\. - [R=404,L]
 RewriteCond %{REQUEST_URI} ^/v2/.+/(?:blobs|referrers)/(?!%(any)s$)(?!uploads$)[^/]+$ [OR]
 RewriteCond %{REQUEST_URI} ^/v2/.+/manifests/(?!%(any)s$)[^/]*:[^/]*$
 RewriteRule ^ - [R=400,L]
+RewriteCond %{REQUEST_METHOD} !^(?:GET|HEAD)$
+RewriteRule ^ - [R=405,L]
 %(moved)sRewriteCond %{REQUEST_FILENAME} !-f
 RewriteCond %{REQUEST_FILENAME} ^(.+/v2/.+)/referrers(?:/|$)
 RewriteCond %1/tags/list -f

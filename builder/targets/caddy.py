@@ -47,8 +47,6 @@ handle /v2/* {
 %(common)s
 			Cache-Control "%(brief)s"
 		}
-		@write not method GET HEAD
-		error @write 405
 		@malformed {
 			path_regexp ^/v2/.+/(?:blobs|manifests|referrers)/[^/]*:[^/]*$
 			not path_regexp ^/v2/.+/(?:blobs|manifests|referrers)/%(digest)s$
@@ -64,6 +62,8 @@ handle /v2/* {
 			not path */blobs/uploads
 		}
 		error @plainname 400
+		@write not method GET HEAD
+		error @write 405
 		@moved expression `{registry_moved} != ""`
 		redir @moved {registry_moved} 307
 		@content path_regexp ^/v2/.+/(?:manifests|blobs)/(?:%(exact)s)$

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ SECTIONS = (
     "Beyond the specification",
 )
 _BEGIN, _END = "<!-- made by python -m tests.conformance -->\n", "<!-- end -->\n"
+_SUMMARY = "<!-- and this -->\n"
 _FIXED = ("section", "requirement", "level", "test")
 
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -67,7 +68,8 @@ def requirement(section: str, level: str, text: str) -> Callable[[Test], Test]:
 def read_table() -> tuple[list[Requirement], Cells]:
     """Return the rows of the page's table, and its cells."""
     text = PAGE.read_text()
-    lines = text[text.index(_BEGIN) + len(_BEGIN) : text.index(_END)].splitlines()
+    start = text.index(_BEGIN) + len(_BEGIN)
+    lines = text[start : text.index(_END, start)].splitlines()
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     hosts = head[len(_FIXED) :]
     found, cells = [], {}
@@ -87,9 +89,30 @@ def write_table(cells: Cells, hosts: Iterable[str]) -> None:
     for each in all_requirements():
         marks = [MET if cells[each.test][host] else NOT_MET for host in names]
         lines.append(_row([each.section, each.text, each.level, f"`{each.test}`", *marks]))
-    text = PAGE.read_text()
-    before, after = text[: text.index(_BEGIN)], text[text.index(_END) :]
-    PAGE.write_text(before + _BEGIN + "".join(lines) + after)
+    text = _replaced(PAGE.read_text(), _BEGIN, "".join(lines))
+    PAGE.write_text(_replaced(text, _SUMMARY, "".join(_summary(cells, names))))
+
+
+def _replaced(text: str, begin: str, content: str) -> str:
+    """Return a text with what stands between a mark and the next `_END` replaced."""
+    start = text.index(begin) + len(begin)
+    return text[:start] + content + text[text.index(_END, start) :]
+
+
+def _summary(cells: Cells, hosts: Iterable[str]) -> Iterator[str]:
+    """Yield a table of how many rows of each strength a host meets."""
+    groups = {
+        "MUST, MUST NOT": [each for each in all_requirements() if "MUST" in each.level],
+        "SHOULD, SHOULD NOT, MAY": [
+            each for each in all_requirements() if each.level in ("SHOULD", "SHOULD NOT", "MAY")
+        ],
+        "beyond": [each for each in all_requirements() if each.level == "beyond"],
+    }
+    yield _row(["host", *(f"{name} ({len(rows)})" for name, rows in groups.items())])
+    yield _row(["---"] * (1 + len(groups)))
+    for host in hosts:
+        met = (sum(cells[each.test][host] for each in rows) for rows in groups.values())
+        yield _row([f"`{host}`", *map(str, met)])
 
 
 def _row(cells: Iterable[str]) -> str:

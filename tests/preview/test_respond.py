@@ -98,6 +98,7 @@ def ask(site: Memory, target: str, can: Capabilities = FULL, **headers: str) -> 
         (f"/v2/a/b/referrers/{TWO}", 200),
         ("/v2/a/b/referrers/sha256:zz", 400),
         ("/v2/a/b/tags/list?n=x", 400),
+        ("/v2/a/b/tags/list?n=%D9%A1", 400),
     ],
 )
 def test_status(site: Memory, target: str, status: int) -> None:
@@ -124,6 +125,14 @@ def test_writes_are_refused(site: Memory, method: str) -> None:
     assert json.loads(answer.data)["errors"][0]["code"] == "UNSUPPORTED"
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_malformed_digest_is_told_whatever_it_is_for(site: Memory, method: str) -> None:
+    request = Request(method, "/v2/a/b/manifests/sha256:totallywrong")
+    answer = Responder(site, FULL).respond(request)
+    assert answer.status == 400
+    assert json.loads(answer.data)["errors"][0]["code"] == "DIGEST_INVALID"
+
+
 def test_a_manifest_has_its_type_and_digest(site: Memory) -> None:
     answer = ask(site, "/v2/a/b/manifests/1", authorization="Bearer QQ==")
     assert answer.header("Content-Type") == MANIFEST
@@ -145,6 +154,8 @@ def test_a_host_without_headers_sends_none(site: Memory) -> None:
         ("last=3", ["4"], ""),
         ("n=0", [], ""),
         ("n=9", ["1", "2", "3", "4"], ""),
+        ("n=1000000000000", ["1", "2", "3", "4"], ""),
+        ("n=0001&last=2", ["3"], '</v2/a/b/tags/list?last=3&n=1>; rel="next"'),
         ("n=1&last=zzz", [], ""),
     ],
 )
