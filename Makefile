@@ -42,6 +42,7 @@ lint: $(READY) ## ruff and mypy
 
 bench: $(READY) ## print ratios and growth; asserts nothing
 	$(BIN)/python scripts/bench_images.py
+	$(BIN)/python scripts/bench_serving.py
 	$(BIN)/python scripts/bench.py
 
 example: $(READY) ## make the example registry anew
