@@ -9,7 +9,7 @@ import click
 from builder.cli.options import Console, common_options
 from builder.errors import ContentError
 from builder.git import start
-from builder.workflows.render import CIS, locked_requirements, render
+from builder.workflows.render import CIS, locked_requirements, render, updates
 from builder.workflows.requirement import requirement
 from builder.workflows.write import plan, write
 
@@ -100,4 +100,4 @@ def _files(builder: str | None) -> dict[str, str]:
     }
     for ci in CIS:
         files |= render(ci, "plain")
-    return files
+    return files | updates()

@@ -59,6 +59,11 @@ def render(ci: str, target: str) -> dict[str, str]:
     return {path: _stamped(text) for path, text in texts.items()}
 
 
+def updates() -> dict[str, str]:
+    """Return the file that has newer actions and packages proposed, which a user may well edit."""
+    return {".github/dependabot.yml": _read("github/dependabot.yml")}
+
+
 def locked_requirements() -> str:
     """Return what the builder needs, each with its hashes, as pip reads it."""
     carried = _TEMPLATES.parent / "requirements.txt"

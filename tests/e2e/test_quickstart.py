@@ -24,6 +24,12 @@ def guide(name: str) -> list[str]:
     return re.findall(r".*<<'END'\n(?:.*\n)*?END\n|.+\n", "".join(blocks))
 
 
+def test_the_readme_shows_the_same_commands() -> None:
+    shown = guide("README.md")
+    assert len(shown) > 6
+    assert shown == [text for text in guide("docs/guide/quickstart.md") if text in shown]
+
+
 def test_an_image_can_be_pulled_after_fewer_than_ten_commands(
     template: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from builder.cli import run
 from builder.targets import target_names
-from builder.workflows.render import CIS, PINS, deployable, render
+from builder.workflows.render import CIS, PINS, deployable, render, updates
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = tuple(path for ci in CIS for path in render(ci, "plain"))
@@ -28,6 +28,8 @@ def steps(text: str) -> list[dict[str, Any]]:
 def test_this_repository_has_what_the_command_writes(ci: str) -> None:
     """Write them anew with `make workflows`."""
     for path, text in render(ci, "plain").items():
+        assert (ROOT / path).read_text() == text, path
+    for path, text in updates().items():
         assert (ROOT / path).read_text() == text, path
 
 
@@ -171,7 +173,7 @@ def test_a_new_registry_has_all_that_ci_needs(
     monkeypatch.setattr("builder.cli.new.requirement", lambda: "static-container-registry==1.4.2")
     mine = tmp_path / "mine"
     assert run(["new", str(mine)]) == 0
-    assert all((mine / path).is_file() for path in FILES)
+    assert all((mine / path).is_file() for path in (*FILES, *updates()))
     assert (mine / "builder.txt").read_text().splitlines()[-1] == "static-container-registry==1.4.2"
     assert (mine / "requirements.txt").read_text() == (ROOT / "requirements.txt").read_text()
     assert (mine / "OWNERS").read_text() == (ROOT / "OWNERS").read_text()
