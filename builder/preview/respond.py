@@ -203,9 +203,9 @@ class Responder:
         size = int(count.lstrip("0")[:10] or 0)  # ten digits are more than any list has
         if count and size < len(items):
             items = items[:size]
-            if items:
-                link = f'</{path}?last={quote(items[-1])}&n={size}>; rel="next"'
-                headers.append(("Link", link))
+            if size:
+                last = quote(items[-1])
+                headers.append(("Link", f'</{path}?last={last}&n={size}>; rel="next"'))
         document[key] = items
         return Response(200, tuple(headers), data=_compact(document))
 
@@ -281,9 +281,8 @@ def _matches(condition: str, etag: str) -> bool:
 def _part(wanted: str, size: int) -> tuple[int, int] | None:
     """Return the half-open range of a Range header; None asks for the whole.
 
-    An empty range means that it cannot be satisfied, as one cannot that ends
-    before it begins. Several ranges are answered with the whole, which RFC
-    9110, section 14.2, allows.
+    An empty range means that it cannot be satisfied, or ends before it begins.
+    Several are answered with the whole, which RFC 9110, section 14.2, allows.
     """
     found = _RANGE.fullmatch(wanted.strip())
     if found is None or not (found[1] or found[2]) or len(wanted) > 60:

@@ -87,7 +87,7 @@ ErrorDocument 404 %(base)s/404.html
 RewriteEngine On
 RewriteRule (?:^|/)\.(?!well-known/) - [R=404,L]
 %(moved)s
-Header set X-Content-Type-Options nosniff
+Header always set X-Content-Type-Options nosniff
 <FilesMatch "\.html$">
     Header set Content-Security-Policy "%(policy)s"
 </FilesMatch>
