@@ -18,6 +18,9 @@ from pathlib import Path
 
 from builder.errors import ContentError, Problem
 
+# What a build writes into its destination for itself; no host may serve it.
+MARKER = ".builder-site"
+
 
 @dataclass(frozen=True, slots=True)
 class Data:

@@ -67,6 +67,8 @@ RewriteCond %{REQUEST_FILENAME} ^(.+/v2/.+)/referrers(?:/|$)
 RewriteCond %1/tags/list -f
 RewriteRule ^ /v2/no-referrers.json [END]
 
+Header unset X-Content-Type-Options
+Header unset Access-Control-Allow-Origin
 %(common)s
 Header set Cache-Control "%(brief)s" env=REGISTRY_CACHE
 Header set Cache-Control "%(immutable)s" env=REGISTRY_DIGEST

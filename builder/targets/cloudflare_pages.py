@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from builder.output import Capabilities, Data, Entry, Output
+from builder.output import MARKER, Capabilities, Data, Entry, Output
 from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
 from builder.targets.rules import (
     BRIEF,
@@ -75,8 +75,9 @@ class CloudflarePages:
         if len(headers) > _HEADER_RULES:
             headers = list(_rules(found, {entry.path: entry for entry in found.odd}))
         check_count(len(headers), _HEADER_RULES, self.capabilities.title, "header rules")
-        check_count(len(found.moved), _REDIRECTS, self.capabilities.title, "redirects")
+        check_count(len(found.moved) + 1, _REDIRECTS, self.capabilities.title, "redirects")
         lines = [f"/{_literal(each.path)} {each.location} 307\n" for each in found.moved]
+        lines.append(f"/{MARKER} /404.html 302\n")
         yield SideFile("_headers", "".join(headers).encode(), in_site=True)
         yield SideFile("_redirects", "".join(lines).encode(), in_site=True)
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from builder.output import Capabilities, Entry, Output
+from builder.output import MARKER, Capabilities, Entry, Output
 from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
 from builder.targets.rules import joined, literal, plan, rules, stored_below
 
@@ -45,7 +45,7 @@ class Firebase:
         found = plan(entries)
         hosting = {
             "public": ".",
-            "ignore": [_FILE, ".builder-site"],
+            "ignore": [_FILE, MARKER],
             "headers": [
                 {
                     "regex": f"^/{rule.pattern}$",
@@ -73,10 +73,9 @@ def _redirects(moved: list[Entry]) -> Iterator[dict[str, object]]:
             by_base.setdefault(base, []).append(entry)
     for base, entries in sorted(by_base.items()):
         for pattern in joined(entries):
-            named = re.sub(
-                r"/(sha256|sha512):(.*)$", r"/(?P<algorithm>\1):(?P<hex>\2)", pattern, count=1
-            )
-            yield {"regex": f"^/{named}$", "destination": f"{base}/:algorithm/:hex", "type": 302}
+            # Groups by number: the emulator does not know names.
+            groups = re.sub(r"/(sha256|sha512):(.*)$", r"/(\1):(\2)", pattern, count=1)
+            yield {"regex": f"^/{groups}$", "destination": f"{base}/:1/:2", "type": 302}
 
 
 TARGET = Firebase()

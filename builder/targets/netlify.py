@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from builder.output import Capabilities, Entry, Output
+from builder.output import MARKER, Capabilities, Entry, Output
 from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
 from builder.targets.rules import (
     COMMON,
@@ -105,6 +105,7 @@ def _redirects(moved: list[Entry]) -> Iterator[str]:
     else:
         for entry in moved:
             yield f"/{entry.path} {entry.location} 302\n"
+    yield f"/{MARKER} /404.html 404!\n"
     yield "/v2/* /v2/404.json 404\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from builder.output import Capabilities, Entry, Output
+from builder.output import MARKER, Capabilities, Entry, Output
 from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
 from builder.targets.rules import check_count, plan, rules
 
@@ -68,6 +68,7 @@ class Vercel:
             ],
         }
         text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        yield SideFile(".vercelignore", f"{MARKER}\n".encode(), in_site=True)
         yield SideFile("vercel.json", text.encode(), in_site=True)
 
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from builder.errors import ContentError, LocalError
+from builder.output import MARKER
 
-MARKER = ".builder-site"
 _TEMPORARY = ".builder-tmp"
 _HEADER = b"builder-site 1 "
 _WRITING = b"-" * 32
