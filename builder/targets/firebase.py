@@ -63,6 +63,7 @@ class Firebase:
 
 def _redirects(moved: list[Entry]) -> Iterator[dict[str, object]]:
     """Yield as few redirects as the moved blobs allow: many digests share a rule."""
+    yield {"source": f"/{MARKER}", "destination": "/404.html", "type": 302}
     by_base: dict[str, list[Entry]] = {}
     for entry in moved:
         base = stored_below(entry)

@@ -78,5 +78,11 @@ def test_nobody_guesses_types_or_changes_bytes(host: str) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     # The preview lets nothing be kept: it is about to change.
     assert answer.headers["Cache-Control"] in ("public, max-age=60, no-transform", "no-cache")
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert "Content-Encoding" not in answer.headers
+
+
+def test_web_pages_elsewhere_may_read(host: str, request: pytest.FixtureRequest) -> None:
+    answer = get(f"{host}/v2/{NAME}/manifests/1.0")
+    # The preview is nobody else's to read.
+    wanted = None if request.node.callspec.params["host"] == "builder serve" else "*"
+    assert answer.headers.get("Access-Control-Allow-Origin") == wanted
