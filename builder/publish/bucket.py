@@ -79,9 +79,7 @@ class _Publisher:
         if ROOT[:-1] in self._listed and store.slash_keys:
             self._listed[ROOT] = self._listed.pop(ROOT[:-1])
         self._pointer = store.get(RELEASE)
-        self._previous = None
-        if self._pointer:
-            self._previous = read_release(self._pointer[0], label=f"{store.label}/{RELEASE}")
+        self._previous = _read(store, self._pointer[0]) if self._pointer else None
         self._site = site.with_rules()[0]
         self._conditions: dict[str, Stat | None] = {}
 
@@ -160,16 +158,20 @@ class _Publisher:
             return {}
         if self._pointer[1].attributes.get("rules") != package_version():
             return {}
-        return dict(self._files(self._previous))
+        try:
+            return dict(self._files(self._previous))
+        except ContentError:  # a list is gone or damaged: then all objects are looked at
+            return {}
 
     def _files(self, release: Release) -> Iterator[tuple[str, str]]:
-        """Yield path and digest of a release's files, and of its lists."""
+        """Yield path and digest of a release's files, and of its lists; raises ContentError."""
         for item in release.lists:
             label = f"{self._store.label}/{item.path}"
             found = self._store.get(item.path)
             if found is None:
-                hint = "publish once without --prune, which puts it there again"
-                raise RemoteError(f"{label}: a list of release {release.generation} is gone", hint)
+                message = f"is gone, so that nobody knows what release {release.generation} needs"
+                hint = f"give that release up: remove {PAST}{release.generation}.json"
+                raise ContentError.at(label, message, hint)
             yield item.path, item.digest
             for row in read_list(found[0], item, label):
                 yield row.path, row.digest
@@ -258,6 +260,15 @@ class _Publisher:
             work(item)
 
         run_parallel(items, one, threads=self._options.jobs, stop=stop)
+
+
+def _read(store: ObjectStore, data: bytes) -> Release:
+    label = f"{store.label}/{RELEASE}"
+    try:
+        return read_release(data, label=label)
+    except ContentError as error:
+        hint = "remove it if nobody needs it, then publish again"
+        raise ContentError.at(label, error.problems[0].message, hint) from None
 
 
 def _attributes(entry: Entry) -> dict[str, str]:

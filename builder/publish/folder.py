@@ -109,6 +109,8 @@ class _Publisher:
     def publish(self, *, dry_run: bool) -> Plan:
         """Plan, and unless `dry_run` do."""
         if self._is_current():
+            if self._reload and not dry_run:  # the last run may have ended before it did
+                self._reload()
             same = len(self._site.entries)
             plan = Plan(str(self._releases.root), self._numbers[-1], (), same, changed=False)
             return self._finish(plan, dry_run=dry_run)

@@ -26,12 +26,14 @@ from builder.storage.local import (
     LocalStorage,
     make_folder,
     sweep_folder,
+    sync_disk,
     sync_folder,
     write_durably,
 )
 
 MARKER = ".builder-publish"
 CURRENT = "current"
+FEW_FOLDERS = 1000  # above, one wait for the whole disk is shorter than one for each folder
 _ENTRIES = ".entries"
 
 
@@ -141,8 +143,11 @@ class Releases:
                 _make_above(temporary, entry.path, folders)
                 self._place(entry, temporary / entry.path)
             progress(count)
-        for folder in sorted(folders, reverse=True):
-            sync_folder(temporary / folder)
+        if len(folders) > FEW_FOLDERS:
+            sync_disk(temporary)
+        else:
+            for folder in folders:
+                sync_folder(temporary / folder)
         self.write_beside(number, *beside)
         temporary.rename(self.tree(number))
         text = f"{maker}\n" + "".join(_row(entry, mine=mine) for entry, mine in rows)

@@ -6,6 +6,7 @@ name, fsync, rename, fsync of the folder.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -295,6 +296,21 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_disk(folder: Path) -> None:
+    """Make all that was written to the file system of `folder`, by anybody, survive a power cut."""
+    synchronise = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if synchronise is None:  # not Linux: the whole machine then
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if synchronise(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
     finally:
         os.close(descriptor)
 

@@ -79,6 +79,7 @@ def test_clients_pull_from_a_bucket(bucket: str, host: str, greeting: Path, tmp_
     assert json.loads(done)["changed"] is False
 
 
+@pytest.mark.parametrize("gateway", ["ceph"], indirect=True)
 def test_killed_twenty_times(bucket: str, host: str, greeting: Path) -> None:
     folder = greeting / "collections/vanessa/greeting"
     chance = random.Random(4)  # noqa: S311 - the same moments each time

@@ -274,3 +274,25 @@ def test_a_type_that_changed_is_sent_again(publish: Publish, fake: FakeS3) -> No
     publish("s3://bucket", *V2)
     assert TAG in puts(fake)
     assert fake.objects[TAG].headers["content-type"] == tag.headers["content-type"]
+
+
+def test_a_list_that_is_gone(publish: Publish, fake: FakeS3, move: Move) -> None:
+    publish("s3://bucket", *V2)
+    gone = next(key for key in fake.objects if key.startswith("api/release/"))
+    held = fake.objects.pop(gone)
+    publish("s3://bucket", *V2)
+    assert fake.objects[gone].body == held.body
+    move("two")
+    publish("s3://bucket", *V2)
+    fake.objects.pop(gone)
+    status, error = publish("s3://bucket", *V2, "--prune")
+    assert status == 1
+    assert "remove api/releases/" in error
+
+
+def test_a_pointer_that_is_no_release(publish: Publish, fake: FakeS3) -> None:
+    fake.store("release.json", b"<html>", {})
+    status, error = publish("s3://bucket", *V2)
+    assert status == 1
+    assert "s3://bucket/release.json" in error
+    assert list(fake.objects) == ["release.json"]

@@ -119,6 +119,8 @@ def test_a_server_that_cannot_be_told(
     assert "--reload false now: exit 1" in error
     assert publish(dest.with_name("b"), "--reload", "no-such-program")[0] == 3
     assert publish(dest.with_name("c"), "--reload", "true")["changed"]
+    assert publish(dest, "--reload", "false")[0] == 3  # nothing changed, but nobody told it yet
+    assert publish(dest, "--reload", "true")["changed"] is False
 
 
 def test_what_stays_keeps_its_type(publish: Publish, greeting: Path, dest: Path) -> None:
@@ -223,6 +225,16 @@ def test_a_dry_run_touches_nothing(publish: Publish, move: Move, dest: Path) -> 
     assert sorted(map(str, dest.rglob("*"))) == before
     done = publish(dest)
     assert planned["stages"] == done["stages"]
+
+
+def test_many_folders_are_made_durable_at_once(
+    publish: Publish, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("builder.publish.releases.FEW_FOLDERS", 3)
+    monkeypatch.setattr("builder.publish.releases.sync_disk", synced.append)
+    publish(dest)
+    assert synced == [dest / "releases/.incoming-1"]
 
 
 def test_somebody_elses_folder_is_refused(publish: Publish, dest: Path) -> None:

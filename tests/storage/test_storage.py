@@ -20,7 +20,7 @@ from builder.storage import (
     Stored,
     open_storage,
 )
-from builder.storage.local import make_folder, open_inside
+from builder.storage.local import make_folder, open_inside, sync_disk
 from tests.publish.fake_s3 import FakeS3, fake_s3
 
 ONE, TWO = b"one", b"two two"
@@ -209,3 +209,9 @@ def test_large_blobs_go_to_a_bucket_in_parts_and_come_in_pieces(fake: FakeS3) ->
     with storage.open(digest) as stream:
         assert stream.read(3) == data[:3]
         assert stream.read() == data[3:]
+
+
+def test_a_whole_disk_is_made_durable(tmp_path: Path) -> None:
+    sync_disk(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync_disk(tmp_path / "gone")
