@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import astuple
@@ -18,16 +17,15 @@ from pathlib import Path
 
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
-from builder.bundles import EVERYTHING, Loaded, bundles_of
+from builder.bundles import EVERYTHING, bundles_of
 from builder.config import CONFIG, Config
 from builder.content import Content, epoch, read_content, site_time
 from builder.errors import ContentError, LocalError, Problem, SiteError
+from builder.inventory import Inventory
 from builder.output import Bundle, Capabilities, Claim, Data, Output, OutputTree, fingerprint
 from builder.registry.endpoints import EndpointOptions
 from builder.registry.load import load_namespace
-from builder.registry.scan import Folder as ScannedFolder
-from builder.registry.scan import scan
-from builder.session import Facts, Item, LoadedItem, Session, row_key
+from builder.session import Item, LoadedItem, Session
 from builder.site import plan
 from builder.site.model import SiteState
 from builder.site.templates import Templates
@@ -45,7 +43,6 @@ Progress = Callable[[str, int, int], None]
 
 FEW = 50  # below this many changes a second process costs more than it does
 RENDER_SECONDS = 10  # of processor time for one text
-_RACY = 20_000_000  # nanoseconds: two writes this close can leave one time
 _LAYOUTS = ("collection", "tag", "namespace", "page")
 
 
@@ -62,15 +59,13 @@ class Pipeline:
         self._jobs = jobs or min(os.cpu_count() or 1, 8)
         self._progress = progress or _silent
         self._cache = Cache(config.cache / "cache.sqlite")
-        self._folders: dict[str, ScannedFolder] = {}
-        self._facts: dict[str, Facts] = {}
-        self._row_keys: dict[str, str] = {}
         self._checked: dict[str, tuple[Claim, ...]] = {}
         self._compiled: tuple[str, Templates] | None = None
         self._sound = False  # whether the last build had no problem anywhere
         self._code = code_key()
         options = fingerprint(self._code, config.registry, config.site, config.pages, config.apps)
         self._options = options
+        self._inventory = Inventory(config.registry, options)
         self._record_path = config.cache / "records" / f"{self._record_name()}.sqlite"
 
     @property
@@ -113,7 +108,7 @@ class Pipeline:
         return lock(self._config.cache / name, "this destination")
 
     def _build(self, touched: frozenset[str] | None) -> Report:
-        problems = self._scan(touched if self._sound else None)
+        problems = self._inventory.scan(touched if self._sound else None)
         self._sound = False
         theme = find_theme(self._config.source)
         content = read_content(self._config.site, problems)
@@ -138,19 +133,19 @@ class Pipeline:
         """Load what changed, plan the whole site, write what is new."""
         record = transaction.record
         known = record.bundles()
-        dirty = self._changed(known, record)
+        dirty = self._inventory.changed(known, record)
         reads = self._reads(theme)
         session = self._session(theme, content, transaction.folder)
         self._cache.close()
         with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
             problems += self._load(workers, dirty, content, known)
-            capable, stored = self._limits, sum(facts.stored for facts in self._all_facts())
+            capable, stored = self._limits, sum(facts.stored for facts in self._inventory.facts())
             problems += too_much(capable, CONFIG, stored, 0)
             if any(not problem.warning for problem in problems):
                 raise ContentError(problems)
             session.state = self._state(content)
             bundles = bundles_of(
-                self._loaded(), session.state, content, theme,
+                self._inventory.loaded(), session.state, content, theme,
                 options=self._options, reads=reads, redirects=self._config.redirects,
             )  # fmt: skip
             changed = [item for item in bundles if self._is_dirty(item, known)]
@@ -165,12 +160,12 @@ class Pipeline:
                 for name in gone:
                     transaction.drop(name)
                 self._side_files(transaction)
-                record.set_meta("store", self._store_key())
+                record.set_meta("store", self._inventory.store_key())
                 transaction.end()
             self._check_limits(record)
-        warnings = {item for facts in self._all_facts() for item in facts.warnings}
+        warnings = {item for facts in self._inventory.facts() for item in facts.warnings}
         warnings |= {item for item in problems if item.warning}
-        names = [name for name, folder in self._folders.items() if folder.is_collection]
+        names = [name for name, folder in self._inventory.folders.items() if folder.is_collection]
         warnings |= set(unmatched(self._config.apps, names))
         transaction.report.warnings = sorted({*self._config.warnings, *warnings})
         return transaction.report
@@ -214,9 +209,9 @@ class Pipeline:
     def _inputs(self, theme: Theme, content: Content) -> str:
         """Return an identity of everything that is read: equal means that nothing changed."""
         total = hashlib.blake2b(digest_size=16)
-        for name, folder in sorted(self._folders.items()):
+        for name, folder in sorted(self._inventory.folders.items()):
             total.update(f"{name} {folder.signature}\n".encode())
-        parts = (self._options, theme.key, content.key, self._store_key(), epoch())
+        parts = (self._options, theme.key, content.key, self._inventory.store_key(), epoch())
         return fingerprint(total.hexdigest(), *parts)
 
     def _templates(self, theme: Theme) -> Templates:
@@ -234,55 +229,6 @@ class Pipeline:
             OutputTree(tuple(bundles))
             self._checked = {item.name: item.claims for item in bundles}
 
-    def _scan(self, touched: frozenset[str] | None) -> list[Problem]:
-        """Walk the collections; of those that were touched alone when that is enough.
-
-        A file whose time is this very moment could change again and keep its
-        time: such a walk is repeated a moment later.
-        """
-        started = time.time_ns()
-        names = self._touched_names(touched)
-        problems = self._walk(names)
-        seen = self._folders if names is None else names & self._folders.keys()
-        if any(0 <= started - self._folders[name].newest + _RACY <= 2 * _RACY for name in seen):
-            time.sleep(_RACY / 1e9)
-            problems = self._walk(names)
-        return problems
-
-    def _walk(self, names: set[str] | None) -> list[Problem]:
-        config = self._config
-        if names is None:
-            found = scan(config.source, config.registry.collections)
-            self._folders = found.folders
-            self._facts = {name: self._facts[name] for name in found.folders if name in self._facts}
-            return found.problems
-        problems = []
-        for name in names:
-            found = scan(config.source, config.registry.collections, name)
-            self._folders.pop(name, None)
-            self._folders.update(found.folders)
-            problems += found.problems
-        return problems
-
-    def _touched_names(self, touched: frozenset[str] | None) -> set[str] | None:
-        """Return the collections to look at again; None: all, because folders came or went."""
-        if touched is None or not self._folders:
-            return None
-        base = self._config.registry.collections + "/"
-        names = set()
-        for path in touched:
-            if not path.startswith(base):
-                continue
-            parts = path.removeprefix(base).split("/")
-            above = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
-            name = next((item for item in above if item in self._folders), None)
-            if name is None or not self._folders[name].is_collection:
-                return None
-            if not (self._config.source / base / name).is_dir():
-                return None
-            names.add(name)
-        return names
-
     def _reads(self, theme: Theme) -> frozenset[str]:
         """Return which attributes of `site` the pages of collections read."""
         key = f"reads {theme.key} {self._code}"
@@ -296,46 +242,6 @@ class Pipeline:
         self._cache.save([(key, " ".join(sorted(names)).encode())])
         return frozenset(names)
 
-    def _load_key(self, name: str) -> str:
-        return f"{self._folders[name].signature} {self._options}"
-
-    def _changed(self, known: Mapping[str, Known], record: Record) -> list[str]:
-        """Return the collections that must be loaded: new, changed, or with blobs elsewhere."""
-        moved = record.meta("store") != self._store_key()
-        if moved and known:
-            self._read_facts(record)
-        result = []
-        for name, folder in self._folders.items():
-            if not folder.is_collection:
-                continue
-            same = name in known and known[name].load_key == self._load_key(name)
-            if not same or (moved and self._depends_on_store(name)):
-                result.append(name)
-        if result or not self._facts:
-            self._read_facts(record)
-        return result
-
-    def _depends_on_store(self, name: str) -> bool:
-        facts = self._facts.get(name)
-        return facts is None or bool(facts.outside) or not facts.complete
-
-    def _read_facts(self, record: Record) -> None:
-        """Take the facts of unchanged collections from the last build's record."""
-        if self._facts:
-            return
-        for name, text in record.facts():
-            if name in self._folders:
-                self._facts[name] = Facts.from_text(text)
-
-    def _store_key(self) -> str:
-        folder = self._config.source / self._config.registry.store / "blobs"
-        total = hashlib.blake2b(digest_size=12)
-        for algorithm in sorted(_names(folder)):
-            for entry in sorted(_names(folder / algorithm)):
-                found = os.lstat(folder / algorithm / entry)
-                total.update(f"{entry} {found.st_size} {found.st_mtime_ns}\n".encode())
-        return total.hexdigest()
-
     def _load(
         self,
         workers: Workers,
@@ -345,7 +251,7 @@ class Pipeline:
     ) -> list[Problem]:
         """Load in worker processes; a text that takes too long is its own problem."""
         items: list[Item] = [("collection", name) for name in sorted(dirty)]
-        for name, folder in sorted(self._folders.items()):
+        for name, folder in sorted(self._inventory.folders.items()):
             seen = known.get(f"namespace {name}")
             if not folder.is_collection and (seen is None or seen.load_key != folder.signature):
                 items.append(("namespace", name))
@@ -360,8 +266,7 @@ class Pipeline:
             problems.extend(result.problems)
             learnt += result.learnt
             if result.facts is not None:
-                self._facts[result.item[1]] = result.facts
-                self._row_keys.pop(result.item[1], None)
+                self._inventory.learn(result.item[1], result.facts)
         if learnt:
             self._cache.save(learnt)
             self._cache.close()
@@ -378,33 +283,13 @@ class Pipeline:
         hint = "write it more simply: less nesting, fewer brackets"
         return LoadedItem(item, None, (Problem(path, message=message, hint=hint),), [])
 
-    def _all_facts(self) -> Iterator[Facts]:
-        for name, folder in self._folders.items():
-            if folder.is_collection and name in self._facts:
-                yield self._facts[name]
-
-    def _row_key(self, name: str) -> str:
-        if name not in self._row_keys:
-            self._row_keys[name] = row_key(self._facts[name])
-        return self._row_keys[name]
-
-    def _loaded(self) -> Loaded:
-        facts = {
-            name: self._facts[name]
-            for name, folder in self._folders.items()
-            if folder.is_collection and name in self._facts
-        }
-        return Loaded(
-            facts,
-            {name: self._load_key(name) for name in facts},
-            {name: self._row_key(name) for name in facts},
-        )
-
     def _state(self, content: Content) -> SiteState:
         """Put together what the lists show."""
-        rows = tuple(sorted((facts.row for facts in self._all_facts()), key=lambda row: row.name))
+        rows = tuple(
+            sorted((facts.row for facts in self._inventory.facts()), key=lambda row: row.name)
+        )
         known = []
-        for name, folder in sorted(self._folders.items()):
+        for name, folder in sorted(self._inventory.folders.items()):
             if not folder.is_collection:
                 known.append(load_namespace(self._config.registry, name)[0])
         documents = tuple(content.documents[name] for name in sorted(content.documents))
@@ -433,22 +318,11 @@ class Pipeline:
             for count, written in enumerate(results, 1):
                 self._progress("writing", count, len(tasks))
                 item = by_name[written.name]
-                transaction.done(written, *self._booking(item))
+                name = item.name.removeprefix("namespace ")
+                transaction.done(written, *self._inventory.booking(name, item.fingerprint))
         finally:
             if workers is None:
                 pool.close()
-
-    def _booking(self, item: Bundle) -> tuple[Known, str]:
-        """Return what the record keeps of a bundle."""
-        name = item.name.removeprefix("namespace ")
-        folder = self._folders.get(name)
-        if folder is None:
-            return Known(item.fingerprint, "", ""), ""
-        if not folder.is_collection:
-            return Known(item.fingerprint, folder.signature, ""), ""
-        facts = self._facts[name]
-        key = self._row_key(name)
-        return Known(item.fingerprint, self._load_key(name), key), facts.to_text()
 
     def _side_files(self, transaction: Transaction) -> None:
         """Write what the target needs beside the content."""
@@ -483,13 +357,6 @@ def _task_key(task: Task) -> Item:
 def _write_died(task: Task, why: str) -> Written:
     message = f"{task.bundle.name}: the process that made its pages stopped ({why})"
     raise LocalError(message, "is there enough memory?")
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return [name for name in os.listdir(folder) if not name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def code_key() -> str:
