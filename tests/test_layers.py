@@ -12,6 +12,7 @@ LINES = (
     ("__main__",),
     ("cli",),
     ("pipeline",),
+    ("inventory",),
     ("bundles", "proposals"),
     ("config", "session"),
     ("content", "theme", "audit", "apps", "recipes", "proxy", "workflows"),
