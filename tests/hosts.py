@@ -162,7 +162,13 @@ _APACHE_MODULES = ("mpm_event", "authz_core", "dir", "mime", "alias", "headers",
 @contextmanager
 def run_apache(source: Path, folder: Path) -> Iterator[str]:
     """Build a site into `folder`; serve it by Debian's Apache, which reads its `.htaccess`."""
-    site = built(source, folder, "apache")
+    with serve_apache(built(source, folder, "apache"), folder) as host:
+        yield host
+
+
+@contextmanager
+def serve_apache(site: Path, folder: Path) -> Iterator[str]:
+    """Serve a folder by Apache, with what it needs for itself in `folder`."""
     port = free_port()
     config = folder / "apache.conf"
     modules = "".join(

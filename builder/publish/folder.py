@@ -28,11 +28,14 @@ from builder.publish.site import Site, verified
 from builder.storage.local import LocalStorage
 from builder.storage.lock import lock
 from builder.storage.parallel import Stopped, run_parallel
+from builder.targets.caddy import root_line
 from builder.targets.nginx_maps import root_map
 from builder.write.folder import LINK_ABOVE
 
 Progress = Callable[[str, int, int], None]
 LOCK = ".builder-lock"
+# The file of a target's rules that also says where a release is, and how.
+_ROOTS = {"nginx": ("http.conf", root_map), "caddy": ("site.caddy", root_line)}
 
 
 def publish_folder(
@@ -209,13 +212,13 @@ class _Publisher:
     def _rooted(self, number: int, files: dict[str, bytes]) -> dict[str, bytes]:
         """Return the rules for a release, which say where its files are.
 
-        nginx reads maps and root from one file, so that it never has the
-        types of one release and the files of another.
+        A server reads both from one file, so that it never has the types of
+        one release and the files of another.
         """
-        if self._target != "nginx":
+        if self._target not in _ROOTS:
             return files
-        root = root_map(str(self._releases.tree(number))).encode()
-        return {**files, "http.conf": files["http.conf"] + root}
+        name, root = _ROOTS[self._target]
+        return {**files, name: files[name] + root(str(self._releases.tree(number))).encode()}
 
     def _step(self, count: int) -> None:
         total = len(self._site.entries) + len(self._carried)

@@ -32,6 +32,18 @@ _BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f-\uffff\"{}\\`]*")
 _ANY_DIGEST = rf"(?:{DIGEST}|[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
 
+
+def root_line(folder: str) -> str:
+    """Return the directive that says where the files are, so that it changes with the rules.
+
+    Raises ContentError for a folder that could be read as configuration.
+    """
+    if _VALUE.fullmatch(folder) is None:
+        message = "Caddy cannot be told a path with such characters"
+        raise ContentError.at(folder, message, "publish to a folder with a plain name")
+    return f'\nroot * "{folder}"\n'
+
+
 _SITE = r"""# Made by builder. Import inside a site's block, beside `root * FOLDER`.
 
 map {path} {registry_type} {registry_digest} {registry_moved} {
