@@ -47,7 +47,7 @@ class Pipeline:
             "CI_SERVER_HOST": "git.example", "CI_PIPELINE_ID": "9", "CI_NODE_TOTAL": "2",
             "CI_COMMIT_SHA": git(folder, "rev-parse", "HEAD").strip(), **given,
         }  # fmt: skip
-        for key, text in {**common["variables"], **job.get("variables", {})}.items():
+        for key, text in job.get("variables", {}).items():
             variables[key] = _filled(str(text), variables)
         lines = [*(common["before_script"] if setup else ()), *job["script"]]
         done = subprocess.run(
@@ -79,7 +79,7 @@ def pipeline(stage: Stage) -> Pipeline:
 
 def test_a_merge_request_is_read_by_the_builder_of_its_base(pipeline: Pipeline) -> None:
     base = git(pipeline.stage.work, "rev-parse", "HEAD").strip()
-    evil = {**HELLO, "builder/__init__.py": "raise SystemExit(0)\n"}
+    evil = {**HELLO, "builder/__init__.py": "raise SystemExit(0)\n", "builder.txt": "./evil\n"}
     given = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "GITLAB_USER_LOGIN": "stranger"}
     head = pipeline.stage.push(evil, "proposal")
     folder, said, well = pipeline.job("check", given, setup=True, at=head)
