@@ -12,8 +12,8 @@ from itertools import groupby
 
 from builder.errors import ContentError
 from builder.oci.mediatype import OCI_INDEX
-from builder.output import Capabilities, Entry, Output
-from builder.targets.base import Address, SideFile, adapt
+from builder.output import Capabilities, Entry
+from builder.targets.base import Address, FileHost, SideFile
 from builder.targets.errors_json import error_files
 from builder.targets.nginx_locations import POLICY
 from builder.targets.rules import (
@@ -102,34 +102,8 @@ Header always set X-Content-Type-Options nosniff
 %(policies)s"""
 
 
-class Apache:
+class Apache(FileHost):
     """A server of one's own, or rented space with Apache: everything is inside the site."""
-
-    capabilities = Capabilities(
-        name="apache",
-        title="Apache",
-        media_types=True,
-        headers=True,
-        redirects=True,
-        index_names=("index.html", "index.json"),
-        unknown_referrers=True,
-        json_errors=True,
-        fallbacks=True,
-        notes=(
-            "Needs AllowOverride All for the folder, mod_headers, mod_rewrite and mod_setenvif.",
-            "With a baseurl, add `Alias BASEURL FOLDER` and `Alias /v2 FOLDER/v2`.",
-            "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
-        ),
-    )
-
-    def at(self, address: Address) -> Capabilities:
-        """Return the same everywhere: `/v2/` can be an alias."""
-        del address
-        return self.capabilities
-
-    def adapt(self, output: Output) -> Iterator[Output]:
-        """Yield the files that stand for `output`; see `base.adapt`."""
-        return adapt(output, self.capabilities)
 
     def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
         """Yield the `.htaccess` files and the bodies of errors.
@@ -240,4 +214,21 @@ def _text(value: str, path: str, *, percent: bool = False) -> str:
     return value.replace("%", "\\%")
 
 
-TARGET = Apache()
+TARGET = Apache(
+    Capabilities(
+        name="apache",
+        title="Apache",
+        media_types=True,
+        headers=True,
+        redirects=True,
+        index_names=("index.html", "index.json"),
+        unknown_referrers=True,
+        json_errors=True,
+        fallbacks=True,
+        notes=(
+            "Needs AllowOverride All for the folder, mod_headers, mod_rewrite and mod_setenvif.",
+            "With a baseurl, add `Alias BASEURL FOLDER` and `Alias /v2 FOLDER/v2`.",
+            "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
+        ),
+    )
+)

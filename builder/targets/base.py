@@ -70,7 +70,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileHost:
-    """A target that is wholly described by its capabilities: it takes no rules."""
+    """A target that is described by its capabilities, and takes no rules unless a subclass says."""
 
     capabilities: Capabilities
 
@@ -89,6 +89,25 @@ class FileHost:
         return iter(())
 
 
+class RootHost(FileHost):
+    """A host that serves a site at the root of a domain, and takes few rules."""
+
+    def at(self, address: Address) -> Capabilities:
+        """Return the same; raises UsageError for a baseurl, which the host cannot serve."""
+        if address.baseurl.strip("/"):
+            title = self.capabilities.title
+            message = f"{title} serves a site at the root of its host, not at a baseurl"
+            raise UsageError(message, f"take baseurl {address.baseurl!r} away, or use --baseurl ''")
+        return self.capabilities
+
+    def adapt(self, output: Output) -> Iterator[Output]:
+        """Yield the files that stand for `output`; only below `v2/` is a redirect a rule."""
+        capabilities = self.capabilities
+        if not output.path.startswith("v2/"):
+            capabilities = replace(capabilities, redirects=False)
+        return adapt(output, capabilities)
+
+
 def adapt(output: Output, capabilities: Capabilities) -> Iterator[Output]:
     """Yield what stands for `output` on a host of these capabilities.
 
@@ -105,20 +124,6 @@ def adapt(output: Output, capabilities: Capabilities) -> Iterator[Output]:
     folder, _, name = output.path.rpartition("/")
     if output.folder_answer and name == "index.json" and name not in capabilities.index_names:
         yield _html_copy(output, f"{folder}/index.html" if folder else "index.html")
-
-
-def adapt_with_pages(output: Output, capabilities: Capabilities) -> Iterator[Output]:
-    """Yield what `adapt` does where rules are few: only below `v2/` is a redirect a rule."""
-    if not output.path.startswith("v2/"):
-        capabilities = replace(capabilities, redirects=False)
-    return adapt(output, capabilities)
-
-
-def refuse_baseurl(address: Address, capabilities: Capabilities) -> None:
-    """Raise UsageError where a site that must be at its host's root is given a path."""
-    if address.baseurl.strip("/"):
-        message = f"{capabilities.title} serves a site at the root of its host, not at a baseurl"
-        raise UsageError(message, f"take baseurl {address.baseurl!r} away, or use --baseurl ''")
 
 
 def _redirects(output: Output, body: Redirect, capabilities: Capabilities) -> Iterator[Output]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from builder.errors import ContentError, UsageError
 from builder.oci.mediatype import OCI_INDEX
-from builder.output import Capabilities, Entry, Output
-from builder.targets.base import Address, SideFile, adapt
+from builder.output import Capabilities, Entry
+from builder.targets.base import Address, FileHost, SideFile
 from builder.targets.errors_json import error_files
 from builder.targets.nginx_locations import POLICY
 from builder.targets.rules import (
@@ -167,34 +167,8 @@ _FALLBACK = """\
 """
 
 
-class Caddy:
+class Caddy(FileHost):
     """A server of one's own: a map for what differs, matchers for the rest."""
-
-    capabilities = Capabilities(
-        name="caddy",
-        title="Caddy",
-        media_types=True,
-        headers=True,
-        redirects=True,
-        index_names=("index.html", "index.json"),
-        unknown_referrers=True,
-        json_errors=True,
-        fallbacks=True,
-        notes=(
-            "Import site.caddy inside the site's block beside `root`; reload after each build.",
-            "Lines of the map are tried one after the other: above some 10,000 tags prefer nginx.",
-            "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
-        ),
-    )
-
-    def at(self, address: Address) -> Capabilities:
-        """Return the same everywhere: `/v2/` has a route of its own."""
-        del address
-        return self.capabilities
-
-    def adapt(self, output: Output) -> Iterator[Output]:
-        """Yield the files that stand for `output`; see `base.adapt`."""
-        return adapt(output, self.capabilities)
 
     def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
         """Yield `site.caddy` and the bodies of errors.
@@ -276,4 +250,21 @@ def _fallbacks(found: Plan) -> Iterator[str]:
             yield _FALLBACK % {"number": number, "folder": folder, "page": page}
 
 
-TARGET = Caddy()
+TARGET = Caddy(
+    Capabilities(
+        name="caddy",
+        title="Caddy",
+        media_types=True,
+        headers=True,
+        redirects=True,
+        index_names=("index.html", "index.json"),
+        unknown_referrers=True,
+        json_errors=True,
+        fallbacks=True,
+        notes=(
+            "Import site.caddy inside the site's block beside `root`; reload after each build.",
+            "Lines of the map are tried one after the other: above some 10,000 tags prefer nginx.",
+            "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
+        ),
+    )
+)

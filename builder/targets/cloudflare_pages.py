@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from builder.output import MARKER, Capabilities, Data, Entry, Output
-from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
+from builder.targets.base import Address, RootHost, SideFile
 from builder.targets.rules import (
     BRIEF,
     COMMON,
@@ -35,35 +35,15 @@ _PATHS = {
 _ORDER = ("tag", "manifest", "blob", "referrers", "tags")
 
 
-class CloudflarePages:
+class CloudflarePages(RootHost):
     """Patterns for the many, a rule for each exception, digests of tags while rules last."""
-
-    capabilities = Capabilities(
-        name="cloudflare-pages",
-        title="Cloudflare Pages",
-        media_types=True,
-        redirects=True,
-        json_errors=True,
-        max_file=25 << 20,
-        max_files=20_000,
-        notes=(
-            "Deploy with `wrangler pages deploy _site`.",
-            "Files are limited to 25 MiB: put larger layers into registry.blobs.",
-            "`tags/list?n=&last=` answers with the whole list.",
-        ),
-    )
-
-    def at(self, address: Address) -> Capabilities:
-        """Return the same; raises UsageError for a baseurl, which Pages cannot serve."""
-        refuse_baseurl(address, self.capabilities)
-        return self.capabilities
 
     def adapt(self, output: Output) -> Iterator[Output]:
         """Yield the files that stand for `output`; only blobs are redirected by rules.
 
         What is missing below `/v2/` is answered with the nearest `404.html`.
         """
-        yield from adapt_with_pages(output, self.capabilities)
+        yield from super().adapt(output)
         if output.path == "v2/404.json" and isinstance(output.body, Data):
             yield output.at("v2/404.html", "text/html")
 
@@ -115,4 +95,19 @@ def _literal(path: str) -> str:
     return path.replace(":", "*")
 
 
-TARGET = CloudflarePages()
+TARGET = CloudflarePages(
+    Capabilities(
+        name="cloudflare-pages",
+        title="Cloudflare Pages",
+        media_types=True,
+        redirects=True,
+        json_errors=True,
+        max_file=25 << 20,
+        max_files=20_000,
+        notes=(
+            "Deploy with `wrangler pages deploy _site`.",
+            "Files are limited to 25 MiB: put larger layers into registry.blobs.",
+            "`tags/list?n=&last=` answers with the whole list.",
+        ),
+    )
+)

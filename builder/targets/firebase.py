@@ -6,38 +6,16 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from builder.output import MARKER, Capabilities, Entry, Output
-from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
+from builder.output import MARKER, Capabilities, Entry
+from builder.targets.base import Address, RootHost, SideFile
 from builder.targets.rules import joined, literal, plan, rules, stored_below
 
 _DIGEST_RULES = 500  # rules are tried one after the other; more would slow every answer
 _FILE = "firebase.json"
 
 
-class Firebase:
+class Firebase(RootHost):
     """Regular expressions for headers; redirects come before files and are 302 at best."""
-
-    capabilities = Capabilities(
-        name="firebase",
-        title="Firebase Hosting",
-        media_types=True,
-        redirects=True,
-        max_site=10_000_000_000,
-        notes=(
-            "Deploy with `firebase deploy --only hosting --config _site/firebase.json`.",
-            "What is missing is answered with a page, also below /v2/.",
-            "`tags/list?n=&last=` answers with the whole list.",
-        ),
-    )
-
-    def at(self, address: Address) -> Capabilities:
-        """Return the same; raises UsageError for a baseurl, which Firebase cannot serve."""
-        refuse_baseurl(address, self.capabilities)
-        return self.capabilities
-
-    def adapt(self, output: Output) -> Iterator[Output]:
-        """Yield the files that stand for `output`; only blobs are redirected by rules."""
-        return adapt_with_pages(output, self.capabilities)
 
     def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
         """Yield `firebase.json`, which publishes the folder that it is in."""
@@ -79,4 +57,17 @@ def _redirects(moved: list[Entry]) -> Iterator[dict[str, object]]:
             yield {"regex": f"^/{groups}$", "destination": f"{base}/:1/:2", "type": 302}
 
 
-TARGET = Firebase()
+TARGET = Firebase(
+    Capabilities(
+        name="firebase",
+        title="Firebase Hosting",
+        media_types=True,
+        redirects=True,
+        max_site=10_000_000_000,
+        notes=(
+            "Deploy with `firebase deploy --only hosting --config _site/firebase.json`.",
+            "What is missing is answered with a page, also below /v2/.",
+            "`tags/list?n=&last=` answers with the whole list.",
+        ),
+    )
+)

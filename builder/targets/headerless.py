@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
+from builder.output import Capabilities
+from builder.targets.base import Address, FileHost
+
 NOTES = (
     (
         "docker, podman, buildah, skopeo, containerd, helm and oras do not pull as it is: files "
@@ -19,3 +25,20 @@ NOTES = (
 NO_REDIRECTS = (
     "Layers stored elsewhere have no redirect below /v2/: clients do not find them there."
 )
+
+
+class ProjectPages(FileHost):
+    """A host that serves some projects below a path, where clients do not look for `/v2/`.
+
+    `below` is the note about such an address.
+    """
+
+    below: ClassVar[str] = ""
+
+    def at(self, address: Address) -> Capabilities:
+        """Return no host root for an address with a baseurl."""
+        if not address.baseurl.strip("/"):
+            return self.capabilities
+        return replace(
+            self.capabilities, host_root=False, notes=(self.below, *self.capabilities.notes)
+        )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from builder.output import MARKER, Capabilities, Entry, Output
-from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
+from builder.output import MARKER, Capabilities, Entry
+from builder.targets.base import Address, RootHost, SideFile
 from builder.targets.rules import (
     COMMON,
     DIGEST_HEADER,
@@ -23,32 +23,8 @@ from builder.targets.rules import (
 _MANIFESTS = ("tag", "manifest", "referrers", "tags")
 
 
-class Netlify:
+class Netlify(RootHost):
     """Types and digests for each path; redirects that are 302 at best."""
-
-    capabilities = Capabilities(
-        name="netlify",
-        title="Netlify",
-        media_types=True,
-        headers=True,
-        redirects=True,
-        json_errors=True,
-        max_folder=54_000,
-        notes=(
-            "Deploy with `netlify deploy --prod --no-build --dir _site`.",
-            "Netlify asks that large files be kept elsewhere: put layers into registry.blobs.",
-            "`tags/list?n=&last=` answers with the whole list.",
-        ),
-    )
-
-    def at(self, address: Address) -> Capabilities:
-        """Return the same; raises UsageError for a baseurl, which Netlify cannot serve."""
-        refuse_baseurl(address, self.capabilities)
-        return self.capabilities
-
-    def adapt(self, output: Output) -> Iterator[Output]:
-        """Yield the files that stand for `output`; only blobs are redirected by rules."""
-        return adapt_with_pages(output, self.capabilities)
 
     def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
         """Yield `_headers` and `_redirects`."""
@@ -109,4 +85,19 @@ def _redirects(moved: list[Entry]) -> Iterator[str]:
     yield "/v2/* /v2/404.json 404\n"
 
 
-TARGET = Netlify()
+TARGET = Netlify(
+    Capabilities(
+        name="netlify",
+        title="Netlify",
+        media_types=True,
+        headers=True,
+        redirects=True,
+        json_errors=True,
+        max_folder=54_000,
+        notes=(
+            "Deploy with `netlify deploy --prod --no-build --dir _site`.",
+            "Netlify asks that large files be kept elsewhere: put layers into registry.blobs.",
+            "`tags/list?n=&last=` answers with the whole list.",
+        ),
+    )
+)

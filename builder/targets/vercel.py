@@ -5,38 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from builder.output import MARKER, Capabilities, Entry, Output
-from builder.targets.base import Address, SideFile, adapt_with_pages, refuse_baseurl
+from builder.output import MARKER, Capabilities, Entry
+from builder.targets.base import Address, RootHost, SideFile
 from builder.targets.rules import check_count, plan, rules
 
 _LIMIT = 2048
 
 
-class Vercel:
+class Vercel(RootHost):
     """Regular expressions for headers, a rule for each blob that lives elsewhere."""
-
-    capabilities = Capabilities(
-        name="vercel",
-        title="Vercel",
-        media_types=True,
-        redirects=True,
-        max_site=100_000_000,
-        max_files=16_000,
-        notes=(
-            "Deploy with `vercel deploy --prod _site`.",
-            "Uploads are limited to 100 MB: put layers into registry.blobs.",
-            "What is missing is answered with a page, also below /v2/.",
-        ),
-    )
-
-    def at(self, address: Address) -> Capabilities:
-        """Return the same; raises UsageError for a baseurl, which Vercel cannot serve."""
-        refuse_baseurl(address, self.capabilities)
-        return self.capabilities
-
-    def adapt(self, output: Output) -> Iterator[Output]:
-        """Yield the files that stand for `output`; only blobs are redirected by rules."""
-        return adapt_with_pages(output, self.capabilities)
 
     def side_files(self, entries: Iterable[Entry], address: Address) -> Iterator[SideFile]:
         """Yield `vercel.json`; raises ContentError where rules are too many."""
@@ -72,4 +49,18 @@ class Vercel:
         yield SideFile("vercel.json", text.encode(), in_site=True)
 
 
-TARGET = Vercel()
+TARGET = Vercel(
+    Capabilities(
+        name="vercel",
+        title="Vercel",
+        media_types=True,
+        redirects=True,
+        max_site=100_000_000,
+        max_files=16_000,
+        notes=(
+            "Deploy with `vercel deploy --prod _site`.",
+            "Uploads are limited to 100 MB: put layers into registry.blobs.",
+            "What is missing is answered with a page, also below /v2/.",
+        ),
+    )
+)
