@@ -28,6 +28,8 @@ from builder.publish.plan import Half, Plan, PublishOptions
 
 if TYPE_CHECKING:
     from builder.publish.signing import SigningKey
+    from builder.publish.site import Site
+    from builder.storage.objects import ObjectStore
 
 _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
 
@@ -118,6 +120,7 @@ def command(
     if not bucket and (not dest or _is_host(dest)):
         _say_how(console, dest or target, config)
         return
+    store = _open(dest, endpoint=endpoint, insecure=insecure, ca=ca, reload_command=reload_command)
     from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
     from builder.publish.signing import find_signing_key  # noqa: PLC0415
     from builder.publish.site import Site  # noqa: PLC0415
@@ -136,29 +139,60 @@ def command(
             raise ContentError(report.warnings)
     with pipeline.built() as built:
         site = Site.of(built, config.target, config.address, only or "")
-        if bucket:
-            from builder.publish.bucket import publish_bucket  # noqa: PLC0415 - 20 ms
-            from builder.storage.objects import open_objects  # noqa: PLC0415
-
-            store = open_objects(dest, endpoint=endpoint, insecure=insecure, ca=ca)
-            plan = publish_bucket(
-                store, site, options, half=only or "", dry_run=dry_run, progress=console.progress
-            )
+        if store is None:
+            plan = _to_folder(console, Path(dest), site, options, reload_command, dry_run=dry_run)
         else:
-            from builder.publish.folder import publish_folder  # noqa: PLC0415
-
-            if endpoint:
-                raise UsageError("--endpoint is for buckets", "a folder is on this machine")
-            plan = publish_folder(
-                Path(dest),
-                site,
-                options,
-                dry_run=dry_run,
-                progress=console.step,
-                reload=partial(_reload, reload_command) if reload_command else None,
-            )
-    note = "" if bucket or reload_command else _note(target, plan)
+            plan = _to_bucket(console, store, site, options, only or "", dry_run=dry_run)
+    note = "" if bucket or reload_command or dry_run else _note(target, plan)
     console.result(_json(plan, dry_run=dry_run), _text(plan, note, dry_run=dry_run, quiet=quiet))
+
+
+def _to_folder(
+    console: Console,
+    root: Path,
+    site: Site,
+    options: PublishOptions,
+    command: str,
+    *,
+    dry_run: bool,
+) -> Plan:
+    from builder.publish.folder import publish_folder  # noqa: PLC0415 - only for folders
+
+    reload = partial(_reload, command) if command else None
+    return publish_folder(
+        root, site, options, dry_run=dry_run, progress=console.step, reload=reload
+    )
+
+
+def _to_bucket(
+    console: Console,
+    store: ObjectStore,
+    site: Site,
+    options: PublishOptions,
+    half: Half,
+    *,
+    dry_run: bool,
+) -> Plan:
+    from builder.publish.bucket import publish_bucket  # noqa: PLC0415 - only for buckets
+
+    return publish_bucket(
+        store, site, options, half=half, dry_run=dry_run, progress=console.progress
+    )
+
+
+def _open(
+    dest: str, *, endpoint: str, insecure: bool, ca: str, reload_command: str
+) -> ObjectStore | None:
+    """Return the bucket that DEST names, None for a folder; raises UsageError for flags amiss."""
+    if "://" not in dest:
+        if endpoint:
+            raise UsageError("--endpoint is for buckets", "a folder is on this machine")
+        return None
+    if reload_command:
+        raise UsageError("--reload is for folders", "a bucket's server reads no rules")
+    from builder.storage.objects import open_objects  # noqa: PLC0415 - 20 ms
+
+    return open_objects(dest, endpoint=endpoint, insecure=insecure, ca=ca)
 
 
 def _reload(command: str) -> None:

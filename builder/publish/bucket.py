@@ -29,7 +29,8 @@ from builder.publish.plan import (
 )
 from builder.publish.release import LISTS, RELEASE, Release, read_list, read_release
 from builder.publish.site import Site, made_entry, verified
-from builder.storage.objects import SINGLE, ConflictError, ObjectStore, Stat
+from builder.storage.object_faults import ConflictError
+from builder.storage.objects import SINGLE, ObjectStore, Stat
 from builder.storage.parallel import Stopped, run_parallel
 
 Item = TypeVar("Item")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from builder.errors import LocalError, RemoteError, UsageError, conceal, redacted
+from builder.storage.object_faults import ConflictError, faults
 
 SCHEMES = ("s3", "gs", "az")
 SINGLE = 8 << 20  # bytes; what is larger goes up in parts of this size
@@ -30,31 +30,6 @@ _SECRETS = (
     "AZURE_STORAGE_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "AZURE_STORAGE_SAS_KEY",
     "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_TOKEN",
 )  # fmt: skip
-_HINTS = {
-    "RequestTimeTooSkewed": "this machine's clock is wrong: set it and try again",
-    "InvalidAccessKeyId": "is AWS_ACCESS_KEY_ID right, and of this server?",
-    "SignatureDoesNotMatch": "is AWS_SECRET_ACCESS_KEY right, and the region (AWS_REGION)?",
-    "AccessDenied": "the credentials must allow to list, read, write and delete here",
-    "NoSuchBucket": "make the bucket first; is its name right?",
-    "ContainerNotFound": "make the container first; is its name right?",
-    "AuthorizationHeaderMalformed": "set AWS_REGION to the bucket's region",
-    "PermanentRedirect": "set AWS_REGION to the bucket's region",
-    "SlowDown": "the server asks for fewer requests: try again with a smaller -j",
-}
-_STATUS_HINTS = {
-    "401": "are the credentials in the environment, and right?",
-    "403": "access is denied: are the credentials right, and allowed to do this?",
-    "404": "is the bucket's name right?",
-}
-_NO_BUCKET = re.compile(r"<Code>(?:NoSuchBucket|ContainerNotFound)<")
-_COMPLETING = re.compile(r"performing POST \S+[?&]uploadId=")
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([^<]{1,100})</Code>")
-_MESSAGE = re.compile(r"<Message>([^<\n]{1,300})")
-
-
-class ConflictError(RemoteError):
-    """A conditional request failed: the object is not, or no longer, as it was expected."""
 
 
 class Stat(NamedTuple):
@@ -202,23 +177,8 @@ class ObjectStore:
             raise RemoteError(f"{self.label}: keys cannot end in a slash here")
         return self._slashed.open(self._prefix + key), ""
 
-    @contextmanager
-    def _faults(self, key: str) -> Iterator[None]:
-        """Turn the library's errors into RemoteError, and failed conditions into ConflictError."""
-        from obstore import exceptions  # noqa: PLC0415 - 20 ms
-
-        where = f"{self.label}/{key}".rstrip("/") if key else self.label
-        conflicts = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
-        try:
-            yield
-        except conflicts as error:
-            raise ConflictError(f"{where}: {_words(error)}", "run again") from None
-        except FileNotFoundError as error:
-            if _NO_BUCKET.search(str(error)):
-                raise _fault(where, error) from None
-            raise
-        except (exceptions.BaseError, ValueError, NotImplementedError) as error:
-            raise _fault(where, error) from None
+    def _faults(self, key: str) -> AbstractContextManager[None]:
+        return faults(f"{self.label}/{key}".rstrip("/") if key else self.label)
 
 
 class Slashed(NamedTuple):
@@ -356,33 +316,3 @@ def _watched(pieces: Iterable[bytes], failed: list[Exception]) -> Iterator[bytes
 def _stat(meta: Any, key: str, attributes: Mapping[str, str]) -> Stat:
     etag, version = meta["e_tag"] or "", meta["version"] or ""
     return Stat(key, meta["size"], etag, version, meta["last_modified"], attributes)
-
-
-def _fault(where: str, error: Exception) -> RemoteError:
-    """Return what to tell a user about an error of the library."""
-    text = str(error)
-    if "169.254.169.254" in text or "metadata.google.internal" in text:
-        hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your cloud asks for"
-        return RemoteError(f"{where}: no credentials were found in the environment", hint)
-    code, status = _CODE.search(text), _STATUS.search(text)
-    hint = _HINTS.get(code[1], "") if code else ""
-    if not hint and status:
-        hint = _STATUS_HINTS.get(status[1], "")
-    return RemoteError(f"{where}: {_words(error)}", hint)
-
-
-def _words(error: Exception) -> str:
-    """Return what a server said, without the request that it repeats."""
-    text = str(error).partition("\n\nDebug source:")[0]
-    code, message, status = _CODE.search(text), _MESSAGE.search(text), _STATUS.search(text)
-    if code or status:
-        answered = f"the server answered {status[1]}" if status else "the server answered"
-        said = " ".join(found[1] for found in (code, message) if found)
-        if _COMPLETING.search(text):
-            answered += " to CompleteMultipartUpload"
-        return f"{answered}: {said}" if said else answered
-    if "without LOCATION" in text:
-        return "the bucket is in another region: set AWS_REGION"
-    if "error sending request" in text or "connect" in text.lower():
-        return "the server cannot be reached, or cuts the connection"
-    return redacted(text.splitlines()[0] if text else type(error).__name__)[:300]

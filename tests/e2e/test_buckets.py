@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from builder.cli import run as builder
-from builder.storage.objects import SINGLE, ConflictError, open_objects
+from builder.storage.object_faults import ConflictError
+from builder.storage.objects import SINGLE, open_objects
 from tests.gateways import GATEWAYS, WRITER, bucket_at_root, make_bucket
 from tests.hosts import BUILDER, run
 from tests.images import Image

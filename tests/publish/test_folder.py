@@ -304,4 +304,5 @@ def test_other_hosts_get_their_command(
 def test_flags_that_make_no_sense(publish: Publish, dest: Path) -> None:
     assert publish(dest, "--endpoint", "http://127.0.0.1")[0] == 2
     assert publish(dest, "--keep", "1")[0] == 2
+    assert publish("s3://bucket", "--reload", "true")[0] == 2
     assert publish("ftp://host/x", "-t", "plain")[0] == 2

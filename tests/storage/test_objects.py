@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from builder.errors import LocalError, RemoteError, UsageError
-from builder.storage.objects import SINGLE, ConflictError, ObjectStore, open_objects
+from builder.storage.object_faults import ConflictError
+from builder.storage.objects import SINGLE, ObjectStore, open_objects
 from tests.publish.fake_s3 import FakeS3, fake_s3
 
 
