@@ -15,14 +15,15 @@ from builder.oci.mediatype import OCI_INDEX
 from builder.output import Capabilities, Entry
 from builder.targets.base import Address, FileHost, SideFile
 from builder.targets.errors_json import error_files
-from builder.targets.nginx_locations import POLICY
 from builder.targets.rules import (
+    ANY_DIGEST,
     BRIEF,
     COMMON,
     DIGEST,
     DIGEST_HEADER,
     IMMUTABLE,
     KINDS,
+    POLICY,
     Plan,
     header,
     leads_to_own_blob,
@@ -31,7 +32,6 @@ from builder.targets.rules import (
 
 _NAME = ".htaccess"
 _VALUE = re.compile(r"[^\x00-\x20\x7f-\uffff\"\\%]*")
-_ANY_DIGEST = rf"(?:{DIGEST}|(?!sha256:|sha512:)[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
 
 _CONTENT = r"""# Made by builder.
 Options -Indexes -MultiViews
@@ -133,7 +133,7 @@ def _content(found: Plan) -> str:
     values = {
         "types": "\n".join(types),
         "digest": DIGEST,
-        "any": _ANY_DIGEST,
+        "any": ANY_DIGEST,
         "index": OCI_INDEX,
         "brief": BRIEF,
         "immutable": IMMUTABLE,

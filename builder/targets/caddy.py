@@ -14,7 +14,6 @@ from builder.oci.mediatype import OCI_INDEX
 from builder.output import Capabilities, Entry
 from builder.targets.base import Address, FileHost, SideFile
 from builder.targets.errors_json import error_files
-from builder.targets.nginx_locations import POLICY
 from builder.targets.rules import (
     BRIEF,
     COMMON,
@@ -22,6 +21,7 @@ from builder.targets.rules import (
     DIGEST_HEADER,
     IMMUTABLE,
     KINDS,
+    POLICY,
     Plan,
     header,
     leads_to_own_blob,

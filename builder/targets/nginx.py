@@ -19,9 +19,10 @@ from builder.oci.reference import is_referrers_tag
 from builder.output import Capabilities, Entry, Output
 from builder.targets.base import Address, SideFile, adapt
 from builder.targets.nginx_lists import list_maps
-from builder.targets.nginx_locations import DIGEST, POLICY, server_config
+from builder.targets.nginx_locations import server_config
 from builder.targets.nginx_maps import Map, http_config, media_type_text
 from builder.targets.nginx_referrers import filter_map, filtered, type_of
+from builder.targets.rules import DIGEST, DIGEST_HEADER, KINDS, POLICY, kind_of
 
 # What the locations set themselves, for all paths alike.
 _SET_BY_LOCATION = frozenset(
@@ -35,22 +36,11 @@ _SET_BY_LOCATION = frozenset(
     }
 )
 
-# Paths below /v2/ that are alike. A tag has no colon, a digest has one.
-_CLASSES = {
-    "manifest": f"^/v2/.+/manifests/(?:{DIGEST})$",
-    "blob": f"^/v2/.+/blobs/(?:{DIGEST})$",
+_CLASSES = {kind: f"^/v2/.+/{pattern}$" for kind, pattern in KINDS.items()} | {
     "referrers": f"^/v2/.+/referrers/(?:by-type/.+/)?(?:{DIGEST})$",
-    "tag": "^/v2/.+/manifests/[^/:]+$",
-    "tags": "^/v2/.+/tags/list$",
-}
-_KINDS = {
-    ("manifests", True): "manifest",
-    ("manifests", False): "tag",
-    ("blobs", True): "blob",
-    ("referrers", True): "referrers",
 }
 _BY_DIGEST = {"manifest", "blob"}
-_DIGEST_HEADER = "docker-content-digest"
+_FOLDED_DIGEST = DIGEST_HEADER.lower()
 _POLICY_HEADER = "content-security-policy"
 
 _TOKEN = re.compile(r"[A-Za-z0-9-]+")
@@ -93,7 +83,7 @@ class _Plan:
             self.fallbacks[folder] = min(name, self.fallbacks.get(folder, name))
         given = {name.lower(): (name, value) for name, value in entry.headers}
         if kind in _BY_DIGEST:
-            given.setdefault(_DIGEST_HEADER, ("Docker-Content-Digest", ""))
+            given.setdefault(_FOLDED_DIGEST, (DIGEST_HEADER, ""))
         for folded, (name, value) in given.items():
             if folded not in _SET_BY_LOCATION:
                 self.names.setdefault(folded, name)
@@ -111,14 +101,7 @@ class _Plan:
 
 
 def _kind(path: str) -> str:
-    if type_of(path):
-        return "referrers"
-    match path.rsplit("/", 2):
-        case (name, kind, reference) if name.startswith("v2/"):
-            if kind == "tags":
-                return "tags" if reference == "list" else ""
-            return _KINDS.get((kind, ":" in reference), "")
-    return ""
+    return "referrers" if type_of(path) else kind_of(path)
 
 
 def _type_map(plan: _Plan) -> Map:
@@ -139,20 +122,20 @@ def _type_map(plan: _Plan) -> Map:
 def _header_maps(plan: _Plan) -> Iterator[tuple[str, Map]]:
     names = {
         **plan.names,
-        _DIGEST_HEADER: "Docker-Content-Digest",
+        _FOLDED_DIGEST: DIGEST_HEADER,
         _POLICY_HEADER: "Content-Security-Policy",
     }
     for folded, name in sorted(names.items()):
         if _TOKEN.fullmatch(name) is None:
             raise ContentError.at(plan.headers[folded][0][0].path, f"{name!r} is no header's name")
         found = Map("registry_" + folded.replace("-", "_"))
-        if folded == _DIGEST_HEADER:
+        if folded == _FOLDED_DIGEST:
             pattern = f"^/v2/.+/(?:manifests|blobs)/(?<registry_found>{DIGEST})$"
             found.patterns.append((pattern, "$registry_found"))
         if folded == _POLICY_HEADER:
             found.patterns.append((r"\.html$", POLICY))
         for entry, value in plan.headers[folded]:
-            by_digest = folded == _DIGEST_HEADER and _kind(entry.path) in _BY_DIGEST
+            by_digest = folded == _FOLDED_DIGEST and _kind(entry.path) in _BY_DIGEST
             if not (by_digest and entry.path.endswith(f"/{value}")):
                 found.add(entry, f"/{entry.path}", value)
         yield name, found

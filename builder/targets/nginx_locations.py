@@ -12,16 +12,7 @@ from collections.abc import Mapping
 
 from builder.errors import UsageError
 from builder.oci.mediatype import OCI_INDEX
-
-DIGEST = "sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}"
-
-# Well formed, of whatever algorithm; the two registered ones have a fixed length.
-_ANY_DIGEST = rf"(?:{DIGEST}|(?!sha256:|sha512:)[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
-
-POLICY = (
-    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'"
-)
+from builder.targets.rules import ANY_DIGEST
 
 _FOLDER = re.compile(r"[A-Za-z0-9._/-]+")
 _BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
@@ -214,7 +205,7 @@ def server_config(
     content = _CONTENT % {
         "headers": lines,
         "common": _COMMON,
-        "digest": _ANY_DIGEST,
+        "digest": ANY_DIGEST,
         "index": OCI_INDEX,
     }
     pages = _PAGES % {
