@@ -86,7 +86,7 @@ def _github(name: str, target: str, deployment: Deployment | None) -> str:
         pieces["commands"] = f"#: {deployment.script}\n"
         pieces["environment"] = "".join(_environment(deployment))
     template = f"deploy-{where}" if name == "deploy" else name
-    text = _expand(_read(f"github/{template}.yml"), "github", pieces).replace("TARGET", target)
+    text = _expand(_read(f"github/{template}.yml"), "github", pieces).replace("@TARGET@", target)
     return _USES.sub(lambda found: _pinned(found[0]), text)
 
 
@@ -102,7 +102,7 @@ def _gitlab(target: str, deployment: Deployment | None) -> str:
         pieces["commands"] = f"#: {deployment.script}\n"
         pieces["packages"] = f'PACKAGES: "{deployment.packages}"\n'
     text = _expand(_read("gitlab/gitlab-ci.yml"), "gitlab", pieces)
-    return text.replace("TARGET", target)
+    return text.replace("@TARGET@", target)
 
 
 def _expand(text: str, folder: str, pieces: Mapping[str, str]) -> str:

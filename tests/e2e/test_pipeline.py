@@ -80,7 +80,8 @@ def pipeline(stage: Stage) -> Pipeline:
 def test_a_merge_request_is_read_by_the_builder_of_its_base(pipeline: Pipeline) -> None:
     base = git(pipeline.stage.work, "rev-parse", "HEAD").strip()
     evil = {**HELLO, "builder/__init__.py": "raise SystemExit(0)\n", "builder.txt": "./evil\n"}
-    given = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "GITLAB_USER_LOGIN": "stranger"}
+    given = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "GITLAB_USER_LOGIN": "stranger",
+             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}  # fmt: skip
     head = pipeline.stage.push(evil, "proposal")
     folder, said, well = pipeline.job("check", given, setup=True, at=head)
     assert not well

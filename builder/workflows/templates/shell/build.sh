@@ -1,2 +1,2 @@
-builder build -t TARGET -d _site --baseurl "" \
+builder build -t @TARGET@ -d _site --baseurl "" \
   --url "${REGISTRY_URL:?set this variable to the address of the site}"
