@@ -161,28 +161,9 @@ _APACHE_MODULES = ("mpm_event", "authz_core", "dir", "mime", "alias", "headers",
 
 @contextmanager
 def run_apache(source: Path, folder: Path) -> Iterator[str]:
-    """Build a site, and serve it by Debian's Apache, which reads its `.htaccess`.
-
-    Apache gives up root's rights, so it needs a folder that everybody may enter.
-    """
-    with tempfile.TemporaryDirectory(prefix="apache-") as open_folder:
-        Path(open_folder).chmod(0o755)
-        site = built(source, Path(open_folder), "apache")
-        port = free_port()
-        config = folder / "apache.conf"
-        modules = "".join(
-            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
-            for name in _APACHE_MODULES
-        )
-        config.write_text(
-            f"ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
-            f"ServerName 127.0.0.1\nListen 127.0.0.1:{port}\n{modules}"
-            "User www-data\nGroup www-data\nTypesConfig /etc/mime.types\n"
-            f"DocumentRoot {site}\n"
-            f"<Directory {site}>\n AllowOverride All\n Require all granted\n</Directory>\n"
-        )
-        with started(["apache2", "-D", "FOREGROUND", "-f", str(config)], port):
-            yield f"127.0.0.1:{port}"
+    """Build a site into `folder`; serve it by Debian's Apache, which reads its `.htaccess`."""
+    with serve_apache(built(source, folder, "apache"), folder) as host:
+        yield host
 
 
 @contextmanager
@@ -203,6 +184,19 @@ def serve_apache(site: Path, folder: Path) -> Iterator[str]:
     _let_in(folder)
     with started(["apache2", "-D", "FOREGROUND", "-f", str(config)], port):
         yield f"127.0.0.1:{port}"
+
+
+def _let_in(folder: Path) -> None:
+    """Let a server that gives up root's rights reach what is below `folder`."""
+    for each in (folder, *folder.parents):
+        if each.stat().st_uid == os.getuid() and not each.stat().st_mode & 0o001:
+            each.chmod(each.stat().st_mode | 0o011)
+
+
+def _npm(program: str, folder: Path) -> list[str]:
+    """Return the start of a command that runs a host's own runtime, at home in `folder`."""
+    quiet = ("CI=1", "WRANGLER_SEND_METRICS=false", "NO_UPDATE_NOTIFIER=1")
+    return ["env", f"HOME={folder}", f"XDG_CONFIG_HOME={folder}", *quiet, program]
 
 
 @contextmanager
