@@ -12,6 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -119,16 +120,19 @@ class Shelf:
             return None
         if manifest.subject is None:
             return None
-        if str(manifest.digest) != text:
+        digest = Digest(text)
+        if not digest.matches(raw):
             message = "the file's bytes do not have the digest that its name says"
             self._problem(Problem(f"{origin}/{blob_path(text)}", message=message))
             return None
-        return manifest
+        return replace(manifest, digest=digest)
 
     def _child(self, descriptor: Descriptor, origin: str) -> Manifest:
+        """Return an entry of an index, under the digest that clients will ask for."""
         raw = self.read(descriptor)
         try:
-            return parse_manifest(raw, descriptor.media_type, allow_foreign=True)
+            manifest = parse_manifest(raw, descriptor.media_type, allow_foreign=True)
+            return replace(manifest, digest=descriptor.digest)
         except ManifestError as error:
             message = f"{descriptor.digest}: {error.message}"
             raise ContentError.at(origin, message) from None
