@@ -156,7 +156,18 @@ def run_caddy(source: Path, folder: Path) -> Iterator[str]:
 
 
 _APACHE_MODULES = ("mpm_event", "authz_core", "dir", "mime", "alias", "headers", "rewrite",
-                   "setenvif", "env")  # fmt: skip
+                   "setenvif", "env", "cgid", "include", "negotiation")  # fmt: skip
+# What hosts that rent space say for all of their sites: some names are programs.
+_APACHE_PROGRAMS = """\
+AddHandler cgi-script .cgi
+AddHandler type-map .var
+AddEncoding x-gzip .gz
+AddType text/html .shtml
+AddOutputFilter INCLUDES .shtml
+<FilesMatch "[.]php$">
+ SetHandler cgi-script
+</FilesMatch>
+"""
 
 
 @contextmanager
@@ -179,7 +190,9 @@ def serve_apache(site: Path, folder: Path) -> Iterator[str]:
         f"ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
         f"ServerName 127.0.0.1\nListen 127.0.0.1:{port}\n{modules}"
         f"User www-data\nGroup www-data\nTypesConfig /etc/mime.types\nDocumentRoot {site}\n"
-        f"<Directory {site}>\n AllowOverride All\n Require all granted\n</Directory>\n"
+        f"ScriptSock {folder}/cgi\n{_APACHE_PROGRAMS}"
+        f"<Directory {site}>\n AllowOverride All\n Options +ExecCGI +Includes\n"
+        " Require all granted\n</Directory>\n"
     )
     _let_in(folder)
     with started(["apache2", "-D", "FOREGROUND", "-f", str(config)], port):

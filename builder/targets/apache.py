@@ -33,9 +33,18 @@ from builder.targets.rules import (
 _NAME = ".htaccess"
 _VALUE = re.compile(r"[^\x00-\x20\x7f-\uffff\"\\%]*")
 
+# Nobody's content is a program, whatever its name ends in and the server has handlers for.
+_STATIC = """\
+Options -Indexes -MultiViews -ExecCGI -Includes
+<FilesMatch "">
+    SetHandler default-handler
+</FilesMatch>
+<IfModule mod_mime.c>
+    RemoveEncoding .gz .tgz .Z .bz2 .br .zst
+</IfModule>
+"""
 _CONTENT = r"""# Made by builder.
-Options -Indexes -MultiViews
-DirectoryIndex index.json
+%(static)sDirectoryIndex index.json
 ErrorDocument 400 /v2/400.json
 ErrorDocument 403 /v2/404.json
 ErrorDocument 404 /v2/404.json
@@ -77,9 +86,9 @@ Header set Docker-Content-Digest "%{REGISTRY_DIGEST}e" env=REGISTRY_DIGEST
 <FilesMatch "^40[045](?:-[a-z]+)?\.json$">
     Header always set Allow "GET, HEAD" "expr=%{REQUEST_STATUS} == 405"
 </FilesMatch>
-<Files "no-referrers.json">
+<If "%{REQUEST_URI} == '/v2/no-referrers.json'">
     Header set Content-Type "%(index)s"
-</Files>
+</If>
 """
 
 _PAGES = r"""# Made by builder. Needs `AllowOverride All`, mod_headers, mod_rewrite, mod_setenvif.
@@ -131,6 +140,7 @@ def _content(found: Plan) -> str:
         if kind in found.usual
     ]
     values = {
+        "static": _STATIC,
         "types": "\n".join(types),
         "digest": DIGEST,
         "any": ANY_DIGEST,
@@ -151,6 +161,7 @@ def _pages(found: Plan, base: str) -> str:
             f"RewriteRule ^(.+/blobs/(?:{DIGEST}))(?:/|/index\\.html)?$ /v2/$1 [R=302,L]\n"
         )
     values = {
+        "static": _STATIC,
         "base": base,
         "policy": POLICY,
         "moved": "".join(lines),
