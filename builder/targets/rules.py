@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from builder.errors import ContentError
+from builder.errors import ContentError, Problem
 from builder.output import Entry
 
 DIGEST = "sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}"
@@ -88,7 +88,8 @@ class Plan:
     that have another; `names` are all manifests under a tag, whose digest no
     pattern can tell; `moved` and `moved_pages` are redirects below `/v2/` and
     elsewhere; `policies` are pages with a Content-Security-Policy of their
-    own; `fallbacks` says for a folder which page answers for what is missing.
+    own; `fallbacks` says for a folder which page answers for what is missing;
+    `algorithms` are those of the digests in paths.
     """
 
     usual: dict[str, str] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class Plan:
     moved_pages: list[Entry] = field(default_factory=list)
     policies: list[Entry] = field(default_factory=list)
     fallbacks: dict[str, str] = field(default_factory=dict)
+    algorithms: set[str] = field(default_factory=set)
 
 
 def plan(entries: Iterable[Entry]) -> Plan:
@@ -110,6 +112,7 @@ def plan(entries: Iterable[Entry]) -> Plan:
             (found.moved if entry.path.startswith("v2/") else found.moved_pages).append(entry)
         elif kind:
             kinds[kind][entry.media_type].append(entry)
+            found.algorithms.update(re.findall(r"/(sha256|sha512):", entry.path))
         elif not entry.path.startswith("v2/"):
             _read_page(found, entry)
     for kind, by_type in kinds.items():
@@ -224,6 +227,23 @@ def stored_below(entry: Entry) -> str | None:
     algorithm, _, encoded = entry.path.rpartition("/")[2].partition(":")
     end = f"/{algorithm}/{encoded}"
     return entry.location.removesuffix(end) if entry.location.endswith(end) else None
+
+
+def check_left_out(found: Plan, parts: Collection[str], host: str) -> None:
+    """Raise ContentError for repositories that a host's own program would not upload."""
+    names = {entry.path.removeprefix("v2/").rpartition("/manifests/")[0] for entry in found.names}
+    problems = [
+        Problem(
+            f"collections/{name}",
+            message=f"{host} never gets what is called {part!r}",
+            hint="give the collection another name, or serve /v2/ from elsewhere (registry.host)",
+        )
+        for name in sorted(names)
+        for part in name.split("/")
+        if part in parts
+    ]
+    if problems:
+        raise ContentError(problems)
 
 
 def check_count(count: int, limit: int, host: str, what: str) -> None:

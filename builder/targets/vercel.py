@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from builder.output import MARKER, Capabilities, Entry
 from builder.targets.base import Address, RootHost, SideFile
-from builder.targets.rules import check_count, plan, rules
+from builder.targets.rules import check_count, check_left_out, plan, rules
 
 _LIMIT = 2048
+_LEFT_OUT = frozenset({"node_modules", "venv"})  # what the program of Vercel never uploads
 
 
 class Vercel(RootHost):
@@ -21,6 +22,7 @@ class Vercel(RootHost):
         found = plan(entries)
         made = rules(found, _LIMIT)
         title = self.capabilities.title
+        check_left_out(found, _LEFT_OUT, title)
         check_count(len(made), _LIMIT, title, "header rules")
         check_count(len(found.moved), _LIMIT, title, "redirects")
         document = {

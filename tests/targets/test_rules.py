@@ -215,3 +215,21 @@ def test_vercel_reads_its_rules_as_they_are_meant(tmp_path: Path) -> None:
         assert answered(made, f"/{entry.path}")["Content-Type"] == entry.media_type
     sent = [r for src, r in routes if r.get("status") and matched(src, f"/{moved.path}")]
     assert [(r["status"], r["headers"]["Location"]) for r in sent] == [(307, moved.location)]
+
+
+def test_cloudflare_counts_redirects_of_digests_that_begin_with_a_letter_apart() -> None:
+    moved = [blob(f"a/blobs/sha256:{'a' * 61}{n:03}", f"https://x.example/{n}") for n in range(101)]
+    again = [blob(f"b/blobs/sha256:{'a' * 61}{n:03}", f"https://x.example/{n}") for n in range(99)]
+    with pytest.raises(ContentError, match=r"takes 100 redirects of digests.* needs 101"):
+        side_files("cloudflare-pages", moved)
+    text = side_files("cloudflare-pages", [*again, *moved[:99], blob(f"a/blobs/{ONE}", "/x")])
+    lines = text["_redirects"].splitlines()
+    assert len(lines) == 2 + 99
+    assert lines[1] == f"/v2/a/blobs/{ONE} /x 307"  # of one path: before all patterns
+
+
+@pytest.mark.parametrize("target", ["cloudflare-pages", "vercel"])
+def test_what_a_host_s_program_leaves_out_is_a_problem(target: str) -> None:
+    with pytest.raises(ContentError, match="never gets") as caught:
+        side_files(target, [manifest("a/node_modules/manifests/1.0")])
+    assert caught.value.problems[0].path == "collections/a/node_modules"
