@@ -178,8 +178,11 @@ def run_apache(source: Path, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def serve_apache(site: Path, folder: Path) -> Iterator[str]:
-    """Serve a folder by Apache, with what it needs for itself in `folder`."""
+def serve_apache(site: Path, folder: Path, root: str = "") -> Iterator[str]:
+    """Serve a folder by Apache, with what it needs for itself in `folder`.
+
+    `root` is the directive that says where the site is, when it is not `site`.
+    """
     port = free_port()
     config = folder / "apache.conf"
     modules = "".join(
@@ -189,7 +192,8 @@ def serve_apache(site: Path, folder: Path) -> Iterator[str]:
     config.write_text(
         f"ServerRoot {folder}\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
         f"ServerName 127.0.0.1\nListen 127.0.0.1:{port}\n{modules}"
-        f"User www-data\nGroup www-data\nTypesConfig /etc/mime.types\nDocumentRoot {site}\n"
+        f"User www-data\nGroup www-data\nTypesConfig /etc/mime.types\n"
+        f"{root or f'DocumentRoot {site}'}\n"
         f"ScriptSock {folder}/cgi\n{_APACHE_PROGRAMS}"
         f"<Directory {site}>\n AllowOverride All\n Options +ExecCGI +Includes\n"
         " Require all granted\n</Directory>\n"

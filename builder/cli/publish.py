@@ -250,7 +250,7 @@ def _note(target: str, plan: Plan) -> str:
     """Return what is left to do for a server that reads its rules only when it is told."""
     if not plan.changed:
         return ""
-    if target in ("nginx", "caddy"):
+    if target in ("apache", "caddy", "nginx"):
         return f"reload {target}: it serves the release that it read last"
     return ""
 

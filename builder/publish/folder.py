@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +28,17 @@ from builder.publish.site import Site, verified
 from builder.storage.local import LocalStorage
 from builder.storage.lock import lock
 from builder.storage.parallel import Stopped, run_parallel
-from builder.targets.caddy import root_line
-from builder.targets.nginx_maps import root_map
+from builder.targets import apache, caddy, nginx_maps
 from builder.write.folder import LINK_ABOVE
 
 Progress = Callable[[str, int, int], None]
 LOCK = ".builder-lock"
 # The file of a target's rules that also says where a release is, and how.
-_ROOTS = {"nginx": ("http.conf", root_map), "caddy": ("site.caddy", root_line)}
+_ROOTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "apache": ("root.conf", apache.root_directive),
+    "caddy": ("site.caddy", caddy.root_line),
+    "nginx": ("http.conf", nginx_maps.root_map),
+}
 
 
 def publish_folder(
@@ -218,7 +221,10 @@ class _Publisher:
         if self._target not in _ROOTS:
             return files
         name, root = _ROOTS[self._target]
-        return {**files, name: files[name] + root(str(self._releases.tree(number))).encode()}
+        return {
+            **files,
+            name: files.get(name, b"") + root(str(self._releases.tree(number))).encode(),
+        }
 
     def _step(self, count: int) -> None:
         total = len(self._site.entries) + len(self._carried)

@@ -111,6 +111,17 @@ Header always set X-Content-Type-Options nosniff
 %(policies)s"""
 
 
+def root_directive(folder: str) -> str:
+    """Return the directive that says where the files are, for a file of its own.
+
+    Raises ContentError for a folder that could be read as configuration.
+    """
+    if re.fullmatch(r"[^\x00-\x1f\x7f\"\\$%]*", folder) is None:
+        message = "Apache cannot be told a path with such characters"
+        raise ContentError.at(folder, message, "publish to a folder with a plain name")
+    return f'DocumentRoot "{folder}"\n'
+
+
 class Apache(FileHost):
     """A server of one's own, or rented space with Apache: everything is inside the site."""
 

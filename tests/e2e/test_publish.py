@@ -68,9 +68,10 @@ def caddy(dest: Path, folder: Path) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def apache(dest: Path, folder: Path) -> Iterator[tuple[str, str]]:
-    """Likewise by Apache, which need not be told."""
-    with serve_apache(dest / "current", folder) as host:
-        yield host, "true"
+    """Likewise by Apache."""
+    root = f"Include {dest}/current.apache/root.conf"
+    with serve_apache(dest / "releases", folder, root) as host:
+        yield host, f"apache2 -f {folder}/apache.conf -k graceful"
 
 
 SERVERS = {"nginx": nginx, "caddy": caddy, "apache": apache}
