@@ -55,7 +55,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "migrate": ("builder migrate ../old-registry --dry-run", "builder migrate ../old-registry"),
     "gc": ("builder gc", "builder gc --delete"),
-    "keygen": ("builder keygen release.key", "builder keygen release.key --show"),
+    "keygen": ("builder keygen ../release.key", "builder keygen ../release.key --show"),
     "recipes": (
         "builder recipes",
         "builder recipes --changed-since origin/main --json",

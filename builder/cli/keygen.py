@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
@@ -26,7 +27,8 @@ def command(
 ) -> None:
     """Make an Ed25519 key that signs releases, and print its public half.
 
-    FILE is for nobody else; the public key belongs into registry.keys.
+    FILE is for nobody else, so it is never below a registry's folder, which
+    is committed and published; the public key belongs into registry.keys.
     """
     from builder.publish.signing import SigningKey, load_signing_key  # noqa: PLC0415 - slow
 
@@ -35,6 +37,7 @@ def command(
     if show:
         key = load_signing_key(file)
     else:
+        _refuse_registry(file)
         key = SigningKey.make()
         _write(file, key.to_pem())
     public = key.public
@@ -42,6 +45,14 @@ def command(
     if not show:
         console.say(f"wrote {file}; keep it secret, and put this into _config.yml:")
         console.say(f"registry:\n  keys: [{public.text}]")
+
+
+def _refuse_registry(file: str) -> None:
+    folders = Path(file).absolute().parent.resolve()
+    for folder in (folders, *folders.parents):
+        if (folder / "_config.yml").is_file() and (folder / "collections").is_dir():
+            message = f"{file}: lies in the registry {folder}, which is committed and published"
+            raise UsageError(message, f"write it elsewhere, as in {folder.parent / 'release.key'}")
 
 
 def _write(file: str, pem: bytes) -> None:
@@ -52,7 +63,8 @@ def _write(file: str, pem: bytes) -> None:
     except FileExistsError:
         raise UsageError(f"{file}: is there already", "use another name, or --show") from None
     except OSError as error:
-        raise LocalError(f"{file}: {error.strerror}") from None
+        hint = "the file's folder must be there, and yours to write to"
+        raise LocalError(f"{file}: {error.strerror}", hint) from None
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(pem)
         stream.flush()

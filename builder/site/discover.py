@@ -2,12 +2,13 @@
 
 Jekyll's rules: names that begin with `_`, `.` or `#` or end with `~` are not
 published unless `include` names them, `exclude` hides the rest. Links are
-never followed. Nothing is read here but the first bytes of an HTML file.
+never followed. Nothing is read here but the first bytes of some files.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +34,9 @@ DEFAULT_EXCLUDE = (
     "Gemfile", "Gemfile.lock", "package.json", "package-lock.json",
     "LICENSE", "LICENSE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
 )  # fmt: skip
+
+# RFC 7468, and what OpenSSH and OpenPGP write.
+_PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 
 
 class Default(NamedTuple):
@@ -99,7 +103,8 @@ def discover(options: SiteOptions) -> tuple[SourceFile, ...]:
 
     `assets/` is left to `assets_of`, `collections/` to the registry. Raises
     ContentError for links, special files, names that no address can hold,
-    and a folder with two index pages; LocalError for what cannot be read.
+    private keys, and a folder with two index pages; LocalError for what cannot
+    be read.
     """
     walk = _Walk(options)
     try:
@@ -147,7 +152,10 @@ class _Walk:
             yield from self.folder(path, own or collection, optional=False)
         else:
             name = "" if collection.startswith("*") else collection
-            yield SourceFile(path, self._kind(path, collection), name)
+            kind = self._kind(path, collection)
+            if kind == "static" and (problem := _secret(self._options.source / path, path)):
+                self.problems.append(problem)
+            yield SourceFile(path, kind, name)
 
     def _collection_folder(self, path: str) -> str:
         """Return the collection whose folder `path` is; `*data` and `*drafts` for those two."""
@@ -171,9 +179,8 @@ class _Walk:
         return "static"
 
     def _has_front_matter(self, path: str) -> bool:
-        descriptor = os.open(self._options.source / path, os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, "rb") as stream:
-            return stream.read(7).removeprefix(b"\xef\xbb\xbf").startswith(b"---")
+        start = _start(self._options.source / path, 7)
+        return start.removeprefix(b"\xef\xbb\xbf").startswith(b"---")
 
 
 def _matches(path: str, patterns: tuple[str, ...]) -> bool:
@@ -198,6 +205,18 @@ def _unusable(entry: os.DirEntry[str], path: str) -> Problem | None:
     if not path.isprintable() or "\\" in entry.name:
         return Problem(path, message="has a name that no address can hold", hint="rename it")
     return None
+
+
+def _secret(file: Path, path: str) -> Problem | None:
+    if not _PRIVATE_KEY.match(_start(file, 64)):
+        return None
+    hint = "move it out of the registry's folder, and make a new one if others have seen it"
+    return Problem(path, message="is a private key, which everybody could fetch", hint=hint)
+
+
+def _start(file: Path, size: int) -> bytes:
+    with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb", buffering=0) as stream:
+        return stream.read(size)
 
 
 def _two_indexes(files: tuple[SourceFile, ...]) -> Iterator[Problem]:
@@ -227,7 +246,7 @@ def index_folder(path: str) -> str | None:
 def assets_of(source: Path, theme: Path) -> dict[str, Path]:
     """Return the assets by name (`style.css`, `img/logo.svg`), the registry's own over the theme's.
 
-    Raises ContentError for links and for SCSS, which is not compiled here.
+    Raises ContentError for links, private keys and SCSS, which is not compiled here.
     """
     found: dict[str, Path] = {}
     problems: list[Problem] = []
@@ -261,5 +280,7 @@ def _asset_names(folder: Path, below: str, problems: list[Problem]) -> Iterator[
             problems.append(
                 Problem(f"assets/{name}", message="would have to be compiled", hint=hint)
             )
+        elif problem := _secret(folder / entry.name, f"assets/{name}"):
+            problems.append(problem)
         else:
             yield name
