@@ -123,6 +123,9 @@ def find_public_key(text: str) -> PublicKey:
     """
     if _decoded(text) is not None:
         return PublicKey.parse(text, "--public-key")
+    if not Path(text).exists():
+        hint = "'builder keygen --show FILE' prints the public key of a private one"
+        raise LocalError(f"--public-key {text}: is no key, and no file of this name is here", hint)
     return PublicKey.parse(_read(text), text)
 
 

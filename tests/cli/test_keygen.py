@@ -73,7 +73,7 @@ def test_what_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(plain)
     with pytest.raises(ContentError, match="is a private key"):
         find_public_key(str(tmp_path / "secret"))
-    with pytest.raises(LocalError, match="no such key"):
+    with pytest.raises(LocalError, match="no file of this name"):
         find_public_key(str(tmp_path / "nowhere"))
 
 
@@ -85,3 +85,16 @@ def test_configured_keys_are_looked_at(registry: Path) -> None:
     with pytest.raises(ContentError) as caught:
         load_config(Flags(str(registry)), {})
     assert len(caught.value.problems) == 2
+
+
+def test_no_key_is_made_where_it_would_be_published(
+    greeting: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(greeting / "collections")
+    for name in ("release.key", "../release.key", str(greeting / "collections/vanessa/key")):
+        assert run(["keygen", name]) == 2
+        said = capsys.readouterr()
+        assert "which is committed and published" in said.err
+        assert str(greeting.parent / "release.key") in said.err
+        assert not Path(name).exists()
+    assert run(["keygen", "../../release.key"]) == 0
