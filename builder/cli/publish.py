@@ -22,15 +22,17 @@ from builder.cli.options import (
 )
 from builder.config import Config
 from builder.content import epoch
-from builder.errors import ContentError, LocalError, UsageError
+from builder.errors import ContentError, LocalError, UsageError, did_you_mean
 from builder.publish.hosts import deploy_command
 from builder.publish.plan import Half, Plan, PublishOptions
+from builder.targets import target_names
 
 if TYPE_CHECKING:
     from builder.publish.signing import SigningKey
     from builder.publish.site import Site
     from builder.storage.objects import ObjectStore
 
+_STALE = "the server may still serve the release before this one"
 _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
 
 
@@ -121,6 +123,8 @@ def command(
         _say_how(console, dest or target, config)
         return
     store = _open(dest, endpoint=endpoint, insecure=insecure, ca=ca, reload_command=reload_command)
+    if store is None:
+        _check_folder(dest, config.source)
     from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
     from builder.publish.signing import find_signing_key  # noqa: PLC0415
     from builder.publish.site import Site  # noqa: PLC0415
@@ -200,10 +204,11 @@ def _reload(command: str) -> None:
     try:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
     except (OSError, ValueError) as error:
-        raise LocalError(f"--reload {command}: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise LocalError(f"--reload {command}: {why}", _STALE) from None
     if done.returncode:
-        message = f"--reload {command}: exit {done.returncode}: {done.stderr.strip()[-300:]}"
-        raise LocalError(message, "the server may still serve the release before this one")
+        said = f": {text[-300:]}" if (text := done.stderr.strip()) else ""
+        raise LocalError(f"--reload {command}: exit {done.returncode}{said}", _STALE)
     time.sleep(_SETTLING)
 
 
@@ -221,6 +226,21 @@ def _check_key(key: SigningKey | None, known: Sequence[str], *, dry_run: bool) -
 
 def _is_host(dest: str) -> bool:
     return deploy_command(dest, "") is not None and not Path(dest).exists()
+
+
+def _check_folder(dest: str, source: Path) -> None:
+    """Refuse what no folder was meant by, and a folder that the next build would publish."""
+    if ":" in dest.partition("/")[0]:
+        hint = f"mount another machine's folder first; a bucket is s3://BUCKET; a folder ./{dest}"
+        raise UsageError(f"{dest}: is neither a folder here nor a bucket", hint)
+    if not Path(dest).exists() and (near := did_you_mean(dest, target_names())):
+        raise UsageError(f"{dest}: there is no such folder", f"{near} A folder is ./{dest}")
+    folder, registry = Path(dest).resolve(), source.resolve()
+    if folder.is_relative_to(registry):
+        inner = folder.relative_to(registry).parts
+        if not (inner and inner[0].startswith(("_", "."))):
+            message = f"{dest}: lies in the registry's folder, which the next build would publish"
+            raise UsageError(message, "choose a folder elsewhere")
 
 
 def _say_how(console: Console, target: str, config: Config) -> None:

@@ -215,7 +215,9 @@ def open_objects(
     scheme, _, rest = url.partition("://")
     bucket, _, prefix = rest.partition("/")
     if scheme not in SCHEMES or not bucket:
-        raise UsageError(f"{url}: names no bucket", "write s3://BUCKET or s3://BUCKET/PREFIX")
+        raise UsageError(
+            f"{url}: names no bucket", "write s3://BUCKET/PREFIX, gs://, az://, or a folder"
+        )
     for name in _SECRETS:
         conceal(os.environ.get(name, ""))
     endpoint = (endpoint or _endpoint_of_environment(scheme)).rstrip("/")

@@ -306,3 +306,32 @@ def test_flags_that_make_no_sense(publish: Publish, dest: Path) -> None:
     assert publish(dest, "--keep", "1")[0] == 2
     assert publish("s3://bucket", "--reload", "true")[0] == 2
     assert publish("ftp://host/x", "-t", "plain")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("dest", "words"),
+    [
+        ("out", "lies in the registry's folder"),
+        (".", "lies in the registry's folder"),
+        ("collections/../out/deep", "lies in the registry's folder"),
+        ("user@host:/srv/registry", "mount another machine's folder"),
+        ("s3:/bucket", "a bucket is s3://BUCKET"),
+        ("ngnix", "did you mean 'nginx'? A folder is ./ngnix"),
+    ],
+)
+def test_a_slip_makes_no_folder(
+    dest: str,
+    words: str,
+    greeting: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(greeting)
+    before = read_tree(greeting)
+    assert run(["publish", dest]) == 2
+    assert words in capsys.readouterr().err
+    assert read_tree(greeting) == before
+
+
+def test_a_folder_may_have_a_name_like_a_slip(publish: Publish, tmp_path: Path) -> None:
+    assert publish(tmp_path / "a:b")["generation"] == 1
