@@ -178,7 +178,7 @@ def _copy_folder(there: CollectionFolder, here: CollectionFolder, tag: str) -> N
     source, target = there.path / TAGS / tag, here.path / TAGS / tag
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        copy_inputs(source, target)
+        copy_inputs(source, f"{there.origin}/{TAGS}/{tag}", target)
         if not any(target.iterdir()):
             target.rmdir()
 

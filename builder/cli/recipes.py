@@ -58,11 +58,14 @@ def command(
             raise UsageError("flags of 'recipes build' stand after 'build'")
         return
     console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    items, problems = _find(load_config(source=source, configs=configs), (), revision)
+    config = load_config(source=source, configs=configs)
+    items, problems = _find(config, (), revision)
     lines = [f"{item.state:8} {item.reference}  {item.recipe.path}" for item in items]
     console.result([item.to_json() for item in items], "\n".join(map(printable, lines)))
     if problems:
         raise ContentError(problems)
+    if not items and not revision:
+        console.say(f"no recipes: put one into {config.registry.collections}/NAME/manifests/TAG/")
 
 
 @command.command("build")
@@ -139,6 +142,9 @@ def build(
         with _ended_by_sigterm():
             outcomes = build_recipes(
                 items, options, jobs=jobs or os.cpu_count() or 1,
+                begin=lambda item, engine: console.say(
+                    printable(f"building  {item.reference} with {engine}")
+                ),
                 tell=lambda outcome: _tell(console, outcome),
             )  # fmt: skip
         console.result([outcome.to_json() for outcome in outcomes], _summary(outcomes, config))
@@ -194,17 +200,24 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def _tell(console: Console, outcome: Outcome) -> None:
-    """Tell how a build ended; one piece of text, because others end at the same time."""
-    where = f" with {outcome.engine}" if outcome.engine else ""
-    lines = [printable(f"{outcome.state:9} {outcome.item.reference}{where}")]
+    """Tell what went wrong in a build; one piece of text, because others end at the same time.
+
+    How it ended is a result, which stands at the end of the run.
+    """
+    lines: list[str] = []
     if outcome.failed:
+        lines += [printable(f"in {outcome.item.reference}:")]
         lines += [printable(line) for line in outcome.why.splitlines()]
         if outcome.log:
             lines.append(printable(f"  the whole log: {outcome.log}"))
         _annotate(outcome.item.recipe.path, f"the build {outcome.why.splitlines()[0]}")
     elif outcome.added is not None:
-        lines += [printable(f"  warning: {text}") for text in outcome.added.warnings]
-    console.say("\n".join(lines))
+        lines += [
+            printable(f"{outcome.item.reference}: warning: {text}")
+            for text in outcome.added.warnings
+        ]
+    if lines:
+        console.say("\n".join(lines))
 
 
 def _complain(console: Console, problem: Problem) -> None:

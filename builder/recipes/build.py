@@ -61,10 +61,13 @@ def build_recipes(
     options: BuildOptions,
     *,
     jobs: int,
+    begin: Callable[[RecipeTag, str], None],
     tell: Callable[[Outcome], None],
 ) -> list[Outcome]:
-    """Build recipes, `jobs` at a time; `tell` hears of each that ends, from any thread.
+    """Build recipes, `jobs` at a time.
 
+    `begin` hears of each that begins and of the engine's name, `tell` of each
+    that ends, both from any thread.
     Returns the outcomes in the order of `items`. A failure of one does not
     stop the others.
     """
@@ -72,7 +75,7 @@ def build_recipes(
     outcomes: dict[str, Outcome] = {}
 
     def work(item: RecipeTag) -> None:
-        outcome = _Build(item, options, stop).run()
+        outcome = _Build(item, options, stop, begin).run()
         outcomes[item.reference] = outcome
         tell(outcome)
 
@@ -83,8 +86,15 @@ def build_recipes(
 class _Build:
     """The build of one recipe, in a folder of the cache that is the recipe's own."""
 
-    def __init__(self, item: RecipeTag, options: BuildOptions, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        item: RecipeTag,
+        options: BuildOptions,
+        stop: threading.Event,
+        begin: Callable[[RecipeTag, str], None],
+    ) -> None:
         self._item = item
+        self._begin = begin
         self._options = options
         self._stop = stop
         self._folder = options.cache / _FOLDER / _slug(item.reference)
@@ -117,6 +127,7 @@ class _Build:
         if not self._options.force:
             self._refuse_immutable()
         self._engine = choose_engine(now.recipe.name, now.recipe.path, self._options.engines)
+        self._begin(now, self._engine.name)
         try:
             added = self._built(self._engine)
         finally:
@@ -131,14 +142,15 @@ class _Build:
 
     def _built(self, engine: Engine) -> Added:
         item, options = self._item, self._options
-        inputs = inputs_digest(item.folder)
+        inputs = inputs_digest(item.folder, item.origin)
         job = Job(
             item.name, item.tag, item.recipe.name,
             self._work / "context", self._work / "output", options.epoch, options.labels,
         )  # fmt: skip
         self._clear()
         job.output.mkdir(parents=True)
-        copy_inputs(item.folder, job.context, job.epoch)  # a build must not write into the registry
+        # A copy: a build must not write into the registry.
+        copy_inputs(item.folder, item.origin, job.context, job.epoch)
         variables = _variables(job)
         runner = Runner(self._log, options.seconds, self._stop)
         for command in engine.commands(job):
@@ -157,7 +169,7 @@ class _Build:
             lock(options.registry, seconds=options.seconds),
             open_source([image], source_options) as source,
         ):
-            if inputs_digest(item.folder) != inputs:
+            if inputs_digest(item.folder, item.origin) != inputs:
                 message = "changed while it was built, so that this image is none of it"
                 raise ContentError.at(item.recipe.path, message, "build it again")
             return add_image(

@@ -27,12 +27,13 @@ def find_recipes(
     """Return every tag that has a recipe, in byte order of their names, and what is wrong.
 
     `references`, each `NAME[:TAG]`, say which are wanted; empty means all. A
-    tag folder that leaves open how it is made is a problem. Raises UsageError
+    tag folder that leaves open how it is made is a problem, and so is a folder
+    that no collection can be in. Raises UsageError
     for a reference that has no recipe.
     """
     found: list[RecipeTag] = []
     problems: list[Problem] = []
-    for name, tag in _wanted(options, references):
+    for name, tag in _wanted(options, references, problems):
         try:
             item = _recipe_tag(CollectionFolder(options, name), tag)
         except ContentError as error:
@@ -47,11 +48,14 @@ def find_recipes(
     return found, problems
 
 
-def _wanted(options: RegistryOptions, references: Sequence[str]) -> list[tuple[str, str]]:
-    """Return names and tags, in byte order."""
+def _wanted(
+    options: RegistryOptions, references: Sequence[str], problems: list[Problem]
+) -> list[tuple[str, str]]:
+    """Return names and tags, in byte order; add what is wrong with folders to `problems`."""
     if not references:
-        folders = scan(options.source, options.collections).folders
-        names = [name for name, scanned in folders.items() if scanned.is_collection]
+        found = scan(options.source, options.collections)
+        problems += found.problems
+        names = [name for name, scanned in found.folders.items() if scanned.is_collection]
         every = {(name, tag) for name in names for tag in CollectionFolder(options, name).tags()}
         return sorted(every)
     wanted = [Reference.parse(text) for text in references]

@@ -29,6 +29,11 @@ class RecipeTag:
         """`name:tag`."""
         return f"{self.name}:{self.tag}"
 
+    @property
+    def origin(self) -> str:
+        """The tag's folder, as problems call it."""
+        return self.recipe.path.rpartition("/")[0]
+
     def to_json(self) -> dict[str, str]:
         """Return the shape that `builder recipes --json` prints."""
         return {

@@ -54,39 +54,40 @@ def read_recipe(folder: Path, origin: str, name: str, *, built: bool, recorded: 
         text = stream.read(_MAX_SHOWN).decode("utf-8", "replace")
     if not built:
         state = "pending"
-    elif recorded and recorded != inputs_digest(folder):
+    elif recorded and recorded != inputs_digest(folder, origin):
         state = "stale"
     else:
         state = "current"
     return Recipe(path, state, text)
 
 
-def inputs_digest(folder: Path) -> str:
+def inputs_digest(folder: Path, origin: str) -> str:
     """Return one digest over all that a recipe's build can read in its tag folder.
 
     Every file but the results (`manifest.json`, `README.md`, `blobs/`) and
-    what editors leave, by relative path, executable bit and content.
+    what editors leave, by relative path, executable bit and content. `origin`
+    is what problems call the folder.
     """
     total = hashlib.sha256()
     for path in sorted(_inputs(folder, "")):
-        with open_regular(folder / path, path) as stream:
+        with open_regular(folder / path, f"{origin}/{path}") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
             executable = os.fstat(stream.fileno()).st_mode & 0o100
         total.update(f"{path}\0{'x' if executable else '-'}\0{content}\n".encode())
     return f"sha256:{total.hexdigest()}"
 
 
-def copy_inputs(folder: Path, into: Path, epoch: int | None = None) -> None:
+def copy_inputs(folder: Path, origin: str, into: Path, epoch: int | None = None) -> None:
     """Copy all that a recipe's build can read in its tag folder to the new folder `into`.
 
-    The files' times are `epoch`, in seconds since 1970, where it is given.
-    Raises ContentError for what is no regular file.
+    `origin` is what problems call `folder`. The files' times are `epoch`, in
+    seconds since 1970, where it is given. Raises ContentError for what is no regular file.
     """
     into.mkdir()
     for path in _inputs(folder, ""):
         target = into / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open_regular(folder / path, path) as source, target.open("wb") as copy:
+        with open_regular(folder / path, f"{origin}/{path}") as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy)
             os.fchmod(copy.fileno(), 0o755 if os.fstat(source.fileno()).st_mode & 0o100 else 0o644)
     if epoch is not None:

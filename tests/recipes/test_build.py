@@ -268,10 +268,10 @@ def test_a_full_disk_is_one_failure(
     recipe(registry, "a:1")
     recipe(registry, "b:1")
 
-    def full(folder: Path, into: Path, epoch: int | None) -> None:
+    def full(folder: Path, origin: str, into: Path, epoch: int | None) -> None:
         if "/a/" in str(folder):
             raise OSError(28, "No space left on device")
-        copy_inputs(folder, into, epoch)
+        copy_inputs(folder, origin, into, epoch)
 
     monkeypatch.setattr("builder.recipes.build.copy_inputs", full)
     failed, other = recipes("build", code=1)
@@ -298,3 +298,16 @@ def test_nothing_of_a_build_stays(registry: Path, recipes: Command) -> None:
     recipe(registry, "a:1", {"build.sh": HELLO + "mkdir -p x/y; chmod 0 x"})
     recipes("build")
     assert sorted(os.listdir(registry / ".builder-cache/recipes/a+1")) == ["lock", "log"]
+
+
+def test_a_build_is_told_of_when_it_begins_and_once_when_it_ended(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = recipe(registry, "a:1")
+    assert run(["recipes", "build", "-s", str(registry)]) == 0
+    said = capsys.readouterr()
+    assert said.err == "building  a:1 with build.sh\n"
+    assert said.out.startswith("built     a:1 sha256:")
+    (folder / "link").symlink_to("/etc/passwd")
+    assert run(["recipes", "build", "-s", str(registry)]) == 1
+    assert "collections/a/manifests/1/link: " in capsys.readouterr().err

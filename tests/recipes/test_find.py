@@ -152,3 +152,22 @@ def test_a_part_of_nothing_is_refused(registry: Path, recipes: Command, text: st
 
 def test_flags_of_build_stand_after_it(registry: Path) -> None:
     assert run(["recipes", "-s", str(registry), "build"]) == 2
+
+
+def test_a_folder_that_can_be_no_collection_is_told_of(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe(registry, "Team/tool:1")
+    assert run(["recipes", "-s", str(registry)]) == 1
+    assert "collections/Team/tool: " in capsys.readouterr().err
+
+
+def test_without_recipes_it_says_where_they_belong(
+    registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["recipes", "-s", str(registry)]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        "",
+        "no recipes: put one into collections/NAME/manifests/TAG/\n",
+    )
