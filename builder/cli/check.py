@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@common_options
-@remote_options
 @click.option("--strict", is_flag=True, help="Treat warnings as problems.")
 @click.option("--allow-missing", is_flag=True, help="Accept tags whose layers are nowhere.")
 @blobs_option("Also fetch and hash the layers in the bucket of registry.blobs.")
@@ -55,6 +53,8 @@ if TYPE_CHECKING:
 )
 @click.option("--no-fetch", is_flag=True, help="Fetch nothing that lies elsewhere.")
 @click.option("--url", "site", metavar="URL", help="Judge a deployed site instead.")
+@remote_options
+@common_options
 @click.pass_context
 def command(
     context: click.Context,

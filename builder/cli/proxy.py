@@ -18,10 +18,16 @@ from builder.remote.options import RemoteOptions
 
 
 @click.command("proxy")
-@common_options
 @click.argument("site", metavar="URL")
 @click.option("-H", "--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("-P", "--port", default=5000, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "-P",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
 @click.option(
     "--allow-host",
     "allowed",
@@ -46,6 +52,7 @@ from builder.remote.options import RemoteOptions
 )
 @click.option("--no-cache", is_flag=True, help="Keep no blob for later pulls.")
 @remote_options
+@common_options
 def command(
     *,
     source: str,

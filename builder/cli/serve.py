@@ -38,10 +38,15 @@ class _Outcome(NamedTuple):
 
 
 @click.command("serve")
-@common_options
-@build_options
 @click.option("-H", "--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("-P", "--port", default=4000, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "-P",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=4000,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")
 @click.option("--no-livereload", is_flag=True, help="Do not reload the browser after a change.")
 @click.option(
@@ -53,7 +58,9 @@ class _Outcome(NamedTuple):
 @click.option(
     "--type", "kind", metavar="TYPE", help="With --from: the media type of an app's config."
 )
+@build_options
 @remote_options
+@common_options
 @click.pass_context
 def command(
     context: click.Context,

@@ -88,7 +88,9 @@ class Server:
             sockets = bind_sockets(self._wanted, self._bind)
         except OSError as error:
             message = f"cannot listen on {self._bind} port {self._wanted}: {error.strerror}"
-            raise LocalError(message, "choose another with -P/--port") from error
+            is_name = isinstance(error, socket.gaierror)
+            flag = "-H/--host" if is_name else "-P/--port"
+            raise LocalError(message, f"choose another with {flag}") from error
         self.port = sockets[0].getsockname()[1]
         server = _PlainServer(self._application(), max_header_size=64 << 10)
         server.add_sockets(sockets)

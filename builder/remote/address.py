@@ -73,7 +73,8 @@ class Policy:
         try:
             found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            raise RemoteError(f"{name}: the name does not resolve ({error})") from None
+            message = f"{name}: the name does not resolve ({error.args[-1]})"
+            raise RemoteError(message, "is it spelled right, and the network up?") from None
         places = [(family, str(place[0]).partition("%")[0]) for family, *_, place in found]
         self._check(name, [_plain(text) for _, text in places])
         for family, text in places:

@@ -81,3 +81,9 @@ def test_bash_completes_commands_and_flags(
         env=environment,
     )  # fmt: skip
     assert done.stdout.split() == ["inspect", "--delete"], done.stderr
+
+
+@pytest.mark.parametrize("words", [["serve"], ["proxy", "http://127.0.0.1:1"]])
+def test_a_port_is_one(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words, "-P", "80000"]) == 2
+    assert "0<=x<=65535" in capsys.readouterr().err
