@@ -61,8 +61,11 @@ def test_an_image_can_be_pulled_after_fewer_than_ten_commands(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     mine = tmp_path / "mine"
-    index = json.loads((mine / "hello/index.json").read_text())
+    index = json.loads((tmp_path / "hello/index.json").read_text())
     digest = index["manifests"][0]["digest"]
     committed = git(mine, "show", "HEAD:collections/team/hello/manifests/1.0/manifest.json")
-    assert committed == (mine / f"hello/blobs/sha256/{digest.removeprefix('sha256:')}").read_text()
+    assert (
+        committed == (tmp_path / f"hello/blobs/sha256/{digest.removeprefix('sha256:')}").read_text()
+    )
+    assert git(mine, "status", "--porcelain") == ""  # what was pulled is no part of the registry
     assert run("git", "-C", str(mine), "log", "--format=%s") == "Add team/hello\n"
