@@ -20,7 +20,7 @@ description: Containers, served as plain files.
 # baseurl: ""                         # the path below it, if any
 
 registry:
-  target: plain                       # where the site is served: docs/reference/targets.md
+  target: plain                       # where the site is served: nginx, s3, github-pages, ...
 """
 _README = """\
 ---
@@ -28,7 +28,7 @@ title: My registry
 ---
 Welcome. Every folder below `collections/` is a repository that clients can pull from.
 """
-_IGNORE = "/_site/\n/_site.*/\n/_blobs/\n/.builder-cache/\n"
+_IGNORE = "/_site/\n/_site.*/\n/_blobs/\n/.builder-cache/\n/*.key\n"
 _ATTRIBUTES = """\
 # Exact bytes: a digest is over each of them, so no line ends are ever converted.
 collections/**/blobs/** -text
