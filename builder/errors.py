@@ -13,12 +13,14 @@ module may import it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
 _concealed: set[str] = set()
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 
 
 def conceal(secret: str) -> None:
@@ -28,14 +30,14 @@ def conceal(secret: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """Return `text` without what was concealed.
+    """Return `text` without what was concealed, and without the passwords of URLs.
 
     Errors do this themselves; text that is cut must be redacted before that,
     or half of a secret could stay.
     """
     for secret in sorted(_concealed, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return _PASSWORD.sub(r"\1***@", text)
 
 
 def printable(text: str) -> str:

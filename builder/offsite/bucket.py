@@ -20,6 +20,7 @@ from builder.remote.address import is_loopback
 from builder.storage import open_cloud
 from builder.storage.cloud import CloudStorage
 from builder.storage.local import blob_path, open_regular
+from builder.storage.objects import parse_bucket
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>@?#]+")
 
@@ -34,6 +35,7 @@ class Bucket:
     @classmethod
     def parse(cls, place: str, address: str) -> Self:
         """Return the bucket for its URL and its public address; raises UsageError."""
+        parse_bucket(place)
         if not address:
             hint = "set registry.blobs_url, such as https://BUCKET.s3.REGION.amazonaws.com/PREFIX"
             raise UsageError(f"{place}: where do clients get it without a login?", hint)

@@ -63,6 +63,9 @@ def _fault(where: str, error: Exception) -> RemoteError:
     if "169.254.169.254" in text or "metadata.google.internal" in text:
         hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your cloud asks for"
         return RemoteError(f"{where}: no credentials were found in the environment", hint)
+    if "Account must be specified" in text:
+        message = f"{where}: the environment does not say whose storage account this is in"
+        return RemoteError(message, "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY")
     code, status = _CODE.search(text), _STATUS.search(text)
     hint = _HINTS.get(code[1], "") if code else ""
     if not hint and status:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
@@ -19,6 +20,9 @@ from builder.errors import LocalError, RemoteError, UsageError, conceal, redacte
 from builder.storage.object_faults import ConflictError, faults
 
 SCHEMES = ("s3", "gs", "az")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Nothing that a URL, or one of the servers, could read as something else.
+_PREFIX = re.compile(r"(?:(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$'()+,;=@&-]+(?:/(?!$)|$))*")
 SINGLE = 8 << 20  # bytes; what is larger goes up in parts of this size
 _MOST_PARTS = 9_000  # a multipart upload may have 10,000
 _PARTS_AT_ONCE = 4
@@ -202,6 +206,20 @@ class Slashed(NamedTuple):
         return self.kind(name, **{self.address: root}, **self.options)
 
 
+def parse_bucket(url: str) -> tuple[str, str, str]:
+    """Return scheme, bucket and prefix of `s3://BUCKET/PREFIX`; raises UsageError."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme not in SCHEMES or _BUCKET.fullmatch(bucket) is None:
+        hint = "write s3://BUCKET/PREFIX, gs://, az://, or a folder"
+        raise UsageError(f"{url}: names no bucket", hint)
+    prefix = prefix.rstrip("/")
+    if _PREFIX.fullmatch(prefix) is None:
+        message = f"{url}: {prefix!r} is not a plain path below a bucket"
+        raise UsageError(message, "use letters, digits, dashes and dots, with one slash between")
+    return scheme, bucket, prefix
+
+
 def open_objects(
     url: str, *, endpoint: str = "", insecure: bool = False, ca: str = ""
 ) -> ObjectStore:
@@ -210,22 +228,18 @@ def open_objects(
     Credentials are those of the environment (`AWS_ACCESS_KEY_ID` and so on);
     `endpoint`, or `AWS_ENDPOINT_URL`, is where another server than the cloud's
     own is. Raises UsageError for a URL that makes no sense, and for plain http
-    off this machine unless `insecure`; LocalError for a `ca` file that is none.
+    off this machine unless `insecure`; LocalError for a `ca` file that cannot
+    be read; RemoteError where the environment does not say enough.
     """
-    scheme, _, rest = url.partition("://")
-    bucket, _, prefix = rest.partition("/")
-    if scheme not in SCHEMES or not bucket:
-        raise UsageError(
-            f"{url}: names no bucket", "write s3://BUCKET/PREFIX, gs://, az://, or a folder"
-        )
+    scheme, bucket, prefix = parse_bucket(url)
     for name in _SECRETS:
         conceal(os.environ.get(name, ""))
     endpoint = (endpoint or _endpoint_of_environment(scheme)).rstrip("/")
     _check_endpoint(endpoint, insecure=insecure)
     options = _options(endpoint, insecure=insecure, ca=ca)
     opened = {"s3": _open_s3, "gs": _open_gs, "az": _open_az}[scheme]
-    store, slashed = opened(bucket, endpoint, options)
-    prefix = prefix.strip("/")
+    with faults(f"{scheme}://{bucket}"):
+        store, slashed = opened(bucket, endpoint, options)
     return ObjectStore(store, prefix, f"{scheme}://{bucket}/{prefix}".rstrip("/"), slashed)
 
 

@@ -164,6 +164,12 @@ def test_no_server_there(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("s3://", "", "names no bucket"),
         ("ftp://bucket", "", "names no bucket"),
+        ("s3://somebody:word@bucket/site", "", "names no bucket"),
+        ("s3://bucket//site", "", "is not a plain path"),
+        ("s3://bucket/a b", "", "is not a plain path"),
+        ("s3://bucket/%2e%2e/other", "", "is not a plain path"),
+        ("s3://bucket/a/../b", "", "is not a plain path"),
+        ("s3://bucket/a?b", "", "is not a plain path"),
         ("s3://bucket", "nonsense", "is not the URL"),
         ("s3://bucket", "https://user:pw@host", "is not the URL"),
         ("s3://bucket", "http://storage.example.org", "plain http"),
@@ -172,8 +178,17 @@ def test_no_server_there(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_addresses_that_are_refused(url: str, endpoint: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=words) as caught:
         open_objects(url, endpoint=endpoint)
+    assert ":word@" not in caught.value.message
+    assert ":pw@" not in caught.value.message
+
+
+def test_an_account_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    with pytest.raises(RemoteError, match="whose storage account") as caught:
+        open_objects("az://container")
+    assert "AZURE_STORAGE_ACCOUNT_NAME" in caught.value.hint
 
 
 def test_plain_http_elsewhere_needs_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
