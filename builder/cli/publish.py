@@ -125,6 +125,7 @@ def command(
     store = _open(dest, endpoint=endpoint, insecure=insecure, ca=ca, reload_command=reload_command)
     if store is None:
         _check_folder(dest, config.source)
+    reloading = _words(reload_command)
     from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
     from builder.publish.signing import find_signing_key  # noqa: PLC0415
     from builder.publish.site import Site  # noqa: PLC0415
@@ -144,7 +145,7 @@ def command(
     with pipeline.built() as built:
         site = Site.of(built, config.target, config.address, only or "")
         if store is None:
-            plan = _to_folder(console, Path(dest), site, options, reload_command, dry_run=dry_run)
+            plan = _to_folder(console, Path(dest), site, options, reloading, dry_run=dry_run)
         else:
             plan = _to_bucket(console, store, site, options, only or "", dry_run=dry_run)
     note = "" if bucket or reload_command or dry_run else _note(target, plan)
@@ -156,7 +157,7 @@ def _to_folder(
     root: Path,
     site: Site,
     options: PublishOptions,
-    command: str,
+    command: Sequence[str],
     *,
     dry_run: bool,
 ) -> Plan:
@@ -199,16 +200,28 @@ def _open(
     return open_objects(dest, endpoint=endpoint, insecure=insecure, ca=ca)
 
 
-def _reload(command: str) -> None:
-    """Run a command and give the server the time to change over; raises LocalError."""
+def _words(command: str) -> list[str]:
+    """Return a command's words, before anything is done; raises UsageError."""
     try:
-        done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise LocalError(f"--reload {command}: {why}", _STALE) from None
+        words = shlex.split(command)
+    except ValueError as error:
+        message = f"--reload {command}: {error}"
+        raise UsageError(message, "write it as in a shell") from None
+    if command and not words:
+        raise UsageError("--reload: is empty", "write a command such as 'nginx -s reload'")
+    return words
+
+
+def _reload(command: Sequence[str]) -> None:
+    """Run a command and give the server the time to change over; raises LocalError."""
+    shown = f"--reload {shlex.join(command)}"
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise LocalError(f"{shown}: {error.strerror or error}", _STALE) from None
     if done.returncode:
         said = f": {text[-300:]}" if (text := done.stderr.strip()) else ""
-        raise LocalError(f"--reload {command}: exit {done.returncode}{said}", _STALE)
+        raise LocalError(f"{shown}: exit {done.returncode}{said}", _STALE)
     time.sleep(_SETTLING)
 
 

@@ -87,3 +87,17 @@ def test_bash_completes_commands_and_flags(
 def test_a_port_is_one(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*words, "-P", "80000"]) == 2
     assert "0<=x<=65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["'no end", " "])
+def test_a_command_that_is_none_is_refused_before_anything_is_done(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "registry").mkdir()
+    monkeypatch.chdir(tmp_path / "registry")
+    assert run(["publish", str(tmp_path / "www"), "--reload", command]) == 2
+    assert "--reload" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["registry"]

@@ -95,8 +95,8 @@ def test_content_is_there_before_names_change(
     index = Image.index(Image.of("two"), Image.of("three", architecture="arm64"))
     seen = []
 
-    def reload(command: str) -> None:
-        assert command == "nginx -s reload"
+    def reload(command: list[str]) -> None:
+        assert command == ["nginx", "-s", "reload"]
         path = f"/v2/vanessa/greeting/manifests/{index.digest}"
         rules = (dest / "current.nginx/http.conf").read_text()
         seen.append(os.readlink(dest / "current"))
