@@ -44,6 +44,10 @@ def read_address(
     if re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", base) is None or {".", ".."} & set(base.split("/")):
         reader.problem(("baseurl",), "baseurl must be a path such as /registry")
         base = ""
+    elif f"{base}/".startswith("/v2/"):
+        message = "baseurl is where the registry answers clients, at the root of its host"
+        reader.problem(("baseurl",), message, "choose another path for the pages")
+        base = ""
     return Address(url, base)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,9 +17,13 @@ import pytest
 
 from builder.cli import run
 from tests.conftest import read_tree, write_tree
-from tests.images import Image, sha256
+from tests.images import INDEX, Image, as_json, sha256
 
 G = "collections/vanessa/greeting"
+
+
+def sha512(data: bytes) -> str:
+    return f"sha512:{hashlib.sha512(data).hexdigest()}"
 
 
 def times(root: Path) -> dict[str, int]:
@@ -46,6 +51,38 @@ def test_what_v2_serves_are_the_exact_bytes(greeting: Path, build: Callable[...,
     friendly = greeting / "_site/vanessa/greeting"
     assert json.loads((friendly / "manifests/1.0/index.json").read_bytes())["manifests"]
     assert json.loads((friendly / "tags/index.json").read_bytes())["tags"] == ["1.0", "latest"]
+
+
+def test_pages_cannot_be_where_clients_ask(
+    greeting: Path, build: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build("-b", "/v2/pages") == 1
+    assert "baseurl is where the registry answers" in capsys.readouterr().err
+    assert not (greeting / "_site").exists()
+    assert build("-b", "/v2x") == 0
+
+
+def test_what_sha512_names_is_served_by_that_name(
+    greeting: Path, build: Callable[..., int]
+) -> None:
+    subject, child = Image.of("one"), Image.of("two")
+    subject.tag(greeting / G, "1.0")
+    pointer = {"mediaType": subject.media_type, "digest": subject.digest,
+               "size": len(subject.manifest)}  # fmt: skip
+    signature = Image.of("signature", subject=pointer, artifactType="application/x-sig")
+    named = {sha512(image.manifest): image.manifest for image in (child, signature)}
+    for image in (child, signature):
+        Image(b"", image.blobs | named).store(greeting / G)
+    entry = {"mediaType": child.media_type, "digest": sha512(child.manifest),
+             "size": len(child.manifest)}  # fmt: skip
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    Image(as_json(index), {}, INDEX).tag(greeting / G, "2.0")
+    assert build("-t", "nginx") == 0
+    v2 = greeting / "_site/v2/vanessa/greeting"
+    for digest, data in named.items():
+        assert (v2 / "manifests" / digest).read_bytes() == data
+    listed = json.loads((v2 / f"referrers/{subject.digest}").read_bytes())
+    assert [item["digest"] for item in listed["manifests"]] == [sha512(signature.manifest)]
 
 
 def test_referrers_have_the_tag_schema_file(greeting: Path, build: Callable[..., int]) -> None:
