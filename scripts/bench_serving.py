@@ -1,7 +1,8 @@
 """How many requests a second? nginx with the emitted configuration, and `builder serve`.
 
-Prints ratios to docker-registry, which serves the same image in the same run
-of one process each; asserts nothing. Needs wrk and ab.
+Prints ratios to docker-registry, which serves the same image in the same run;
+asserts nothing. Each server uses the cores that it takes by itself, as nginx
+does in Debian's configuration. Needs wrk and ab.
 """
 
 from __future__ import annotations

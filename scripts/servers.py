@@ -60,7 +60,7 @@ def nginx(work: Path, site: Path) -> Iterator[str]:
     port = free_port()
     config = work / "nginx.conf"
     config.write_text(
-        f"daemon off; worker_processes 1; pid {work}/nginx.pid; error_log {work}/error.log;\n"
+        f"daemon off; worker_processes auto; pid {work}/nginx.pid; error_log {work}/error.log;\n"
         "user root; events {}\n"
         f"http {{ access_log off; sendfile on; include {site}.nginx/http.conf;\n"
         f"server {{ listen 127.0.0.1:{port}; root {site}; include {site}.nginx/server.conf; }} }}\n"
