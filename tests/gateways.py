@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.hosts import free_port, run, started
 
 ACCESS, SECRET = "somebody", "a-long-secret"
@@ -78,12 +80,26 @@ def run_ceph(folder: Path) -> Iterator[str]:
         serve(monitor, "ceph-mon", "-i", "a", "-f")
         run("ceph", "-c", str(config), "--connect-timeout", "30", "osd", "new", disk)
         run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk, *who)
-        osd = subprocess.Popen(["ceph-osd", "-i", "0", "-f", *who], stderr=subprocess.DEVNULL)
+        osd = _lasting(["ceph-osd", "-i", "0", "-f", *who])
         stack.callback(_end, osd)
         serve(port, "radosgw", "-n", "client.rgw.a", "-f")
         run("radosgw-admin", "-c", str(config), "user", "create", "--uid=test",
             "--display-name=test", f"--access-key={ACCESS}", f"--secret-key={SECRET}")  # fmt: skip
         yield f"http://127.0.0.1:{port}"
+
+
+def _lasting(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start an OSD until it stays.
+
+    One that speaks to a monitor before it has read its map is of a "wrong fsid", and ends.
+    """
+    for _ in range(9):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            return process
+    pytest.fail("the OSD did not stay")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
