@@ -269,3 +269,12 @@ def test_results_that_cannot_be_printed(greeting: Path) -> None:
 def test_exit_codes(arguments: list[str], code: int, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == code
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_page_of_the_api_has_code_and_no_backticks(
+    greeting: Path, build: Callable[..., int]
+) -> None:
+    assert build("-t", "github-pages") == 0
+    page = (greeting / "_site/api/index.html").read_text()
+    assert "<code>registry.schema1</code> adds tags" in page
+    assert "`" not in page
