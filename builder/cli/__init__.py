@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from builder.cli.examples import epilog
-from builder.errors import BuilderError, ContentError, LocalError
+from builder.errors import BuilderError, ContentError, LocalError, counted
 
 # Each command's one line of help stands here, so that `builder --help` imports no command.
 COMMANDS = {
@@ -154,7 +154,7 @@ def _report(error: BuilderError) -> None:
         for problem in error.problems:
             _say(annotation(problem.where, problem.message, warning=problem.warning))
     count = sum(not problem.warning for problem in error.problems)
-    _say(f"builder: {count} problem{'' if count == 1 else 's'}; {error.outcome}")
+    _say(f"builder: {counted(count, 'problem')}; {error.outcome}")
 
 
 def annotation(where: str, message: str, *, warning: bool) -> str:

@@ -8,7 +8,7 @@ import time
 import click
 
 from builder.cli.options import Console, build_options, common_options, load_config
-from builder.errors import SiteError
+from builder.errors import SiteError, counted
 from builder.write.writer import Report
 
 
@@ -68,7 +68,7 @@ def summary(report: Report) -> str:
     if not (report.outputs or report.removed):
         return "nothing changed"
     gone = f", {report.removed:,} removed" if report.removed else ""
-    return f"{report.written:,} of {report.outputs:,} files written{gone}"
+    return f"{report.written:,} of {counted(report.outputs, 'file')} written{gone}"
 
 
 def _json(report: Report) -> dict[str, object]:

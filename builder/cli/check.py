@@ -16,7 +16,7 @@ from builder.cli.options import (
     remote_options,
 )
 from builder.config import Config
-from builder.errors import ContentError, Problem
+from builder.errors import ContentError, Problem, counted
 from builder.registry.model import Collection
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def command(
     if errors or (strict and problems):
         raise ContentError(problems)
     console.warn_all([] if as_json else problems)
-    text = f"{found.collections} collections, {found.tags} tags: no problems"
+    text = f"{counted(found.collections, 'collection')}, {counted(found.tags, 'tag')}: no problems"
     if not as_json:
         console.result(None, "" if quiet else text)
 

@@ -14,6 +14,7 @@ from builder.cli.options import (
     load_config,
     open_bucket,
 )
+from builder.errors import counted
 from builder.registry.edit import lock
 
 
@@ -66,7 +67,7 @@ def command(
     total = sum(blob.size for blob in found)
     verb = "deleted" if deleting else "unreachable:"
     lines = [f"{blob.path} {blob.size} bytes" for blob in found]
-    lines.append(f"{verb} {len(found)} blobs, {total} bytes")
+    lines.append(f"{verb} {counted(len(found), 'blob')}, {counted(total, 'byte')}")
     if found and not deleting:
         lines.append("'builder gc --delete' deletes them")
     value = {

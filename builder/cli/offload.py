@@ -8,6 +8,7 @@ import click
 
 from builder.audit.offload import offload
 from builder.cli.options import Console, common_options, load_config
+from builder.errors import counted
 from builder.registry.edit import lock
 
 
@@ -38,4 +39,4 @@ def command(
             console.say(f"{verb} {blob.digest} {blob.size} bytes to {blob.url}")
     total = sum(blob.size for blob in done)
     value = {"dryRun": dry_run, "bytes": total, "blobs": [asdict(blob) for blob in done]}
-    console.result(value, f"{verb} {len(done)} blobs, {total} bytes")
+    console.result(value, f"{verb} {counted(len(done), 'blob')}, {counted(total, 'byte')}")

@@ -22,7 +22,7 @@ from builder.cli.options import (
 )
 from builder.config import Config
 from builder.content import epoch
-from builder.errors import ContentError, LocalError, UsageError, did_you_mean
+from builder.errors import ContentError, LocalError, UsageError, counted, did_you_mean
 from builder.publish.hosts import deploy_command
 from builder.publish.plan import Half, Plan, PublishOptions
 from builder.targets import target_names
@@ -312,7 +312,9 @@ def _text(plan: Plan, note: str, *, dry_run: bool, quiet: bool) -> str:
     ]
     if plan.changed:
         what = f"release {plan.generation} at {plan.destination}"
-        lines.append(f"{what}: {would} {len(plan.send):,} files, {plan.same:,} were there")
+        lines.append(
+            f"{what}: {would} {counted(len(plan.send), 'file')}, {plan.same:,} there already"
+        )
     else:
         lines.append(f"nothing changed: release {plan.generation} at {plan.destination}")
     if plan.remove:

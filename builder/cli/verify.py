@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from builder.cli.options import Console, common_options, load_config, remote_options
-from builder.errors import ContentError, Problem, RemoteError, printable
+from builder.errors import ContentError, Problem, RemoteError, counted, printable
 from builder.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -181,14 +181,15 @@ def _json(item: Verified) -> dict[str, Any]:
 
 def _text(item: Verified, keys: Sequence[object]) -> str:
     count = len(item.findings)
-    verdict = f"{count} findings" if count else "all is as it should be"
-    read = f"{item.names} names, {item.manifests} manifests, {item.blobs} blobs"
+    verdict = counted(count, "finding") if count else "all is as it should be"
+    parts = ((item.names, "name"), (item.manifests, "manifest"), (item.blobs, "blob"))
+    read = ", ".join(counted(number, noun) for number, noun in (*parts, (item.size, "byte")))
     release = item.release
     if release is None:
-        return f"{item.address}: {read}, {item.size} bytes; no release.json: {verdict}"
+        return f"{item.address}: {read}; no release.json: {verdict}"
     signed = f"signed by {release.checked_by}" if keys else (
         "its signature was not checked: no key is known" if release.signatures else "not signed"
     )  # fmt: skip
     name = printable(release.name) or "a site without a name"
     about = f"release {release.generation} of {name}, {release.time}, {signed}"
-    return f"{item.address}: {about}\n  {item.files} files, {read}, {item.size} bytes: {verdict}"
+    return f"{item.address}: {about}\n  {counted(item.files, 'file')}, {read}: {verdict}"

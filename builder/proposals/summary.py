@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
-from builder.errors import Problem, printable
+from builder.errors import Problem, counted, printable
 from builder.proposals.model import Proposal, TagChange
 
 _MAX_ROWS = 200
@@ -21,9 +21,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ._:/@+,=()-]*")
 def summary(proposal: Proposal, problems: Sequence[Problem]) -> str:
     """Return the Markdown that shows a proposal to those who decide about it."""
     errors = sum(not problem.warning for problem in problems)
-    verdict = f"{_count(errors, 'problem')}: not yet" if errors else "No problems"
+    verdict = f"{counted(errors, 'problem')}: not yet" if errors else "No problems"
     by = f" by {_code(proposal.author)}" if proposal.author else ""
-    counts = f"{_count(proposal.files, 'file')}, {_count(len(proposal.tags), 'tag')}"
+    counts = f"{counted(proposal.files, 'file')}, {counted(len(proposal.tags), 'tag')}"
     lines = ["## What this changes", "", f"**{verdict}.** {counts}{by}."]
     if proposal.tags:
         lines += ["", "| tag | change | old | new | size |", "| --- | --- | --- | --- | --- |"]
@@ -62,10 +62,6 @@ def _cut(rows: Sequence[str], more: str) -> list[str]:
     shown = list(islice(rows, _MAX_ROWS))
     left = len(rows) - len(shown)
     return [*shown, more.format(f"and {left} more")] if left else shown
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _code(text: str) -> str:
