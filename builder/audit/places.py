@@ -48,7 +48,8 @@ class FolderPlace:
         if not (root / "v2").exists() and (root / "current").exists():
             root = root / "current"
         if not root.is_dir():
-            raise LocalError(f"{folder}: there is no such folder", "build or publish the site")
+            hint = "give the folder of a built or published site, or an address: https://HOST"
+            raise LocalError(f"{folder}: there is no such folder", hint)
         # Resolved once: the pointer to the current release may move in the meantime.
         self._root = root.resolve()
         self.address = os.path.abspath(folder)

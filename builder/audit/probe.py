@@ -123,7 +123,7 @@ class _Prober:
                 return self._ask("GET", "v2/")[0]
             self._base = self._given
         if not given.status:
-            raise RemoteError(given.fault)
+            raise RemoteError(given.fault, "is the address right, and the server up?")
         return given
 
     def _names(self) -> list[str]:

@@ -43,7 +43,9 @@ class Reader:
                 self.files.append(path)
                 texts[name] = path.read_bytes()
             elif names:
-                self.problems.append(Problem(name, message="there is no such file"))
+                hint = "files of --config lie in the registry's folder, which --source names"
+                missing = Problem(name, message="there is no such file", hint=hint)
+                self.problems.append(missing)
         return self.merge(texts)
 
     def merge(self, texts: Mapping[str, bytes]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Releases:
         if not os.path.lexists(self.root):
             return
         if not self.root.is_dir():
-            raise ContentError.at(str(self.root), "is not a folder")
+            raise ContentError.at(str(self.root), "is not a folder", "name a new folder")
         names = {path.name for path in self.root.iterdir()} - {MARKER}
         if names and not (self.root / MARKER).exists():
             message = (
