@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from builder.cli.add_files import list_files
-from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import ContentError, Problem, UsageError, printable
 from builder.oci.descriptor import Platform
 from builder.oci.reference import Reference, is_referrers_tag, tag_fault
@@ -70,11 +70,7 @@ def command(
     dry_run: bool,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """Bring an image or files in and give them a tag.
 
@@ -83,10 +79,10 @@ def command(
     given. Every byte is checked against its digest; bytes that are already
     here are not copied.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     *texts, name = arguments
     wanted = _target(texts, name, all_tags=all_tags, filtered=bool(tag_filter))
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     spool = options.source / ".builder-cache"
     chosen = SourceOptions(spool, RemoteOptions(insecure, ca), artifact_type)
     with lock(options), open_source(texts, chosen) as medium:

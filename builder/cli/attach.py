@@ -7,7 +7,7 @@ import re
 import click
 
 from builder.cli.add import parse_platform
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci import mediatype
 from builder.oci.reference import Reference
@@ -59,21 +59,17 @@ def command(
     annotations: tuple[str, ...],
     platform: str | None,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """Attach files to an image: an SBOM, a signature, or anything else.
 
     They become an artifact that refers to the image, which clients find by
     its digest. Attaching the same again changes nothing.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     wanted = Reference.parse(reference, tag="latest")
     artifact_type = _artifact_type(kind, files[0])
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     notes = dict(map(_pair, annotations))
     chosen = parse_platform(platform) if platform else None
     with lock(options):

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from builder.cli.options import Console, build_options, common_options, load_config
+from builder.cli.options import Common, build_options, common_options
 from builder.errors import SiteError, counted
 from builder.write.writer import Report
 
@@ -17,11 +17,7 @@ from builder.write.writer import Report
 @build_options
 def command(
     *,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
     destination: str,
     baseurl: str | None,
     url: str | None,
@@ -39,26 +35,25 @@ def command(
     """
     from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
 
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    config = load_config(
-        source=source, configs=configs, destination=destination, baseurl=baseurl, url=url,
+    console = common.console
+    config = common.config(destination=destination, baseurl=baseurl, url=url,
         target=target, drafts=drafts, allow_missing=allow_missing,
     )  # fmt: skip
     shown = config.target.capabilities.name
-    if not quiet and not as_json:
+    if not console.quiet and not console.as_json:
         click.echo(f"target {shown}, destination {config.destination}")
         sys.stdout.flush()
     if verbose:
         console.say(f"configuration: {', '.join(map(str, config.files)) or 'none'}")
         for note in config.pages.capabilities.notes:
             console.say(f"note: {note}")
-    elif not config.pages.typed and not as_json:
+    elif not config.pages.typed and not console.as_json:
         console.say(f"note: {shown} gives manifests no media type; -V says who can pull from it")
     began = time.monotonic()
     report = Pipeline(config, jobs=jobs, progress=console.step).build()
     console.warn_all(report.warnings)
     text = f"{summary(report)} in {time.monotonic() - began:.2f} s"
-    console.result(_json(report), "" if quiet else text)
+    console.result(_json(report), "" if console.quiet else text)
     if strict and report.warnings:
         raise SiteError(report.warnings)
 

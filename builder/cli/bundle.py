@@ -10,7 +10,7 @@ import click
 from builder.apps.bundle import BundleOptions, BundleSource, RunnableSource
 from builder.apps.model import CONFIG_TYPE
 from builder.cli.add import parse_platform
-from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import Problem, UsageError
 from builder.oci import mediatype
 from builder.oci.graph import select_platform
@@ -100,18 +100,14 @@ def command(
     dry_run: bool,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """Make an artifact of a static website, and give it a version.
 
     DIR holds index.html. The same files give the same bytes on any machine
     and day. Piped to 'tar -xz', a layer gives the folder back.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     wanted = Reference.parse(reference, tag="latest")
     if not mediatype.is_valid(kind):
         raise UsageError(f"--type {kind}: is no media type")
@@ -119,7 +115,7 @@ def command(
         raise UsageError("--runnable needs --base, and --base is for it", "give both or none")
     if output and runnable:
         raise UsageError("--output takes the artifact alone", "leave out --runnable")
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     spool = options.source / ".builder-cache"
     root = root_dir.strip("/") or Path(folder).resolve().name
     chosen = BundleOptions(root, kind, spa, split, as_index)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.cli.options import (
-    Console,
+    Common,
     blobs_option,
     common_options,
-    load_config,
     open_bucket,
     remote_options,
 )
@@ -60,11 +59,7 @@ def command(
     context: click.Context,
     /,
     *,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
     strict: bool,
     allow_missing: bool,
     blobs: bool,
@@ -81,14 +76,13 @@ def command(
     from builder.cli.check_base import judged, told  # noqa: PLC0415 - with git and the network
     from builder.cli.check_url import check_site  # noqa: PLC0415
 
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     if site:
         check_site(context, site, console)
         return
-    flags = {"source": source, "configs": configs, "allow_missing": allow_missing}
-    proposal = judged(context, base, proposed, flags)
+    proposal = judged(context, base, proposed, common.flags(allow_missing=allow_missing))
     try:
-        config = load_config(source=source, configs=configs, allow_missing=allow_missing)
+        config = common.config(allow_missing=allow_missing)
         found = _read(config, blobs=blobs)
         more = {*found.problems, *config.warnings}
     except ContentError as error:
@@ -97,15 +91,15 @@ def command(
         more = set(error.problems)
     problems = told(proposal, more, proposed["summary_file"])
     errors = [problem for problem in problems if not problem.warning]
-    if as_json:
+    if console.as_json:
         listed = [problem.to_json() for problem in problems]
         console.result({**proposal.to_json(), "problems": listed} if proposal else listed, "")
     if errors or (strict and problems):
         raise ContentError(problems)
-    console.warn_all([] if as_json else problems)
+    console.warn_all([] if console.as_json else problems)
     text = f"{counted(found.collections, 'collection')}, {counted(found.tags, 'tag')}: no problems"
-    if not as_json:
-        console.result(None, "" if quiet else text)
+    if not console.as_json:
+        console.result(None, "" if console.quiet else text)
 
 
 def _read(config: Config, *, blobs: bool) -> Checked:

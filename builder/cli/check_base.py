@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from builder.cli.options import split_configs
+from builder.cli.options import given
 from builder.config import Flags, parse_size
 from builder.errors import LocalError, Problem, UsageError
 from builder.proposals.author import find_author
@@ -24,7 +24,7 @@ def judged(
     context: click.Context,
     revision: str | None,
     proposed: Mapping[str, Any],
-    flags: Mapping[str, Any],
+    flags: Flags,
 ) -> Proposal | None:
     """Return what the work tree proposes to the base branch `revision`, None for None.
 
@@ -39,9 +39,7 @@ def judged(
     )
     author = proposed["author"]
     remote = RemoteOptions(proposed["insecure"], proposed["ca"])
-    configs = split_configs(flags["configs"])
-    base = open_base(Flags(flags["source"], configs=configs,
-                           allow_missing=flags["allow_missing"]), revision)  # fmt: skip
+    base = open_base(flags, revision)
     return judge(
         base,
         find_author(os.environ) if author is None else author,
@@ -74,10 +72,9 @@ def _write_summary(path: str, proposal: Proposal, problems: Sequence[Problem]) -
 
 def _refuse(context: click.Context, proposed: Mapping[str, Any]) -> None:
     """Raise UsageError for a flag that means nothing without --base."""
-    for name in proposed:
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            flag = "--" + name.removesuffix("_file").replace("_", "-")
-            raise UsageError(f"{flag} is for pull requests", "add --base REF")
+    for parameter in given(context):
+        if parameter.name in proposed:
+            raise UsageError(f"{parameter.opts[0]} is for pull requests", "add --base REF")
 
 
 def _size(proposed: Mapping[str, Any], name: str) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import click
-from click.core import ParameterSource
 
 from builder.audit.deployed import Judgement, judge
 from builder.audit.facts import KINDS, Facts
 from builder.audit.probe import probe
-from builder.cli.options import Console
+from builder.cli.options import Console, given
 from builder.errors import ContentError, Problem, UsageError
 from builder.remote.options import RemoteOptions
 
@@ -52,8 +51,6 @@ def _lines(facts: Facts, judgement: Judgement) -> list[str]:
 
 
 def _refuse_others(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        given = context.get_parameter_source(name) == ParameterSource.COMMANDLINE
-        if given and name not in _FITTING:
+    for parameter in given(context):
+        if parameter.name not in _FITTING:
             raise UsageError(f"{parameter.opts[0]} does not go with --url: that asks a site alone")

@@ -9,10 +9,9 @@ import click
 
 from builder.audit.usage import bucket_usage, usage
 from builder.cli.options import (
-    Console,
+    Common,
     blobs_option,
     common_options,
-    load_config,
     open_bucket,
 )
 from builder.errors import UsageError
@@ -28,19 +27,15 @@ def command(
     *,
     names: tuple[str, ...],
     blobs: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Show how many bytes collections take: alone, and shared with others.
 
     The total is what the files below collections/ and the content store
     have. What nothing needs is told apart: 'builder gc' finds it.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    options = load_config(source=source, configs=configs).registry
+    console = common.console
+    options = common.config().registry
     found = usage(options)
     rows = [row for row in found.rows if not names or row.name in names]
     if missing := set(names) - {row.name for row in rows}:

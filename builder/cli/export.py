@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from builder.cli.add import parse_platform
-from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import UsageError
 from builder.oci.graph import select_platform
 from builder.oci.reference import Reference
@@ -51,21 +51,17 @@ def command(
     allow_foreign: bool,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """Copy an image to an image layout or an archive.
 
     In an image layout that is there, other images stay. '-' as FILE is
     standard output: builder export x/y docker-archive:- | docker load
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     wanted = Reference.parse(reference, tag="latest")
     scheme, path, name = _target(target)
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     remote = RemoteOptions(insecure, ca)
     medium = RegistrySource.load(options, wanted.name, remote, allow_foreign=allow_foreign)
     top = medium.resolve(wanted.digest or wanted.tag)

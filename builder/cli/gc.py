@@ -8,10 +8,9 @@ import click
 
 from builder.audit.gc import Unreachable, delete, unreachable, unreachable_offsite
 from builder.cli.options import (
-    Console,
+    Common,
     blobs_option,
     common_options,
-    load_config,
     open_bucket,
 )
 from builder.errors import counted
@@ -37,19 +36,15 @@ def command(
     dry_run: bool,
     blobs: bool,
     older_than: int,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Find blobs that nothing needs; remove them with --delete.
 
     Needed is what a tag reaches, and every referrer of that. In a bucket that
     other registries use too, what they need is not known here.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    options = load_config(source=source, configs=configs).registry
+    console = common.console
+    options = common.config().registry
     deleting = really and not dry_run
     bucket = open_bucket(options) if blobs else None
     with lock(options):

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from builder.cli.inspect_files import show_files
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.errors import ContentError, UsageError
 from builder.oci.reference import Reference
 from builder.registry.load import load_collection
@@ -35,16 +35,12 @@ def command(
     files: bool,
     path: str | None,
     platform: str | None,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Show what a collection or a tag holds."""
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     wanted = Reference.parse(reference)
-    config = load_config(source=source, configs=configs, allow_missing=True)
+    config = common.config(allow_missing=True)
     if not (config.registry.source / config.registry.collections / wanted.name).is_dir():
         raise ContentError.at(wanted.name, "there is no such collection", "see 'builder list'")
     loaded = load_collection(config.registry, wanted.name, Cache(None))

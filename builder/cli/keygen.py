@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli.options import Console, common_options
+from builder.cli.options import Common, common_options
 from builder.errors import LocalError, UsageError
 
 
@@ -19,11 +19,7 @@ def command(
     *,
     file: str,
     show: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Make an Ed25519 key that signs releases, and print its public half.
 
@@ -32,8 +28,7 @@ def command(
     """
     from builder.publish.signing import SigningKey, load_signing_key  # noqa: PLC0415 - slow
 
-    del source, configs
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     if show:
         key = load_signing_key(file)
     else:

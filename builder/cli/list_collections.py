@@ -5,18 +5,16 @@ from __future__ import annotations
 import click
 
 from builder.audit.check import load_all
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.registry.model import Collection
 
 
 @click.command("list")
 @common_options
-def command(
-    *, source: str, configs: str | None, quiet: bool, as_json: bool, no_color: bool
-) -> None:
+def command(*, common: Common) -> None:
     """List the collections and their tags."""
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    config = load_config(source=source, configs=configs, allow_missing=True)
+    console = common.console
+    config = common.config(allow_missing=True)
     problems, loaded = load_all(config.registry)
     rows, lines = [], []
     for item in loaded:

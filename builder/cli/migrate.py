@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from builder.audit.migrate import Migrated, Migration, find_tags, migrate_tag
-from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, Problem, printable
 from builder.registry.clock import now
 from builder.registry.edit import lock
@@ -28,19 +28,15 @@ def command(
     dry_run: bool,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Take over an original static registry from the checkout DIR.
 
     Images that can still be fetched are hashed again and can then be pulled;
     the others stay what they were. Running it again goes on where it was.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    options = load_config(source=source, configs=configs).registry
+    console = common.console
+    options = common.config().registry
     cache = options.source / ".builder-cache"
     migration = Migration(Path(folder), options, RemoteOptions(insecure, ca), now(), cache)
     done: list[Migrated] = []

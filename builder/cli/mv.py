@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
 from builder.registry.edit import lock
@@ -23,24 +23,20 @@ def command(
     new: str,
     force: bool,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Give a collection another name.
 
     Its pages redirect from the old name. Clients cannot pull by the old name
     any more. Collections below it have to be moved first.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     before, after = Reference.parse(old), Reference.parse(new)
     if before.tag or before.digest or after.tag or after.digest:
         raise UsageError(f"{old} {new}: a whole collection is moved", "write OLD NEW without tags")
     if before.name == after.name:
         raise UsageError(f"{new}: is its name already")
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     with lock(options):
         move_collection(options, before.name, after.name, force=force, dry_run=dry_run)
     verb = "would move" if dry_run else "moved"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli.options import Console, common_options
+from builder.cli.options import Common, common_options
 from builder.errors import ContentError
 from builder.git import start
 from builder.workflows.render import CIS, locked_requirements, render, updates
@@ -57,11 +57,7 @@ def command(
     *,
     path: str,
     no_git: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Make a new registry in the folder PATH, with the files that CI needs.
 
@@ -69,8 +65,7 @@ def command(
     installed package; a file of the same path in _layouts, _includes or
     assets overrides it.
     """
-    del source, configs
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     folder = Path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ContentError.at(path, "is not an empty folder", "choose a new name")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from builder.audit.offload import offload
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.errors import counted
 from builder.registry.edit import lock
 
@@ -18,19 +18,15 @@ from builder.registry.edit import lock
 def command(
     *,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Bring layers from _blobs/ to the place that registry.blobs names.
 
     Each layer that a tag needs is brought there, fetched again as clients
     would, and only then removed here.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    options = load_config(source=source, configs=configs).registry
+    console = common.console
+    options = common.config().registry
     verb = "would offload" if dry_run else "offloaded"
     done = []
     with lock(options):

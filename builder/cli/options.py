@@ -9,13 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from builder.cli import annotation, inert
-from builder.config import Config, Flags
-from builder.config import load_config as read_config
+from builder.config import Config, Flags, load_config
 from builder.errors import Problem, UsageError
 from builder.registry.model import RegistryOptions
 from builder.storage import CloudStorage
@@ -23,8 +25,41 @@ from builder.storage import CloudStorage
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def common_options(function: Function) -> Function:
-    """Add the flags that every command takes."""
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the flags say that every command takes."""
+
+    source: str
+    configs: tuple[str, ...]
+    console: Console
+
+    def flags(self, **more: Any) -> Flags:
+        """Return what the configuration is read with; `more` are what a command has besides."""
+        return Flags(self.source, configs=self.configs, **more)
+
+    def config(self, **more: Any) -> Config:
+        """Read the configuration; see `flags`."""
+        return load_config(self.flags(**more))
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that every command takes, which reach it as `common`."""
+
+    @wraps(function)
+    def with_common(
+        *arguments: Any,
+        source: str,
+        configs: str | None,
+        quiet: bool,
+        as_json: bool,
+        no_color: bool,
+        **more: Any,
+    ) -> Any:
+        names = tuple(name.strip() for name in (configs or "").split(",") if name.strip())
+        console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+        return function(*arguments, common=Common(source, names, console), **more)
+
+    command: Callable[..., Any] = with_common
     options: tuple[Any, ...] = (
         click.option("--trace", is_flag=True, expose_value=False, help="Show a traceback."),
         click.option("--no-color", is_flag=True, help="Plain text, as with NO_COLOR."),
@@ -36,8 +71,8 @@ def common_options(function: Function) -> Function:
                      help="The registry's folder."),
     )  # fmt: skip
     for option in options:
-        function = option(function)
-    return function
+        command = option(command)
+    return command
 
 
 def build_options(function: Function) -> Function:
@@ -60,6 +95,13 @@ def build_options(function: Function) -> Function:
     for option in options:
         function = option(function)
     return function
+
+
+def given(context: click.Context) -> Iterator[click.Parameter]:
+    """Yield the arguments and flags that stand on the command line."""
+    for parameter in context.command.params:
+        if context.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE:
+            yield parameter
 
 
 def remote_options(function: Function) -> Function:
@@ -90,16 +132,6 @@ def open_bucket(options: RegistryOptions) -> CloudStorage:
     return options.offsite.storage()
 
 
-def split_configs(configs: str | None) -> tuple[str, ...]:
-    """Return the file names of `-c A,B`."""
-    return tuple(name.strip() for name in (configs or "").split(",") if name.strip())
-
-
-def load_config(*, source: str, configs: str | None, **flags: Any) -> Config:
-    """Read the configuration for the flags of a command."""
-    return read_config(Flags(source=source, configs=split_configs(configs), **flags))
-
-
 def _spelled(text: str) -> str:
     """Return JSON that is UTF-8, whatever file names are, and no command to GitHub Actions."""
     text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -113,7 +145,7 @@ class Console:
         self, *, quiet: bool = False, as_json: bool = False, no_color: bool = False
     ) -> None:
         self.as_json = as_json
-        self._quiet = quiet
+        self.quiet = quiet
         self._plain = no_color or bool(os.environ.get("NO_COLOR"))
         self._shown = 0.0
 
@@ -126,7 +158,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Tell what is going on, unless quiet."""
-        if not self._quiet:
+        if not self.quiet:
             click.echo(text, err=True)
 
     def warn(self, problem: Problem) -> None:
@@ -142,7 +174,7 @@ class Console:
 
     def step(self, label: str, done: int, total: int) -> None:
         """Show progress of a step with a known end, on a terminal only."""
-        if self._quiet or total < 50 or not sys.stderr.isatty():
+        if self.quiet or total < 50 or not sys.stderr.isatty():
             return
         now = time.monotonic()
         if done < total and now - self._shown < 0.1:
@@ -163,7 +195,7 @@ class Console:
 
         `total` is None where nobody knows it.
         """
-        if self._quiet or (total or 1 << 20) < 1 << 20 or not sys.stderr.isatty():
+        if self.quiet or (total or 1 << 20) < 1 << 20 or not sys.stderr.isatty():
             yield lambda count: None  # noqa: ARG005 - nobody watches
             return
         from rich.console import Console as RichConsole  # noqa: PLC0415 - 40 ms

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli.options import Console, common_options, remote_options
+from builder.cli.options import Common, common_options, remote_options
 from builder.cli.stopping import run_until_stopped
 from builder.config.keys import parse_size
 from builder.errors import UsageError
@@ -55,11 +55,7 @@ from builder.remote.options import RemoteOptions
 @common_options
 def command(
     *,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
     site: str,
     host: str,
     port: int,
@@ -82,8 +78,7 @@ def command(
     from builder.proxy.site import Site  # noqa: PLC0415
     from builder.targets import open_target  # noqa: PLC0415
 
-    del source, configs
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     size = 0 if no_cache else parse_size(limit)
     if size is None:
         raise UsageError(f"--cache-size {limit}: is no size", "write 10 GiB or a number of bytes")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.cli.options import (
+    Common,
     Console,
     build_options,
     common_options,
-    load_config,
     remote_options,
 )
 from builder.config import Config
@@ -95,11 +95,7 @@ def command(
     dry_run: bool,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
     jobs: int,
     strict: bool,
     verbose: bool,
@@ -111,11 +107,11 @@ def command(
     Without DEST, or with the name of a host, say how to publish there.
     Only what changed is sent, content before what points to it.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     bucket = "://" in dest
     if bucket and not flags["target"]:
         flags["target"] = "s3"
-    config = load_config(source=source, configs=configs, **flags)
+    config = common.config(**flags)
     target = config.target.capabilities.name
     if verbose:
         console.say(f"target {target}, built in {config.destination}")
@@ -149,7 +145,8 @@ def command(
         else:
             plan = _to_bucket(console, store, site, options, only or "", dry_run=dry_run)
     note = "" if bucket or reload_command or dry_run else _note(target, plan)
-    console.result(_json(plan, dry_run=dry_run), _text(plan, note, dry_run=dry_run, quiet=quiet))
+    text = "" if console.quiet else _text(plan, note, dry_run=dry_run)
+    console.result(_json(plan, dry_run=dry_run), text)
 
 
 def _to_folder(
@@ -303,9 +300,7 @@ def _json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def _text(plan: Plan, note: str, *, dry_run: bool, quiet: bool) -> str:
-    if quiet:
-        return ""
+def _text(plan: Plan, note: str, *, dry_run: bool) -> str:
     would = "would send" if dry_run else "sent"
     lines = [
         f"{name:15} {files:>9,} files {size:>15,} bytes" for name, files, size in plan.stages()

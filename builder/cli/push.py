@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
 from builder.registry.intake import companions_of
@@ -53,20 +53,16 @@ def command(
     allow_foreign: bool,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """Copy an image to another registry.
 
     The tag there is the one here unless given. Layers that are there are not
     sent; the tag appears when all else is in place. An index keeps its bytes.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     wanted = Reference.parse(reference)
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     remote = RemoteOptions(insecure, ca)
     medium = RegistrySource.load(options, wanted.name, remote, allow_foreign=allow_foreign)
     with RemoteSink.parse(target, remote, mount_from) as sink:

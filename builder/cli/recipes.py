@@ -14,7 +14,7 @@ import click
 
 from builder.cli import annotation
 from builder.cli.add import storage_hint
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, Console, common_options, given
 from builder.config import Config
 from builder.errors import ContentError, Problem, UsageError, printable
 from builder.git import head
@@ -41,11 +41,7 @@ def command(
     context: click.Context,
     *,
     revision: str | None,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """List the recipes: pending, stale, and current.
 
@@ -54,11 +50,11 @@ def command(
     stale. 'builder recipes build' builds both.
     """
     if context.invoked_subcommand is not None:
-        if source != "." or configs or revision or as_json or quiet or no_color:
+        if any(given(context)):
             raise UsageError("flags of 'recipes build' stand after 'build'")
         return
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    config = load_config(source=source, configs=configs)
+    console = common.console
+    config = common.config()
     items, problems = _find(config, (), revision)
     lines = [f"{item.state:8} {item.reference}  {item.recipe.path}" for item in items]
     console.result([item.to_json() for item in items], "\n".join(map(printable, lines)))
@@ -112,19 +108,15 @@ def build(
     force: bool,
     local: bool,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """Build what is pending or stale, or what is named.
 
     A recipe that fails does not stop the others; it makes the command fail at
     its end. A recipe is code: build only what you would run.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    config = load_config(source=source, configs=configs)
+    console = common.console
+    config = common.config()
     if local:
         config = replace(config, registry=replace(config.registry, offsite=None))
     options = _options(config, engines, seconds, force=force)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.errors import ContentError
 from builder.oci.digest import Digest
 from builder.oci.reference import Reference
@@ -24,20 +24,16 @@ def command(
     reference: str,
     force: bool,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Remove a collection, a tag or a manifest.
 
     NAME:TAG and NAME@DIGEST remove the manifest with every tag that points to
     it. Layers stay until gc. Collections below NAME stay.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     wanted = Reference.parse(reference)
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     with lock(options):
         digest = wanted.digest or _digest(options, wanted, force=force)
         if digest is None:

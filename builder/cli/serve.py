@@ -15,10 +15,10 @@ import click
 
 from builder.cli.build import summary
 from builder.cli.options import (
+    Common,
     Console,
     build_options,
     common_options,
-    load_config,
     remote_options,
 )
 from builder.cli.serve_apps import serve_apps
@@ -65,11 +65,7 @@ class _Outcome(NamedTuple):
 def command(
     context: click.Context,
     *,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
     destination: str,
     baseurl: str | None,
     url: str | None,
@@ -100,28 +96,28 @@ def command(
         return
     if insecure or ca or kind:
         raise UsageError("--insecure, --ca and --type are for --from alone")
-    del strict, verbose, as_json
-    console = Console(quiet=quiet, no_color=no_color)
+    del strict, verbose
+    console = common.console
     shown = host if ":" not in host else f"[{host}]"
     address = url or f"http://{shown}:{port}"
     arguments: dict[str, Any] = {
-        "source": source, "configs": configs, "baseurl": baseurl, "url": address,
+        "baseurl": baseurl, "url": address,
         "drafts": drafts, "allow_missing": allow_missing,
     }  # fmt: skip
 
     def configure() -> Config:
         name = target or "preview"
         place = destination or f".builder-cache/preview/{name}"
-        return load_config(target=name, destination=place, **arguments)
+        return common.config(target=name, destination=place, **arguments)
 
     first = configure()
     if not target:
-        _say_limits(console, load_config(target="", destination="", **arguments))
+        _say_limits(console, common.config(target="", destination="", **arguments))
     builder = _Builder(configure, jobs)
     began = time.monotonic()
     outcome = builder.build(None)
     if outcome.failed:
-        raise ContentError.at(source, "the first build failed", "mend what is said above")
+        raise ContentError.at(common.source, "the first build failed", "mend what is said above")
     console.say(f"{outcome.text} in {time.monotonic() - began:.2f} s")
     if host not in ("127.0.0.1", "localhost", "::1"):
         console.say(f"warning: anyone who reaches {host} can read this registry")

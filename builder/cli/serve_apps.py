@@ -6,9 +6,9 @@ import webbrowser
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from builder.apps.model import CONFIG_TYPE
+from builder.cli.options import given
 from builder.cli.stopping import run_until_stopped
 from builder.errors import UsageError
 from builder.oci.mediatype import is_valid
@@ -58,8 +58,6 @@ def _place(registry: str) -> str:
 
 
 def _refuse_others(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        given = context.get_parameter_source(name) == ParameterSource.COMMANDLINE
-        if given and name not in _FITTING:
+    for parameter in given(context):
+        if parameter.name not in _FITTING:
             raise UsageError(f"{parameter.opts[0]} does not go with --from: nothing is built then")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from builder.cli.add import parse_platform
-from builder.cli.options import Console, common_options, remote_options
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import UsageError, redacted
 from builder.oci.reference import Reference
 from builder.proposals.author import find_author
@@ -64,11 +64,7 @@ def command(
     dry_run: bool,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
     **how: Any,
 ) -> None:  # fmt: skip
     """Propose an image to another repository's registry.
@@ -78,9 +74,9 @@ def command(
     for this; a local one only gets the branch. SOURCE is as for 'builder
     add'; --source is the registry's folder in its repository.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     origin = Origin.parse(registry)
-    if configs:
+    if common.configs:
         raise UsageError("--config is not for submit", "the registry's own configuration counts")
     if origin.folder is None and not (push or dry_run):
         hint = "add --push, or --dry-run to see what would be pushed"
@@ -95,7 +91,7 @@ def command(
             reference = Reference(wanted.name, wanted.tag or medium.suggested_tag or "latest")
             choices = Wanted(
                 reference,
-                source,
+                common.source,
                 author=find_author(os.environ) if author is None else author,
                 remote=None if no_fetch else remote,
                 platform=parse_platform(platform) if platform else None,

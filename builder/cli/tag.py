@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference, tag_fault
 from builder.registry.clock import now
@@ -23,17 +23,13 @@ def command(
     new: str,
     force: bool,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Give a tag's image one more tag.
 
     If NEW is there, it moves. Both tags then have the same digest.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     old = Reference.parse(reference)
     if not old.tag:
         raise UsageError(f"{reference}: names no tag", "write NAME:OLD NEW")
@@ -42,7 +38,7 @@ def command(
         raise UsageError(f"{new}: a tag stays in its collection", f"write {old.name}:OLD NEW")
     if fault := tag_fault(tag):
         raise UsageError(f"{new}: {fault}")
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     with lock(options):
         digest = copy_tag(
             options, old.name, old.tag, tag, created=now(), force=force, dry_run=dry_run

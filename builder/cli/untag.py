@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
 from builder.registry.edit import lock, remove_tag
@@ -20,21 +20,17 @@ def command(
     reference: str,
     force: bool,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Remove a tag; its content stays until gc.
 
     A tag with a recipe becomes pending: only its manifest and README go.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
+    console = common.console
     wanted = Reference.parse(reference)
     if not wanted.tag:
         raise UsageError(f"{reference}: names no tag", "write NAME:TAG")
-    options = load_config(source=source, configs=configs).registry
+    options = common.config().registry
     with lock(options):
         pending = remove_tag(options, wanted.name, wanted.tag, force=force, dry_run=dry_run)
     note = "; its recipe stays, so it is pending" if pending else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from builder.cli.options import Console, common_options, load_config, remote_options
+from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import ContentError, Problem, RemoteError, counted, printable
 from builder.oci.digest import Digest
 
@@ -61,11 +61,7 @@ def command(
     jobs: int,
     insecure: bool,
     ca: str,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:  # fmt: skip
     """Fetch and hash everything that a published site leads to.
 
@@ -79,8 +75,8 @@ def command(
     from builder.remote.http import Http  # noqa: PLC0415
     from builder.remote.options import RemoteOptions  # noqa: PLC0415
 
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    config = load_config(source=source, configs=configs)
+    console = common.console
+    config = common.config()
     keys = [find_public_key(text) for text in public_keys]
     keys = keys or [PublicKey.parse(text, "registry.keys") for text in config.keys]
     options = VerifyOptions(

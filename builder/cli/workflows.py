@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from builder.cli.options import Console, common_options, load_config
+from builder.cli.options import Common, common_options
 from builder.workflows.render import CIS, deployable, render
 from builder.workflows.write import EDITED, SAME, Planned, plan, refuse_edited, write
 
@@ -30,11 +30,7 @@ def command(
     cis: tuple[str, ...],
     force: bool,
     dry_run: bool,
-    source: str,
-    configs: str | None,
-    quiet: bool,
-    as_json: bool,
-    no_color: bool,
+    common: Common,
 ) -> None:
     """Write the CI files for GitHub Actions and GitLab CI.
 
@@ -42,15 +38,15 @@ def command(
     verify it every week. Running it again updates them; a file that was
     edited is left alone, and the command says so.
     """
-    console = Console(quiet=quiet, as_json=as_json, no_color=no_color)
-    config = load_config(source=source, configs=configs)
+    console = common.console
+    config = common.config()
     name = target or config.target.capabilities.name
     files = {path: text for ci in cis or CIS for path, text in render(ci, name).items()}
-    planned = plan(Path(source), files)
+    planned = plan(Path(common.source), files)
     if not dry_run:
         if not force:
             refuse_edited(planned)
-        write(Path(source), planned)
+        write(Path(common.source), planned)
     rows = [{"path": item.path, "state": item.state} for item in planned]
     console.result(rows, "\n".join(_line(item, dry_run=dry_run) for item in planned))
 
