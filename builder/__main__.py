@@ -1,8 +1,8 @@
 """The program `builder`: interrupted at any moment it says so, and shows no traceback.
 
 The handler stands before anything slow is imported. An interruption in the
-middle of an import can be swallowed by the import system, so it is put off
-until that is done.
+middle of an import can be swallowed by the import system, or come out of it
+as another error, so it is put off until that is done.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ def main() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
-        threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
-        return
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
+            return
+        frame = frame.f_back
     raise KeyboardInterrupt
 
 

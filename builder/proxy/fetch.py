@@ -45,11 +45,12 @@ class Fetches:
         are verified. Raises NotFoundError, RemoteError or LocalError.
         """
         with self._guard:
-            if (stream := self._cache.open(digest)) is not None:
-                return stream
             fetch = self._running.get(digest)
             reader = fetch.join() if fetch else None
             if fetch is None or reader is None:
+                # Looked at after the fetches: one that has just ended has kept what it got.
+                if (stream := self._cache.open(digest)) is not None:
+                    return stream
                 fetch = self._running[digest] = self._begun(digest, size)
                 reader = fetch.join()
                 # A download must not keep the program from ending.
