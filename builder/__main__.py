@@ -2,7 +2,8 @@
 
 The handler stands before anything slow is imported. An interruption in the
 middle of an import can be swallowed by the import system, or come out of it
-as another error, so it is put off until that is done.
+as another error, and one in a callback of a fork is printed and lost: it is
+put off until these are done.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import threading
 from types import FrameType
 
 _SOON = 0.02  # seconds
+# What the standard library runs before and after each fork.
+_AT_FORK = {"_acquireLock", "_releaseLock", "_after_fork", "_after_at_fork_child_reinit_locks"}
 
 
 def main() -> None:
@@ -30,7 +33,8 @@ def main() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        code = frame.f_code
+        if code.co_filename.startswith("<frozen importlib") or code.co_name in _AT_FORK:
             threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
             return
         frame = frame.f_back
