@@ -23,7 +23,7 @@ from typing import IO
 
 import pytest
 
-from tests.pages import Twists, pages
+from tests.page_host import Twists, pages
 
 ROOT = Path(__file__).parent.parent
 BUILDER = [sys.executable, "-m", "builder"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from builder.site import versions
+from builder.pages import versions
 
 _PAGE = """\
 <!doctype html>

@@ -27,8 +27,8 @@ from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import Manifest
 from builder.output import Claim, File, Output
+from builder.pages import plan
 from builder.registry.model import Collection, Tag
-from builder.site import plan
 from builder.storage.local import open_regular
 
 LATEST = "latest"
@@ -93,9 +93,9 @@ def publish_apps(
     options = options_for(collection.name, listed)
     if options is None:
         return PublishedApps(collection.name), ()
-    shelf = _Shelf(collection, options, store)
+    unpacked = _UnpackedApps(collection, options, store)
     newest_first = plan.sort_tags(collection.tags)
-    found = [(tag, app) for tag in newest_first if (app := shelf.app_of(tag)) is not None]
+    found = [(tag, app) for tag in newest_first if (app := unpacked.app_of(tag)) is not None]
     if not found:
         message = "registry.apps lists this collection, which holds no web app"
         hint = "'builder bundle' makes one; an app with a config of its own type needs 'type'"
@@ -108,7 +108,7 @@ def publish_apps(
     problems: list[Problem] = []
     for tag, manifest in wanted:
         try:
-            apps[tag.name] = shelf.unpacked(tag, manifest)
+            apps[tag.name] = unpacked.unpacked(tag, manifest)
         except ContentError as error:
             problems += error.problems
     if LATEST not in apps and apps:
@@ -127,7 +127,7 @@ def unmatched(listed: Sequence[AppOptions], names: Sequence[str]) -> Iterator[Pr
             yield replace(item.where, message=message, hint=hint, warning=True)
 
 
-class _Shelf:
+class _UnpackedApps:
     """The content of one collection, as far as apps are concerned."""
 
     def __init__(self, collection: Collection, options: AppOptions, store: AppStore | None) -> None:

@@ -33,7 +33,7 @@ def command(
     Nothing is written when anything is wrong. A second build writes only what
     changed; one after no change writes nothing.
     """
-    from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
 
     console = common.console
     config = common.config(destination=destination, baseurl=baseurl, url=url,

@@ -19,7 +19,7 @@ from builder.errors import ContentError, Problem, counted
 from builder.registry.model import Collection
 
 if TYPE_CHECKING:
-    from builder.audit.check import Checked
+    from builder.upkeep.check import Checked
 
 
 @click.command("check")
@@ -105,7 +105,7 @@ def command(
 def _read(config: Config, *, blobs: bool) -> Checked:
     """Return what is wrong with the content; `blobs` also asks the bucket for layers."""
     from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
-    from builder.audit.check import check, check_offsite  # noqa: PLC0415 - reads the whole registry
+    from builder.upkeep.check import check, check_offsite  # noqa: PLC0415 - reads the whole registry
 
     bucket = open_bucket(config.registry) if blobs else None
 

@@ -12,11 +12,11 @@ import click
 from builder.cli.options import given
 from builder.config import Flags, parse_size
 from builder.errors import LocalError, Problem, UsageError
-from builder.proposals.author import find_author
-from builder.proposals.base import open_base
-from builder.proposals.judge import judge
-from builder.proposals.model import Limits, Proposal, merged
-from builder.proposals.summary import summary
+from builder.pull_requests.author import find_author
+from builder.pull_requests.base import open_base
+from builder.pull_requests.judge import judge
+from builder.pull_requests.model import Limits, Proposal, merged
+from builder.pull_requests.summary import summary
 from builder.remote.options import RemoteOptions
 
 

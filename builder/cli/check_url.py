@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from builder.audit.deployed import Judgement, judge
-from builder.audit.facts import KINDS, Facts
-from builder.audit.probe import probe
 from builder.cli.options import Console, given
 from builder.errors import ContentError, Problem, UsageError
+from builder.probe.ask import probe
+from builder.probe.clients import Judgement, judge
+from builder.probe.facts import KINDS, Facts
 from builder.remote.options import RemoteOptions
 
 _FITTING = frozenset({"site", "source", "configs", "quiet", "as_json", "no_color", "insecure",

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from builder.audit.usage import bucket_usage, usage
 from builder.cli.options import (
     Common,
     blobs_option,
@@ -15,6 +14,7 @@ from builder.cli.options import (
     open_bucket,
 )
 from builder.errors import UsageError
+from builder.upkeep.usage import bucket_usage, usage
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from builder.audit.gc import Unreachable, delete, unreachable, unreachable_offsite
 from builder.cli.options import (
     Common,
     blobs_option,
@@ -15,6 +14,7 @@ from builder.cli.options import (
 )
 from builder.errors import counted
 from builder.registry.edit import lock
+from builder.upkeep.gc import Unreachable, delete, unreachable, unreachable_offsite
 
 
 @click.command("gc")

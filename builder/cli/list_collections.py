@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from builder.audit.check import load_all
 from builder.cli.options import Common, common_options
 from builder.registry.model import Collection
+from builder.upkeep.check import load_all
 
 
 @click.command("list")

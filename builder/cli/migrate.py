@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from builder.audit.migrate import Migrated, Migration, find_tags, migrate_tag
 from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, Problem, printable
 from builder.registry.clock import now
 from builder.registry.edit import lock
 from builder.remote.options import RemoteOptions
+from builder.upkeep.migrate import Migrated, Migration, find_tags, migrate_tag
 
 
 @click.command("migrate")

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import click
 
-from builder.audit.offload import offload
 from builder.cli.options import Common, common_options
 from builder.errors import counted
 from builder.registry.edit import lock
+from builder.upkeep.offload import offload
 
 
 @click.command("offload")

@@ -21,7 +21,7 @@ from builder.cli.options import (
     remote_options,
 )
 from builder.config import Config
-from builder.content import epoch
+from builder.documents.content import epoch
 from builder.errors import ContentError, LocalError, UsageError, counted, did_you_mean
 from builder.publish.hosts import deploy_command
 from builder.publish.plan import Half, Plan, PublishOptions
@@ -122,7 +122,7 @@ def command(
     if store is None:
         _check_folder(dest, config.source)
     reloading = _words(reload_command)
-    from builder.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
     from builder.publish.signing import find_signing_key  # noqa: PLC0415
     from builder.publish.site import Site  # noqa: PLC0415
 

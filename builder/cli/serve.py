@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from builder.build.pipeline import Pipeline
 from builder.cli.build import summary
 from builder.cli.options import (
     Common,
@@ -25,7 +26,6 @@ from builder.cli.serve_apps import serve_apps
 from builder.cli.stopping import run_until_stopped
 from builder.config import Config
 from builder.errors import BuilderError, ContentError, LockedError, UsageError
-from builder.pipeline import Pipeline
 from builder.remote.options import RemoteOptions
 
 

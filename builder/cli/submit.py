@@ -13,9 +13,9 @@ from builder.cli.add import parse_platform
 from builder.cli.options import Common, common_options, remote_options
 from builder.errors import UsageError, redacted
 from builder.oci.reference import Reference
-from builder.proposals.author import find_author
-from builder.proposals.origin import Origin
-from builder.proposals.submit import Submission, Wanted, submit
+from builder.pull_requests.author import find_author
+from builder.pull_requests.origin import Origin
+from builder.pull_requests.submit import Submission, Wanted, submit
 from builder.remote.options import RemoteOptions
 from builder.transports import SourceOptions, open_source
 

@@ -13,9 +13,9 @@ from builder.errors import ContentError, Problem, RemoteError, counted, printabl
 from builder.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from builder.audit.findings import Verified, VerifyOptions
-    from builder.audit.seen import Seen
     from builder.remote.http import Http
+    from builder.verify.findings import Verified, VerifyOptions
+    from builder.verify.seen import Seen
 
 
 @click.command("verify")
@@ -69,11 +69,11 @@ def command(
     that the catalog, tags, manifests and referrers lead to, wherever layers
     are stored. Several places must have the same release.
     """
-    from builder.audit.findings import VerifyOptions  # noqa: PLC0415 - with the cryptography
-    from builder.audit.seen import Seen  # noqa: PLC0415
     from builder.publish.signing import PublicKey, find_public_key  # noqa: PLC0415
     from builder.remote.http import Http  # noqa: PLC0415
     from builder.remote.options import RemoteOptions  # noqa: PLC0415
+    from builder.verify.findings import VerifyOptions  # noqa: PLC0415 - with the cryptography
+    from builder.verify.seen import Seen  # noqa: PLC0415
 
     console = common.console
     config = common.config()
@@ -102,9 +102,9 @@ def command(
 def _verify(
     console: Console, text: str, http: Http, options: VerifyOptions, seen: Seen
 ) -> Verified:
-    from builder.audit.findings import Finding  # noqa: PLC0415
-    from builder.audit.places import open_place  # noqa: PLC0415
-    from builder.audit.verify import Verifier  # noqa: PLC0415
+    from builder.verify.findings import Finding  # noqa: PLC0415
+    from builder.verify.places import open_place  # noqa: PLC0415
+    from builder.verify.site import Verifier  # noqa: PLC0415
 
     place = open_place(text, http)
     verifier = Verifier(place, http, options)

@@ -25,10 +25,10 @@ from builder.config.slices import (
     release_keys,
     site_options,
 )
+from builder.documents.discover import SiteOptions
 from builder.errors import ContentError, Problem
+from builder.pages.model import PageOptions
 from builder.registry.model import RegistryOptions
-from builder.site.discover import SiteOptions
-from builder.site.model import PageOptions
 from builder.targets import open_target
 from builder.targets.base import Address, Target
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from builder.config.reader import Reader
 from builder.oci.descriptor import Platform
+from builder.pages.model import PageOptions
 from builder.registry.model import CompanionOptions
-from builder.site.model import PageOptions
 
 SUFFIX = ".s1"
 _SUFFIX = re.compile(r"[A-Za-z0-9._-]{1,32}")

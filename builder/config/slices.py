@@ -13,13 +13,13 @@ from builder.apps.model import KEEP, AppOptions
 from builder.config.flags import Flags
 from builder.config.keys import parse_size
 from builder.config.reader import Reader
-from builder.content import epoch
+from builder.documents.content import epoch
+from builder.documents.discover import CollectionOptions, Default, SiteOptions
 from builder.errors import UsageError
 from builder.oci.mediatype import APP_CONFIG, is_valid
 from builder.offsite import Bucket, open_offsite
+from builder.pages.model import PageOptions
 from builder.registry.model import RegistryOptions
-from builder.site.discover import CollectionOptions, Default, SiteOptions
-from builder.site.model import PageOptions
 from builder.storage.base import Offsite
 from builder.targets.base import Address, Target
 

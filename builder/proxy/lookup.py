@@ -25,7 +25,7 @@ from builder.proxy.cache import BlobCache
 from builder.proxy.fetch import Fetches
 from builder.proxy.fresh import Fresh, Recent
 from builder.proxy.site import Place, Site, Text
-from builder.registry.beside import DIGEST_HEADER
+from builder.registry.companion_files import DIGEST_HEADER
 from builder.registry.endpoints import as_json
 from builder.remote.pages import MAX_PAGE
 from builder.remote.registry import NotFoundError

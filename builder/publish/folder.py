@@ -28,7 +28,8 @@ from builder.publish.site import Site, verified
 from builder.storage.local import LocalStorage
 from builder.storage.lock import lock
 from builder.storage.parallel import Stopped, run_parallel
-from builder.targets import apache, caddy, nginx_maps
+from builder.targets import apache, caddy
+from builder.targets.nginx import maps as nginx_maps
 from builder.write.folder import LINK_ABOVE
 
 Progress = Callable[[str, int, int], None]

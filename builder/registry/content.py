@@ -41,7 +41,7 @@ class Missing(Exception):  # noqa: N818 - a fact about a tag, reported by who kn
         self.descriptor = descriptor
 
 
-class Shelf:
+class ContentIndex:
     """All content of one collection, gathered while its tags are read.
 
     `manifests`, `configs` and `blobs` fill as `complete` is called; faults of

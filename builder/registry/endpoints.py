@@ -29,7 +29,7 @@ from builder.output import (
     Output,
     Redirect,
 )
-from builder.registry.beside import DIGEST_HEADER, archive_outputs, companion_outputs
+from builder.registry.companion_files import DIGEST_HEADER, archive_outputs, companion_outputs
 from builder.registry.model import BlobPlace, Collection, LegacyLayer, Row, Tag
 
 

@@ -24,7 +24,7 @@ from builder.oci.reference import tag_fault
 from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest, warnings
 from builder.registry.companions import with_companions
-from builder.registry.content import Missing, Shelf, referrers_of
+from builder.registry.content import ContentIndex, Missing, referrers_of
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
 from builder.registry.recipe import MANIFEST, read_recipe, recipe_file
@@ -92,7 +92,7 @@ class _Loader:
         self._name = name
         self._origin = f"{options.collections}/{name}"
         self._folder = options.source / self._origin
-        self._shelf = Shelf(options, name, cache, self.problems.append)
+        self._shelf = ContentIndex(options, name, cache, self.problems.append)
 
     def load(self) -> Collection:
         names = sorted(name for name in os.listdir(self._folder) if not is_litter(name))

@@ -14,12 +14,12 @@ from builder.targets import (
     github_pages,
     gitlab_pages,
     netlify,
-    nginx,
     plain,
     s3,
     vercel,
 )
 from builder.targets.base import Address, SideFile, Target
+from builder.targets.nginx import target as nginx
 
 __all__ = ["TARGETS", "Address", "SideFile", "Target", "open_target", "target_names"]
 

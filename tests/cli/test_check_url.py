@@ -9,7 +9,7 @@ import pytest
 
 from builder.cli import run
 from tests.images import Image, as_json, sha256
-from tests.pages import Host, Twists, pages
+from tests.page_host import Host, Twists, pages
 from tests.proxy.conftest import NAME, index_of, tree
 from tests.proxy.test_answers import artifact
 

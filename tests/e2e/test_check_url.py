@@ -20,7 +20,7 @@ from builder.cli import run as builder
 from tests.daemons import run_containerd, run_docker
 from tests.hosts import BUILDER, HOSTS
 from tests.images import MANIFEST, Image, as_json
-from tests.pages import Twists, pages
+from tests.page_host import Twists, pages
 from tests.proxy.conftest import NAME, tree
 
 pytestmark = pytest.mark.e2e

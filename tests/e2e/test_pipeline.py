@@ -28,7 +28,7 @@ class Pipeline:
         self.document: dict[str, Any] = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())
         self.apt = stage.program("apt-get")
         self.count = 0
-        self.shelf = stage.folder / "artifacts"
+        self.index_ = stage.folder / "artifacts"
 
     def job(
         self, name: str, given: Mapping[str, str], *, setup: bool = False, at: str = "origin/main"
@@ -39,8 +39,8 @@ class Pipeline:
         folder = self.stage.folder / f"job-{self.count}"
         git(self.stage.folder, "clone", "-q", str(self.stage.origin), str(folder))
         git(folder, "checkout", "-q", "--detach", at)
-        if self.shelf.exists() and "needs" in job and job["needs"]:
-            shutil.copytree(self.shelf, folder, dirs_exist_ok=True)
+        if self.index_.exists() and "needs" in job and job["needs"]:
+            shutil.copytree(self.index_, folder, dirs_exist_ok=True)
         variables = {
             "CI": "true", "GITLAB_CI": "true", "CI_PROJECT_DIR": str(folder),
             "CI_DEFAULT_BRANCH": "main", "CI_PROJECT_URL": str(self.stage.origin)[:-4],
@@ -57,7 +57,7 @@ class Pipeline:
         )  # fmt: skip
         for path in job.get("artifacts", {}).get("paths", ()):
             if (folder / path).is_dir():
-                shutil.copytree(folder / path, self.shelf / path, dirs_exist_ok=True)
+                shutil.copytree(folder / path, self.index_ / path, dirs_exist_ok=True)
         return folder, done.stdout + done.stderr, done.returncode == 0
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ import requests
 from tests.daemons import run_docker
 from tests.hosts import BUILDER, ROOT, built, proxying, run, run_plain
 from tests.images import Image
-from tests.pages import Host, Twists, pages
+from tests.page_host import Host, Twists, pages
 from tests.proxy.conftest import NAME, tree
 from tests.remote.hostile import big_image
 

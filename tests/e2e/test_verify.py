@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from builder.publish.signing import SigningKey
-from tests.audit.published import release
 from tests.hosts import BUILDER, HOSTS
+from tests.verify.published import release
 
 pytestmark = pytest.mark.e2e
 KEY = SigningKey.make()

@@ -140,7 +140,7 @@ def test_nothing_but_content_that_passes_the_check_is_committed(stage: Stage) ->
         write_tree(stage.work, tree)
         git(stage.work, "add", "-A")
         patch = git(stage.work, "diff", "--cached", "--binary", "HEAD")
-        write_tree(stage.folder / "shelf" / name, {"built.patch": patch})
+        write_tree(stage.folder / "index_" / name, {"built.patch": patch})
         git(stage.work, "reset", "-q", "--hard")
     stage.context["needs.plan.outputs.shards"] = '["1/1"]'
     save = stage.job("build", "save")

@@ -13,7 +13,7 @@ from builder.oci.graph import walk
 from tests.images import INDEX, Image, as_json, descriptor, sha256
 
 
-class Shelf:
+class ContentIndex:
     """A reader of an image's own bytes that counts what is opened."""
 
     def __init__(self, image: Image) -> None:
@@ -29,22 +29,22 @@ class Shelf:
 
 
 def test_children_come_before_their_parents_and_each_once() -> None:
-    shelf = Shelf(Image.index(Image.of("one"), Image.of("one"), Image.of("two")))
-    nodes = list(walk(shelf.top, shelf, "x"))
+    index_ = ContentIndex(Image.index(Image.of("one"), Image.of("one"), Image.of("two")))
+    nodes = list(walk(index_.top, index_, "x"))
     digests = [node.descriptor.digest for node in nodes]
     assert len(digests) == len(set(digests)) == 4
     for node in nodes:
         if node.manifest is not None:
             place = digests.index(node.descriptor.digest)
             assert all(digests.index(item.digest) <= place for item in node.manifest.children())
-    assert digests[-1] == shelf.top.digest
+    assert digests[-1] == index_.top.digest
 
 
 def test_layers_are_told_from_configs_and_never_read() -> None:
-    shelf = Shelf(Image.of("one"))
-    layers = [node for node in walk(shelf.top, shelf, "x") if node.is_layer]
+    index_ = ContentIndex(Image.of("one"))
+    layers = [node for node in walk(index_.top, index_, "x") if node.is_layer]
     assert [node.place.partition(" ")[2] for node in layers] == ["/layers/0"]
-    assert not {node.descriptor.digest for node in layers} & set(shelf.opened)
+    assert not {node.descriptor.digest for node in layers} & set(index_.opened)
 
 
 def test_a_wide_index_of_one_image_is_read_once() -> None:
@@ -52,9 +52,9 @@ def test_a_wide_index_of_one_image_is_read_once() -> None:
     entries = [descriptor(image.media_type, image.manifest)] * 9_000
     raw = as_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
     blobs = image.blobs | {image.digest: image.manifest}
-    shelf = Shelf(Image(raw, blobs, INDEX))
-    assert len(list(walk(shelf.top, shelf, "x"))) == 4
-    assert len(shelf.opened) == 3
+    index_ = ContentIndex(Image(raw, blobs, INDEX))
+    assert len(list(walk(index_.top, index_, "x"))) == 4
+    assert len(index_.opened) == 3
 
 
 def test_every_fault_of_a_document_is_told() -> None:
@@ -62,15 +62,15 @@ def test_every_fault_of_a_document_is_told() -> None:
     document["layers"][0]["size"] = -1
     document["config"]["digest"] = "md5:x"
     document["annotations"] = {"a/b~c": 1}
-    shelf = Shelf(Image(as_json(document)))
+    index_ = ContentIndex(Image(as_json(document)))
     with pytest.raises(ContentError) as caught:
-        list(walk(shelf.top, shelf, "x"))
+        list(walk(index_.top, index_, "x"))
     told = str(caught.value)
     for pointer in ("/layers/0/size", "/config/digest", "/annotations/a~1b~0c"):
         assert f"{sha256(as_json(document))} {pointer}: " in told
 
 
 def test_a_blob_as_the_top() -> None:
-    shelf = Shelf(Image.of("one"))
+    index_ = ContentIndex(Image.of("one"))
     blob = Descriptor("text/plain", Digest.of(b"x"), 1)
-    assert [node.manifest for node in walk(blob, shelf, "x")] == [None]
+    assert [node.manifest for node in walk(blob, index_, "x")] == [None]

@@ -20,7 +20,7 @@ from builder.proxy.site import Site
 from builder.remote.options import RemoteOptions
 from builder.targets import open_target
 from tests.images import INDEX, Image, as_json, descriptor
-from tests.pages import Host
+from tests.page_host import Host
 
 NAME = "lib/app"
 

@@ -13,7 +13,7 @@ from builder.oci.validate import parse_manifest
 from builder.proxy.site import Site
 from builder.remote.options import RemoteOptions
 from tests.images import INDEX, MANIFEST, Image, as_json, descriptor, sha256
-from tests.pages import Twists, pages
+from tests.page_host import Twists, pages
 from tests.proxy.conftest import NAME, Proxied, index_of, tree
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"

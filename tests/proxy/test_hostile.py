@@ -16,7 +16,7 @@ from builder.errors import BuilderError, LocalError
 from builder.oci.digest import Digest
 from builder.proxy.cache import BlobCache
 from tests.images import INDEX, MANIFEST, Image, as_json, sha256
-from tests.pages import Host, Twists, pages
+from tests.page_host import Host, Twists, pages
 from tests.proxy.conftest import NAME, Proxied, read, tree
 from tests.remote.hostile import big_image
 

@@ -144,17 +144,17 @@ def cloning(origin: Path, **commits: str) -> Action:
     return checkout
 
 
-def passing_on(shelf: Path) -> Mapping[str, Action]:
+def passing_on(index_: Path) -> Mapping[str, Action]:
     """Return the actions that keep a job's files, and give them to another."""
 
     def upload(job: Job, given: Mapping[str, str]) -> None:
         del job
         assert "/" not in given["name"]
-        shutil.copytree(given["path"], shelf / given["name"])
+        shutil.copytree(given["path"], index_ / given["name"])
 
     def download(job: Job, given: Mapping[str, str]) -> None:
         del job
-        for folder in shelf.glob(given["pattern"]):
+        for folder in index_.glob(given["pattern"]):
             shutil.copytree(folder, Path(given["path"]) / folder.name)
 
     return {"actions/upload-artifact": upload, "actions/download-artifact": download}

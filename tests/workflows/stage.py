@@ -32,7 +32,7 @@ class Stage:
                                         "github.ref": "refs/heads/main"}  # fmt: skip
         self.actions: dict[str, Action] = {
             "actions/checkout": cloning(self.origin),
-            **passing_on(folder / "shelf"),
+            **passing_on(folder / "index_"),
         }
         git(folder, "clone", "-q", "--bare", str(template), str(self.origin))
         self.work = folder / "registry"

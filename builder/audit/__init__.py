@@ -1,1 +1,0 @@
-"""Verbs over a whole registry."""

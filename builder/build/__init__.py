@@ -1,0 +1,1 @@
+"""From a registry's folder to its site: scan, load, plan, write."""

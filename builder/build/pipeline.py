@@ -1,0 +1,367 @@
+"""The whole build, in order: scan, load, plan, write.
+
+A `Pipeline` keeps what it read, so that `serve` can build again after an
+edit and look only at what was touched. One call of `build` either finds
+problems, and then writes nothing, or leaves the destination whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import astuple
+from pathlib import Path
+
+from builder.apps.publish import unmatched
+from builder.apps.store import AppStore
+from builder.build.bundles import EVERYTHING, bundles_of
+from builder.build.inventory import Inventory
+from builder.build.worker import Item, LoadedItem, Session
+from builder.config import CONFIG, Config
+from builder.documents.content import Content, epoch, read_content, site_time
+from builder.errors import ContentError, LocalError, Problem, SiteError
+from builder.output import Bundle, Capabilities, Claim, Data, Output, OutputTree, fingerprint
+from builder.pages import plan
+from builder.pages.model import SiteState
+from builder.registry.endpoints import EndpointOptions
+from builder.registry.load import load_namespace
+from builder.storage.cache import Cache
+from builder.storage.lock import lock
+from builder.targets.limits import too_large, too_much
+from builder.theme.find import Theme, find_theme
+from builder.theme.templates import Templates
+from builder.write.folder import Folder, write_beside
+from builder.write.lookup import BuiltSite
+from builder.write.record import SIDE, Known, Record
+from builder.write.workers import Workers
+from builder.write.writer import Report, Task, Transaction, Written, write_bundle
+
+Progress = Callable[[str, int, int], None]
+
+FEW = 50  # below this many changes a second process costs more than it does
+RENDER_SECONDS = 10  # of processor time for one text
+_LAYOUTS = ("collection", "tag", "namespace", "page")
+
+
+def build(config: Config, *, jobs: int = 0, progress: Progress | None = None) -> Report:
+    """Build the site once; see `Pipeline.build`."""
+    return Pipeline(config, jobs=jobs, progress=progress).build()
+
+
+class Pipeline:
+    """Builds one site into one destination, as often as asked."""
+
+    def __init__(self, config: Config, *, jobs: int = 0, progress: Progress | None = None) -> None:
+        self._config = config
+        self._jobs = jobs or min(os.cpu_count() or 1, 8)
+        self._progress = progress or _silent
+        self._cache = Cache(config.cache / "cache.sqlite")
+        self._checked: dict[str, tuple[Claim, ...]] = {}
+        self._compiled: tuple[str, Templates] | None = None
+        self._sound = False  # whether the last build had no problem anywhere
+        self._code = code_key()
+        options = fingerprint(self._code, config.registry, config.site, config.pages, config.apps)
+        self._options = options
+        self._inventory = Inventory(config.registry, options)
+        self._record_path = config.cache / "records" / f"{self._record_name()}.sqlite"
+
+    @property
+    def config(self) -> Config:
+        """The configuration that this pipeline builds with."""
+        return self._config
+
+    @property
+    def record_path(self) -> Path:
+        """The file of the last build's record."""
+        return self._record_path
+
+    def _record_name(self) -> str:
+        config = self._config
+        return fingerprint(config.destination, config.target.capabilities.name, config.address)
+
+    def build(self, touched: frozenset[str] | None = None) -> Report:
+        """Build, looking only at `touched` source paths when they are given.
+
+        Raises ContentError with every problem of the run, before anything is
+        written; LockedError when another build is at work here.
+        """
+        with self._locked():
+            return self._build(touched)
+
+    @contextmanager
+    def built(self) -> Iterator[BuiltSite]:
+        """Hold the last build still while it is read; raises ContentError when there is none."""
+        destination = self._config.destination
+        with self._locked(), closing(Record(self._record_path)) as record:
+            held = Folder(destination).claim()
+            if not held or held != record.meta("identity"):
+                message = "does not hold a whole site that was built from here for this target"
+                raise ContentError.at(str(destination), message, "run 'builder build' first")
+            with closing(BuiltSite(destination, self._record_path)) as site:
+                yield site
+
+    def _locked(self) -> AbstractContextManager[None]:
+        name = f"build-{self._record_name()}.lock"
+        return lock(self._config.cache / name, "this destination")
+
+    def _build(self, touched: frozenset[str] | None) -> Report:
+        problems = self._inventory.scan(touched if self._sound else None)
+        self._sound = False
+        theme = find_theme(self._config.source)
+        content = read_content(self._config.site, problems)
+        with closing(Record(self._record_path)) as record:
+            transaction = Transaction(Folder(self._config.destination), record)
+            transaction.begin()
+            inputs = self._inputs(theme, content)
+            if transaction.trusted and not problems and record.meta("inputs") == inputs:
+                report = transaction.report
+                report.warnings = [Problem(*item) for item in json.loads(record.meta("warnings"))]
+            else:
+                report = self._make(theme, content, transaction, problems)
+                record.set_meta("inputs", inputs)
+                record.set_meta("warnings", json.dumps([*map(astuple, report.warnings)]))
+                record.commit()
+        self._sound = True
+        return report
+
+    def _make(
+        self, theme: Theme, content: Content, transaction: Transaction, problems: list[Problem]
+    ) -> Report:
+        """Load what changed, plan the whole site, write what is new."""
+        record = transaction.record
+        known = record.bundles()
+        dirty = self._inventory.changed(known, record)
+        reads = self._reads(theme)
+        session = self._session(theme, content, transaction.folder)
+        self._cache.close()
+        with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
+            problems += self._load(workers, dirty, content, known)
+            capable, stored = self._limits, sum(facts.stored for facts in self._inventory.facts())
+            problems += too_much(capable, CONFIG, stored, 0)
+            if any(not problem.warning for problem in problems):
+                raise ContentError(problems)
+            session.state = self._state(content)
+            bundles = bundles_of(
+                self._inventory.loaded(), session.state, content, theme,
+                options=self._options, reads=reads, redirects=self._config.redirects,
+            )  # fmt: skip
+            changed = [item for item in bundles if self._is_dirty(item, known)]
+            gone = known.keys() - {item.name for item in bundles} - {SIDE}
+            if changed or gone or not transaction.trusted:
+                self._check_claims(bundles, changed)
+                transaction.start()
+                first = [item for item in changed if item.rank == 0]
+                self._write(session, None if reads & EVERYTHING else workers, first, transaction)
+                rest = [item for item in changed if item.rank > 0]
+                self._write(session, None, rest, transaction)
+                for name in gone:
+                    transaction.drop(name)
+                self._side_files(transaction)
+                record.set_meta("store", self._inventory.store_key())
+                transaction.end()
+            self._check_limits(record)
+        warnings = {item for facts in self._inventory.facts() for item in facts.warnings}
+        warnings |= {item for item in problems if item.warning}
+        names = [name for name, folder in self._inventory.folders.items() if folder.is_collection]
+        warnings |= set(unmatched(self._config.apps, names))
+        transaction.report.warnings = sorted({*self._config.warnings, *warnings})
+        return transaction.report
+
+    @property
+    def _limits(self) -> Capabilities:
+        return self._config.pages.capabilities
+
+    def _check_limits(self, record: Record) -> None:
+        """Refuse a site that its host would not take whole, now that every size is known."""
+        capable = self._limits
+        if not (capable.max_file or capable.max_site or capable.max_files):
+            return
+        without = "" if self._config.pages.own_host else "v2/"
+        files = record.larger_than(capable.max_file, without=without) if capable.max_file else []
+        problems = [
+            *too_large(capable, ((f"/{path}", size) for path, size in files)),
+            *too_much(capable, CONFIG, *record.totals(without=without)),
+        ]
+        if problems:
+            raise SiteError(problems)
+
+    def _session(self, theme: Theme, content: Content, folder: Folder) -> Session:
+        config = self._config
+        address, capable = config.address, config.pages.capabilities
+        return Session(
+            config.registry,
+            config.pages,
+            EndpointOptions(address.url, address.baseurl, capable),
+            config.target,
+            folder,
+            self._cache,
+            self._templates(theme),
+            documents=content.documents,
+            assets=theme.assets,
+            redirects=config.redirects,
+            apps=config.apps,
+            app_store=AppStore(config.cache / "apps"),
+        )
+
+    def _inputs(self, theme: Theme, content: Content) -> str:
+        """Return an identity of everything that is read: equal means that nothing changed."""
+        total = hashlib.blake2b(digest_size=16)
+        for name, folder in sorted(self._inventory.folders.items()):
+            total.update(f"{name} {folder.signature}\n".encode())
+        parts = (self._options, theme.key, content.key, self._inventory.store_key(), epoch())
+        return fingerprint(total.hexdigest(), *parts)
+
+    def _templates(self, theme: Theme) -> Templates:
+        """Return the compiled theme, as long as it is the same."""
+        if self._compiled is None or self._compiled[0] != theme.key:
+            address = self._config.address
+            zone = self._config.site.timezone
+            made = theme.templates(baseurl=address.baseurl, url=address.url, timezone=zone)
+            self._compiled = (theme.key, made)
+        return self._compiled[1]
+
+    def _check_claims(self, bundles: list[Bundle], changed: list[Bundle]) -> None:
+        """Refuse two owners of one path, unless all claims are as they were."""
+        if any(self._checked.get(item.name) != item.claims for item in changed):
+            OutputTree(tuple(bundles))
+            self._checked = {item.name: item.claims for item in bundles}
+
+    def _reads(self, theme: Theme) -> frozenset[str]:
+        """Return which attributes of `site` the pages of collections read."""
+        key = f"reads {theme.key} {self._code}"
+        if (kept := self._cache.get(key)) is not None:
+            return frozenset(kept.decode().split())
+        templates = self._templates(theme)
+        names: set[str] = set()
+        for layout in _LAYOUTS:
+            read = templates.site_attributes(layout)
+            names |= {"collections", "time", "data"} if read is None else read
+        self._cache.save([(key, " ".join(sorted(names)).encode())])
+        return frozenset(names)
+
+    def _load(
+        self,
+        workers: Workers,
+        dirty: Iterable[str],
+        content: Content,
+        known: Mapping[str, Known],
+    ) -> list[Problem]:
+        """Load in worker processes; a text that takes too long is its own problem."""
+        items: list[Item] = [("collection", name) for name in sorted(dirty)]
+        for name, folder in sorted(self._inventory.folders.items()):
+            seen = known.get(f"namespace {name}")
+            if not folder.is_collection and (seen is None or seen.load_key != folder.signature):
+                items.append(("namespace", name))
+        items += [("document", name) for name in sorted(content.documents)]
+        problems: list[Problem] = []
+        learnt = []
+        results: Iterator[LoadedItem] = workers.run(
+            "load", items, key=lambda item: item, died=self._died, cpu_seconds=RENDER_SECONDS
+        )
+        for count, result in enumerate(results, 1):
+            self._progress("reading", count, len(items))
+            problems.extend(result.problems)
+            learnt += result.learnt
+            if result.facts is not None:
+                self._inventory.learn(result.item[1], result.facts)
+        if learnt:
+            self._cache.save(learnt)
+            self._cache.close()
+        return problems
+
+    def _died(self, item: Item, why: str) -> LoadedItem:
+        kind, name = item
+        path = name if kind == "document" else f"{self._config.registry.collections}/{name}"
+        if kind != "document":
+            path = f"{path}/README.md"
+        message = f"took more than {RENDER_SECONDS} seconds of processor time to render"
+        if why != "time":
+            message = f"stopped the process that rendered it ({why})"
+        hint = "write it more simply: less nesting, fewer brackets"
+        return LoadedItem(item, None, (Problem(path, message=message, hint=hint),), [])
+
+    def _state(self, content: Content) -> SiteState:
+        """Put together what the lists show."""
+        rows = tuple(
+            sorted((facts.row for facts in self._inventory.facts()), key=lambda row: row.name)
+        )
+        known = []
+        for name, folder in sorted(self._inventory.folders.items()):
+            if not folder.is_collection:
+                known.append(load_namespace(self._config.registry, name)[0])
+        documents = tuple(content.documents[name] for name in sorted(content.documents))
+        time = site_time(rows, documents, self._config.site.timezone)
+        namespaces = plan.namespaces_of(rows, known)
+        return SiteState(time, rows, namespaces, documents, content.data)
+
+    def _is_dirty(self, item: Bundle, known: Mapping[str, Known]) -> bool:
+        return item.name not in known or known[item.name].fingerprint != item.fingerprint
+
+    def _write(
+        self,
+        session: Session,
+        workers: Workers | None,
+        bundles: list[Bundle],
+        transaction: Transaction,
+    ) -> None:
+        """Write bundles in worker processes, forked anew where the state is needed."""
+        if not bundles:
+            return
+        by_name = {item.name: item for item in bundles}
+        tasks = [transaction.task(item) for item in bundles]
+        pool = workers or Workers(session, self._jobs if len(bundles) > FEW else 1)
+        try:
+            results: Iterator[Written] = pool.run("write", tasks, key=_task_key, died=_write_died)
+            for count, written in enumerate(results, 1):
+                self._progress("writing", count, len(tasks))
+                item = by_name[written.name]
+                name = item.name.removeprefix("namespace ")
+                transaction.done(written, *self._inventory.booking(name, item.fingerprint))
+        finally:
+            if workers is None:
+                pool.close()
+
+    def _side_files(self, transaction: Transaction) -> None:
+        """Write what the target needs beside the content."""
+        config = self._config
+        entries = transaction.record.under("")
+        inside, outside = [], {}
+        for file in config.target.side_files(entries, config.address):
+            if file.in_site:
+                inside.append(
+                    Output(file.path, "application/octet-stream", Data(file.data), "target")
+                )
+            else:
+                outside[file.path] = file.data
+        name = config.target.capabilities.name
+        claims = tuple(Claim(item.path, f"the {name} target") for item in inside)
+        item = Bundle(SIDE, "", list, claims)
+        written = write_bundle(
+            transaction.task(item), inside, transaction.folder, lambda output: iter((output,))
+        )
+        transaction.done(written, Known("", "", ""), "")
+        write_beside(config.destination, name, outside)
+
+
+def _silent(label: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
+def _task_key(task: Task) -> Item:
+    return ("collection", task.bundle.name)
+
+
+def _write_died(task: Task, why: str) -> Written:
+    message = f"{task.bundle.name}: the process that made its pages stopped ({why})"
+    raise LocalError(message, "is there enough memory?")
+
+
+def code_key() -> str:
+    """Return an identity of this package's code, for caches that outlive a version."""
+    total = hashlib.blake2b(digest_size=12)
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        total.update(path.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,344 @@
+"""What a worker process knows and does: load one thing, make one bundle.
+
+The parent fills a `Session` and forks; each worker then owns a copy. What a
+worker loaded it keeps, so that the pages of a collection are made from the
+value that was checked, without reading it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from builder.apps.model import AppOptions
+from builder.apps.publish import PublishedApps, publish_apps
+from builder.apps.store import AppStore
+from builder.documents.parse import Document
+from builder.errors import ContentError, Problem
+from builder.output import PAGES, Bundle, Claim, Data, Made, Output, fingerprint
+from builder.pages import plan
+from builder.pages.model import PageOptions, SiteState
+from builder.pages.render import Renderer
+from builder.registry.endpoints import (
+    EndpointOptions,
+    collection_claims,
+    collection_endpoints,
+    registry_endpoints,
+)
+from builder.registry.load import load_collection, load_namespace
+from builder.registry.model import BlobPlace, Collection, Namespace, RegistryOptions, Row
+from builder.storage.cache import Cache, CacheItem
+from builder.targets.base import Target
+from builder.targets.limits import too_large
+from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
+from builder.theme.templates import Templates
+from builder.write.folder import Folder
+from builder.write.writer import Task, Written, write_bundle
+
+Kind = Literal["collection", "namespace", "document"]
+Item = tuple[Kind, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rest of the site needs to know of a loaded collection.
+
+    `outside` maps the digests of blobs that are not in the collection's own
+    folder to nothing but their presence in the store; `complete` is false
+    when content was missing and the run allowed that; `stored` are the bytes
+    of its blobs and archives on the site's host.
+    """
+
+    row: Row
+    claims: tuple[Claim, ...]
+    warnings: tuple[Problem, ...] = ()
+    outside: tuple[str, ...] = ()
+    complete: bool = True
+    stored: int = 0
+
+    def to_text(self) -> str:
+        """Return the JSON that the last build's record keeps."""
+        return json.dumps([_values(self.row), *_values(self)[1:]], ensure_ascii=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> Facts:
+        """Return the facts of a record; the inverse of `to_text`."""
+        row, claims, warnings, outside, complete, *stored = json.loads(text)
+        return cls(
+            Row(*map(_frozen, row)),
+            tuple(Claim(*claim) for claim in claims),
+            tuple(Problem(*warning) for warning in warnings),
+            tuple(outside),
+            complete,
+            *stored,  # absent in records of versions before it was counted
+        )
+
+
+def _values(value: Any) -> list[Any]:
+    items = [getattr(value, item.name) for item in fields(value)]
+    return [
+        [_values(part) for part in item]
+        if isinstance(item, tuple) and item and isinstance(item[0], Claim | Problem)
+        else item
+        for item in items
+    ]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+class LoadedItem(NamedTuple):
+    """The result of loading one item in a worker."""
+
+    item: Item
+    facts: Facts | None
+    problems: tuple[Problem, ...]
+    learnt: list[CacheItem]
+
+
+class _Loaded(NamedTuple):
+    """A collection as it was loaded, its texts rendered and its apps unpacked."""
+
+    collection: Collection
+    texts: dict[str, Rendered]
+    row: Row
+    apps: PublishedApps
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything a worker needs; made by the pipeline before it forks."""
+
+    registry: RegistryOptions
+    pages: PageOptions
+    endpoints: EndpointOptions
+    target: Target
+    folder: Folder
+    cache: Cache
+    templates: Templates
+    state: SiteState = field(default_factory=SiteState)
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    assets: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+    redirects: Mapping[str, str] = field(default_factory=dict)
+    apps: tuple[AppOptions, ...] = ()
+    app_store: AppStore = field(default_factory=lambda: AppStore(Path()))
+    _loaded: dict[str, _Loaded] = field(default_factory=dict)
+    _markdown: MarkdownRenderer | None = None
+    _renderer: Renderer | None = None
+
+    @property
+    def renderer(self) -> Renderer:
+        """The maker of pages, for the state this worker was forked with."""
+        if self._renderer is None:
+            self._renderer = Renderer(self.templates, self.pages, self.state)
+        return self._renderer
+
+    def load(self, item: Item) -> LoadedItem:
+        """Load one item and render its texts; problems are returned, not raised."""
+        kind, name = item
+        facts = None
+        try:
+            if kind == "collection":
+                facts, problems = self._load_collection(name)
+            elif kind == "namespace":
+                problems = self._load_namespace(name)
+            else:
+                document = self.documents[name]
+                problems = _warnings(document.source, self.document_text(document))
+        except ContentError as error:
+            problems = error.problems
+        return LoadedItem(item, facts, problems, self.cache.drain())
+
+    def write(self, task: Task) -> Written:
+        """Make one bundle and write it."""
+        outputs = task.bundle.make(self)
+        return write_bundle(task, outputs, self.folder, self.target.adapt)
+
+    def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...]]:
+        loaded = load_collection(self.registry, name, self.cache)
+        collection, problems = loaded.collection, loaded.problems
+        if collection is None:
+            return None, problems
+        texts, found = self._texts(collection)
+        apps, faults = publish_apps(collection, self.apps, self.app_store)
+        files = self._large_files(collection)
+        limits = too_large(self.endpoints.capabilities, files)
+        problems = (*problems, *found, *faults, *limits)
+        if any(not problem.warning for problem in problems):
+            return None, problems
+        row = plan.row(collection, texts)
+        self._loaded[name] = _Loaded(collection, texts, row, apps)
+        origin = collection.readme_path or collection.origin
+        claims = (*self.renderer.collection_claims(collection, row),
+                  *collection_claims(name, origin), *apps.claims())  # fmt: skip
+        outside = tuple(sorted(_outside(collection)))
+        complete = all(tag.available for tag in collection.tags)
+        stored = sum(size for _, size in files)
+        return Facts(row, claims, problems, outside, complete, stored), problems
+
+    def _large_files(self, collection: Collection) -> list[tuple[str, int]]:
+        """Return source and size of what is published in one piece; pages are small beside it."""
+        archives = [item for items in collection.archives.values() for item in items]
+        files = [(f"/{archive.path}", archive.size) for archive in archives]
+        if self.pages.own_host:  # else these are for another host, whose limits are its own
+            places = collection.blobs.values()
+            files += [(_shown(self.registry, place), place.size) for place in places if place.file]
+        return files
+
+    def _texts(self, collection: Collection) -> tuple[dict[str, Rendered], list[Problem]]:
+        """Render the README and every tag's notes."""
+        texts: dict[str, Rendered] = {}
+        problems: list[Problem] = []
+        parts = [("", collection.readme, collection.readme_line, collection.readme_path)]
+        parts += [
+            (tag.name, tag.notes, tag.notes_line, f"{tag.origin}/README.md")
+            for tag in collection.tags
+        ]
+        for key, body, line, path in parts:
+            if not body.strip():
+                continue
+            base = f"{collection.name}/tags/{key}/" if key else f"{collection.name}/"
+            try:
+                texts[key] = self._render(body, path, line, base, tuple(collection.files))
+                problems.extend(_warnings(path, texts[key]))
+            except ContentError as error:
+                problems.extend(error.problems)
+        return texts, problems
+
+    def _load_namespace(self, name: str) -> tuple[Problem, ...]:
+        namespace, problems = load_namespace(self.registry, name)
+        return (*problems, *_warnings(f"{namespace.origin}/README.md", self._text_of(namespace)))
+
+    def _text_of(self, namespace: Namespace) -> Rendered:
+        if not namespace.readme.strip():
+            return Rendered("")
+        path = f"{namespace.origin}/README.md"
+        return self._render(namespace.readme, path, namespace.readme_line, f"{namespace.name}/", ())
+
+    def document_text(self, document: Document) -> Rendered:
+        """Return a document's body as HTML: Markdown rendered, anything else as it is."""
+        if not document.is_markdown:
+            return Rendered(document.body)
+        base = document.output.rpartition("/")[0]
+        base = f"{base}/" if base else ""
+        return self._render(document.body, document.source, document.body_line, base, ())
+
+    def _render(self, text: str, path: str, line: int, base: str, files: Sequence[str]) -> Rendered:
+        mark = fingerprint(engine_key(), text, path, line, base, files, self.pages.baseurl)
+        key = f"markdown {mark}"
+        if (kept := self.cache.get(key)) is not None:
+            html, warnings, title, excerpt = json.loads(kept)
+            return Rendered(html, tuple((at, what) for at, what in warnings), title, excerpt)
+        if self._markdown is None:
+            self._markdown = MarkdownRenderer(self.pages.baseurl)
+        made = self._markdown.render(text, path=path, first_line=line, base=base, files=files)
+        value = [made.html, made.warnings, made.title, made.excerpt]
+        self.cache.put(key, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return made
+
+    def collection_outputs(self, name: str, children: Sequence[Row]) -> Iterator[Output]:
+        """Yield everything that is published of one collection."""
+        if name not in self._loaded:
+            _, problems = self._load_collection(name)
+            if name not in self._loaded:
+                raise ContentError(problems)
+        collection, texts, row, apps = self._loaded[name]
+        yield from collection_endpoints(collection, self.endpoints)
+        yield from self.renderer.collection(collection, texts, row, children, apps.urls())
+        yield from apps.outputs(self.app_store)
+
+    def namespace_outputs(
+        self, namespace: Namespace, rows: Sequence[Row], children: Sequence[Namespace]
+    ) -> Iterator[Output]:
+        """Yield the pages of a namespace."""
+        yield from self.renderer.namespace(namespace, self._text_of(namespace), rows, children)
+
+    def lists_outputs(self) -> Iterator[Output]:
+        """Yield everything that shows all collections at once."""
+        texts = {document.source: self.document_text(document) for document in self.state.documents}
+        yield from registry_endpoints(self.state.rows)
+        yield from self.renderer.lists(self.state, texts)
+        for old, new in plan.moved_pages(self.redirects, self.state.rows):
+            to = _redirect(f"{self.pages.baseurl}/{new}/")
+            yield Output(f"{old}/index.html", "text/html", to, "_config.yml")
+
+    def document_outputs(self, source: str) -> Iterator[Output]:
+        """Yield one document of the site's own."""
+        document = self.documents[source]
+        yield from self.renderer.page(document, self.document_text(document))
+
+    def asset_outputs(self) -> Iterator[Output]:
+        """Yield the theme's files under their published names."""
+        for name, (path, published) in self.assets.items():
+            data = path.read_bytes()
+            yield Output(published, _asset_type(name), Data(data), f"assets/{name}", order=PAGES)
+
+    def static_outputs(self, paths: Mapping[str, str]) -> Iterator[Output]:
+        """Yield the site's files that are published as they are."""
+        for published, source in paths.items():
+            make = partial(Path.read_bytes, self.registry.source / source)
+            yield Output(published, _asset_type(published), Made(make), source)
+
+
+def _redirect(to: str) -> Any:
+    from builder.output import Redirect  # noqa: PLC0415 - read with the few that move
+
+    return Redirect(to, 301)
+
+
+def _shown(options: RegistryOptions, place: BlobPlace) -> str:
+    inside = place.file is not None and place.file.is_relative_to(options.source)
+    return str(place.file.relative_to(options.source)) if inside and place.file else place.digest
+
+
+def _outside(collection: Collection) -> Iterable[str]:
+    own = f"/{collection.origin}/"
+    for place in collection.blobs.values():
+        if place.file is not None and own not in str(place.file):
+            yield place.digest
+
+
+def _warnings(path: str, text: Rendered) -> tuple[Problem, ...]:
+    return tuple(Problem(path, line, message, warning=True) for line, message in text.warnings)
+
+
+_ASSET_TYPES = {
+    "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "png": "image/png",
+    "ico": "image/x-icon", "woff2": "font/woff2", "json": "application/json",
+    "txt": "text/plain", "html": "text/html", "xml": "application/xml", "jpg": "image/jpeg",
+    "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "pdf": "application/pdf",
+    "webmanifest": "application/manifest+json",
+}  # fmt: skip
+
+
+def _asset_type(name: str) -> str:
+    return _ASSET_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+def collection_bundle(name: str, mark: str, facts: Facts, children: Sequence[Row]) -> Bundle:
+    """Return the bundle of one collection."""
+    make = partial(_make, "collection_outputs", (name, tuple(children)))
+    return Bundle(name, mark, make, facts.claims)
+
+
+def bundle(
+    name: str, mark: str, method: str, arguments: tuple[Any, ...], claims: Iterable[Claim]
+) -> Bundle:
+    """Return a bundle that a method of `Session` makes, written after the collections."""
+    return Bundle(name, mark, partial(_make, method, arguments), tuple(claims), rank=1)
+
+
+def _make(method: str, arguments: tuple[Any, ...], session: Session) -> Iterable[Output]:
+    outputs: Iterable[Output] = getattr(session, method)(*arguments)
+    return outputs
+
+
+def row_key(facts: Facts) -> str:
+    """Return an identity of what lists see of a collection."""
+    return hashlib.blake2b(repr(facts.row).encode("utf-8", "replace"), digest_size=12).hexdigest()

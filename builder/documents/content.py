@@ -1,0 +1,78 @@
+"""What a site holds beside its collections: documents, static files, data, and its clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from builder.documents.data import load_data
+from builder.documents.dates import parse_date
+from builder.documents.discover import SiteOptions, discover
+from builder.documents.parse import Document, parse
+from builder.errors import ContentError, Problem
+from builder.output import fingerprint
+from builder.registry.model import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The site's own files: documents by source path, static files by published path."""
+
+    documents: Mapping[str, Document]
+    static: Mapping[str, str]
+    data: Mapping[str, Any]
+    key: str
+
+
+def read_content(options: SiteOptions, problems: list[Problem]) -> Content:
+    """Read the site's own files; what is wrong with documents goes to `problems`."""
+    files = discover(options)
+    documents: dict[str, Document] = {}
+    static: dict[str, str] = {}
+    for file in files:
+        if file.kind == "static":
+            static[file.published_path] = file.path
+        elif file.kind in ("page", "document"):
+            try:
+                document = parse(file, options)
+            except ContentError as error:
+                problems.extend(error.problems)
+                continue
+            if document is not None and document.output:
+                documents[file.path] = document
+    data = load_data(options, files)
+    stamps = [(path, _stamp(options, source)) for path, source in sorted(static.items())]
+    key = fingerprint(sorted(documents.items()), stamps, data)
+    return Content(documents, static, data, key)
+
+
+def _stamp(options: SiteOptions, source: str) -> tuple[int, int]:
+    try:
+        found = os.stat(options.source / source)
+    except FileNotFoundError:
+        return (0, 0)
+    return found.st_size, found.st_mtime_ns
+
+
+def epoch() -> datetime | None:
+    """Return SOURCE_DATE_EPOCH as a moment, if it is set; raises ContentError for a bad one."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError):
+        message = f"is {text!r}, not a number of seconds"
+        raise ContentError.at("SOURCE_DATE_EPOCH", message) from None
+
+
+def site_time(rows: Iterable[Row], documents: Iterable[Document], timezone: str) -> datetime | None:
+    """Return `site.time`: SOURCE_DATE_EPOCH, else the newest date in the content."""
+    if (said := epoch()) is not None:
+        return said
+    dates = [parse_date(row.updated, timezone) for row in rows if row.updated]
+    dates += [document.date for document in documents]
+    return max((date for date in dates if date is not None), default=None)

@@ -1,0 +1,1 @@
+"""What each kind of page shows, and its rendering."""

@@ -1,0 +1,237 @@
+"""One image as its page shows it: layers, configuration, history.
+
+Everything from a config is text that somebody wrote: it is shown, never
+trusted. Values whose name says that they are secret are masked here, so that
+neither the page nor its JSON twin repeats them.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from builder.oci.descriptor import Descriptor
+from builder.oci.image import HistoryEntry, ImageConfig
+from builder.oci.manifest import Manifest
+from builder.pages import charts
+from builder.pages.plan import Facts
+from builder.registry.model import Collection, LegacyLayer
+
+MASK = "••••••"
+_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|KEY|CREDENTIAL", re.IGNORECASE)
+_ASSIGNMENT = re.compile(
+    r"(?P<name>\b\w*(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY|CREDENTIAL)\w*)="
+    r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S+)",
+    re.IGNORECASE,
+)
+_OLD_ENV = re.compile(
+    r"^(?P<start>(?:ENV|ARG)\s+\w*(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY|CREDENTIAL)\w*\s+)(?!=).+$",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOP = re.compile(r"^(?:\|[0-9]+ .*?)?/bin/sh -c #\(nop\)\s+", re.DOTALL)
+_SHELL = re.compile(r"^(?:RUN )?(?:\|[0-9]+ .*?)?/bin/(?:ba)?sh(?: -[eux]+)? -c ", re.DOTALL)
+_BUILDKIT = re.compile(r"\s*# buildkit$")
+_TITLE = "org.opencontainers.image.title"
+_URL = re.compile(r"https?://[^\s\"'<>`\\^{|}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer: its number from 1, size in bytes, share in percent, and who else has it."""
+
+    number: int
+    digest: str
+    size: int
+    media_type: str
+    share: str = ""
+    instruction: str = ""
+    title: str = ""
+    url: str = ""
+    other_tags: int = 0
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A name and a value; `url` is set where the value is a link."""
+
+    name: str
+    value: str
+    url: str = ""
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of a tag: the only one, or that of one platform."""
+
+    digest: str
+    platform: str
+    size: int
+    created: str
+    author: str
+    layers: tuple[Layer, ...]
+    tiles: tuple[charts.Tile, ...]
+    settings: tuple[Pair, ...]
+    env: tuple[Pair, ...]
+    labels: tuple[Pair, ...]
+    annotations: tuple[Pair, ...]
+    dockerfile: str
+    config_digest: str = ""
+    artifact_type: str = ""
+
+
+def image_view(
+    collection: Collection, manifest: Manifest, known: Facts, platform: str = ""
+) -> Image:
+    """Return what a page shows of one image or artifact."""
+    config = collection.configs.get(manifest.digest)
+    steps = instructions(config) if config is not None else ()
+    made = [text for text, empty in steps if not empty]
+    layers = tuple(_layers(collection, manifest.layers, known, made))
+    if not platform and config is not None and config.platform.os:
+        platform = str(config.platform)
+    created = config.created_date if config is not None else None
+    return Image(
+        digest=manifest.digest,
+        platform=platform,
+        size=sum({item.digest: item.size for item in manifest.blobs}.values()),
+        created=created.isoformat() if created is not None else "",
+        author=config.author if config is not None else "",
+        layers=layers,
+        tiles=charts.treemap([layer.size for layer in manifest.layers]),
+        settings=tuple(_settings(config)) if config is not None else (),
+        env=tuple(env_pairs(config.env)) if config is not None else (),
+        labels=tuple(pairs(config.labels)) if config is not None else (),
+        annotations=tuple(pairs(manifest.annotations)),
+        dockerfile="\n".join(text for text, _ in steps),
+        config_digest=manifest.config.digest if manifest.config is not None else "",
+        artifact_type="" if manifest.is_image else manifest.effective_artifact_type,
+    )
+
+
+def _layers(
+    collection: Collection, layers: Sequence[Descriptor], known: Facts, made: Sequence[str]
+) -> Iterator[Layer]:
+    """Yield the layers, each with the instruction that made it where the history tells all."""
+    total = sum(layer.size for layer in layers)
+    told = len(made) == len(layers)
+    for number, layer in enumerate(layers, 1):
+        yield Layer(
+            number,
+            layer.digest,
+            layer.size,
+            layer.media_type,
+            share=_share(layer.size, total),
+            instruction=made[number - 1] if told else "",
+            title=layer.annotations.get(_TITLE, ""),
+            other_tags=max(0, known.layer_tags.get(layer.digest, 0) - 1),
+            missing=layer.digest not in collection.blobs,
+        )
+
+
+def _share(size: int, total: int) -> str:
+    """Return a part of a whole as `42 %`, or nothing of a whole that is empty."""
+    return f"{size * 100 / total:.0f} %" if total else ""
+
+
+def legacy_layers(layers: Sequence[LegacyLayer]) -> tuple[Layer, ...]:
+    """Return the layers of an original manifest, each with its own URL."""
+    total = sum(layer.size for layer in layers)
+    return tuple(
+        Layer(
+            number,
+            layer.digest,
+            layer.size,
+            layer.media_type,
+            share=_share(layer.size, total),
+            url=layer.url if _URL.fullmatch(layer.url) else "",
+        )
+        for number, layer in enumerate(layers, 1)
+    )
+
+
+def _settings(config: ImageConfig) -> Iterator[Pair]:
+    facts = (
+        ("Entrypoint", shell_words(config.entrypoint)),
+        ("Command", shell_words(config.command)),
+        ("Working directory", config.working_dir),
+        ("User", config.user),
+        ("Ports", ", ".join(config.ports)),
+        ("Volumes", ", ".join(config.volumes)),
+        ("Stop signal", config.stop_signal),
+    )
+    for name, value in facts:
+        if value:
+            yield Pair(name, mask_text(value))
+
+
+def shell_words(arguments: Sequence[str]) -> str:
+    """Return arguments as one line that a shell would split the same way."""
+    return shlex.join(arguments)
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether the name of a variable says that its value is a secret."""
+    return _SECRET.search(name) is not None
+
+
+def env_pairs(env: Sequence[str]) -> Iterator[Pair]:
+    """Yield the variables of `NAME=value` lines, secrets masked."""
+    for line in env:
+        name, _, value = line.partition("=")
+        secret = is_secret(name) and value != ""
+        yield Pair(name, MASK if secret else value, masked=secret)
+
+
+def pairs(values: Mapping[str, str]) -> Iterator[Pair]:
+    """Yield labels or annotations by name; a value that is a web address is a link."""
+    for name in sorted(values):
+        value = values[name]
+        secret = is_secret(name.rpartition(".")[2]) and value != ""
+        url = value if not secret and _URL.fullmatch(value) else ""
+        yield Pair(name, MASK if secret else value, url, masked=secret)
+
+
+def mask_text(text: str) -> str:
+    """Return `text` with the values of secret-looking `NAME=value` parts masked."""
+    if _SECRET.search(text) is None:
+        return text
+    text = _OLD_ENV.sub(lambda match: f"{match['start']}{MASK}", text)
+    return _ASSIGNMENT.sub(lambda match: f"{match['name']}={MASK}", text)
+
+
+def instructions(config: ImageConfig) -> tuple[tuple[str, bool], ...]:
+    """Return an image's history as Dockerfile instructions, and whether each made no layer."""
+    return tuple((instruction(entry), entry.empty) for entry in config.history)
+
+
+def instruction(entry: HistoryEntry) -> str:
+    """Return one step of a history the way a Dockerfile would say it.
+
+    Builders record `/bin/sh -c #(nop) CMD ["x"]` and `RUN /bin/sh -c x # buildkit`.
+    """
+    text = mask_text(_BUILDKIT.sub("", entry.created_by.strip()))
+    if not text:
+        return (
+            f"# {' '.join(entry.comment.split())}" if entry.comment else "# no record of this step"
+        )
+    if match := _NOP.match(text):
+        return text[match.end() :].strip()
+    if match := _SHELL.match(text):
+        return f"RUN {text[match.end() :].strip()}"
+    return text if _is_instruction(text) else f"# {' '.join(text.split())}"
+
+
+_INSTRUCTIONS = frozenset(
+    {
+        "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
+        "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+    }
+)  # fmt: skip
+
+
+def _is_instruction(text: str) -> bool:
+    return text.partition(" ")[0] in _INSTRUCTIONS

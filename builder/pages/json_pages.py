@@ -1,0 +1,92 @@
+"""The JSON twins of pages: the same facts, for programs.
+
+What is not known is left out, as on the page; so are the values that the
+page masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from builder.pages.feeds import absolute
+from builder.pages.model import PageOptions
+from builder.pages.search import row_json
+from builder.pages.views import CollectionView, TagLine, TagView
+from builder.registry.model import Namespace, Row
+
+_TAG_FACTS = (
+    "kind", "digest", "media_type", "artifact_type", "size", "created", "state", "yanked",
+    "description", "platforms", "images", "legacy_layers", "attached", "difference",
+    "companions", "archives",
+)  # fmt: skip
+_DRAWN = frozenset({"tiles", "shown", "masked"})
+
+
+def collection_json(
+    view: CollectionView, row: Row, children: Sequence[Row], options: PageOptions
+) -> dict[str, Any]:
+    """Return what the page of a collection says."""
+    document = row_json(row, options)
+    document["tags"] = [_tag_line(line, options) for line in view.tags]
+    if view.links:
+        document["links"] = {link.title.lower(): link.url for link in view.links}
+    if view.pull is not None and view.pull.reference:
+        document["reference"] = view.pull.reference
+    if children:
+        document["collections"] = [row_json(child, options) for child in children]
+    return document
+
+
+def _tag_line(line: TagLine, options: PageOptions) -> dict[str, Any]:
+    return {**plain(line), "url": absolute(options, line.url)}
+
+
+def tag_json(view: TagView, options: PageOptions) -> dict[str, Any]:
+    """Return what the page of a tag says."""
+    document: dict[str, Any] = {
+        "name": view.title.rpartition(":")[0],
+        "tag": view.name,
+        "url": absolute(options, view.url),
+    }
+    for key in _TAG_FACTS:
+        value = plain(getattr(view, key))
+        if value not in ("", [], {}, None):
+            document[key] = value
+    if view.aliases:
+        document["aliases"] = [link.title for link in view.aliases]
+    if view.pull is not None and view.pull.reference:
+        document["reference"] = view.pull.reference
+    if view.recipe_name:
+        document["recipe"] = {"name": view.recipe_name, "state": view.recipe_state}
+    return document
+
+
+def namespace_json(
+    namespace: Namespace, rows: Sequence[Row], children: Sequence[str], options: PageOptions
+) -> dict[str, Any]:
+    """Return what the page of a namespace says."""
+    return {
+        "name": namespace.name,
+        "title": namespace.title,
+        "url": absolute(options, f"/{namespace.name}/"),
+        "namespaces": list(children),
+        "collections": [row_json(row, options) for row in rows if not row.hidden],
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a view as JSON values, without what is empty and without what is only drawn."""
+    if is_dataclass(value) and not isinstance(value, type):
+        shown = {
+            field.name: plain(getattr(value, field.name))
+            for field in fields(value)
+            if field.name not in _DRAWN
+        }
+        return {key: item for key, item in shown.items() if item not in ("", [], {}, None)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,201 @@
+"""The lists of all collections: orders, groups, and pages of a hundred.
+
+A list page has an identity made of its hundred rows' keys, so that a change
+of one collection leaves every page without it alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from builder.output import fingerprint
+from builder.pages.views import Link, browse_url, slug
+from builder.registry.model import Namespace, Row
+
+PAGE_SIZE = 100
+NEWEST = 10
+
+_KEYED = tuple(field.name for field in fields(Row) if field.name not in {"blobs", "origin"})
+
+
+def row_key(row: Row) -> str:
+    """Return an identity of all that a list can show of a row."""
+    return fingerprint([getattr(row, name) for name in _KEYED])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value that collections share, and how many do."""
+
+    title: str
+    url: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list; `path` is its folder, ending in a slash."""
+
+    key: str  # name, updated, size, keyword, license, platform
+    title: str
+    path: str
+    rows: tuple[Row, ...] = ()
+    number: int = 1
+    pages: int = 1
+    total: int = 0
+    choices: tuple[Choice, ...] = ()
+    value: str = ""
+
+    @property
+    def url(self) -> str:
+        """The page's path below the site's base."""
+        return f"/{self.output.removesuffix('index.html')}"
+
+    @property
+    def output(self) -> str:
+        """The page's output path."""
+        return page_output(self.path, self.number)
+
+    @property
+    def previous_url(self) -> str:
+        """The page before, or empty."""
+        if self.number == 1:
+            return ""
+        return f"/{page_output(self.path, self.number - 1).removesuffix('index.html')}"
+
+    @property
+    def next_url(self) -> str:
+        """The page after, or empty."""
+        if self.number >= self.pages:
+            return ""
+        return f"/{page_output(self.path, self.number + 1).removesuffix('index.html')}"
+
+    @property
+    def first(self) -> int:
+        """The number of the first row shown, counted from 1."""
+        return (self.number - 1) * PAGE_SIZE + 1
+
+    @property
+    def last(self) -> int:
+        """The number of the last row shown."""
+        return self.first + len(self.rows) - 1
+
+
+def page_output(folder: str, number: int) -> str:
+    """Return the output path of a list's page: `browse/index.html`, `browse/page/2/index.html`."""
+    return f"{folder}index.html" if number == 1 else f"{folder}page/{number}/index.html"
+
+
+def paged(
+    key: str, title: str, path: str, rows: Sequence[Row], value: str = ""
+) -> Iterator[Listing]:
+    """Yield the pages of one list; an empty list has one page."""
+    pages = max(1, -(-len(rows) // PAGE_SIZE))
+    for number in range(1, pages + 1):
+        part = tuple(rows[(number - 1) * PAGE_SIZE : number * PAGE_SIZE])
+        yield Listing(key, title, path, part, number, pages, len(rows), value=value)
+
+
+def visible(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows that lists show, by name."""
+    return tuple(sorted((row for row in rows if not row.hidden), key=lambda row: row.name))
+
+
+def newest(rows: Sequence[Row], count: int = NEWEST) -> tuple[Row, ...]:
+    """Return the rows that changed last, of those whose date is known."""
+    dated = [row for row in rows if row.updated]
+    return tuple(sorted(dated, key=lambda row: row.updated, reverse=True)[:count])
+
+
+_GROUPS: tuple[tuple[str, str, Callable[[Row], tuple[str, ...]]], ...] = (
+    ("keyword", "Keywords", lambda row: row.keywords),
+    ("license", "Licences", lambda row: (row.license,) if row.license else ()),
+    ("platform", "Platforms", lambda row: row.platforms),
+)
+
+VARIANTS = (
+    Link("Name", "/browse/"),
+    Link("Updated", "/browse/updated/"),
+    Link("Size", "/browse/size/"),
+    Link("Keyword", "/browse/keyword/"),
+    Link("Licence", "/browse/license/"),
+    Link("Platform", "/browse/platform/"),
+)
+
+
+def listings(rows: Sequence[Row]) -> Iterator[Listing]:
+    """Yield every page below `/browse/` for rows that are visible and sorted by name."""
+    yield from paged("name", "All collections", "browse/", rows)
+    by_date = sorted(rows, key=lambda row: row.updated, reverse=True)
+    yield from paged("updated", "Collections by update", "browse/updated/", by_date)
+    by_size = sorted(rows, key=lambda row: row.size, reverse=True)
+    yield from paged("size", "Collections by size", "browse/size/", by_size)
+    for key, title, values in _GROUPS:
+        yield from _grouped(key, title, rows, values)
+
+
+def _grouped(
+    key: str, title: str, rows: Sequence[Row], values: Callable[[Row], tuple[str, ...]]
+) -> Iterator[Listing]:
+    groups: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+    titles: dict[str, str] = {}
+    for row in rows:
+        for value in values(row):
+            part = slug(value)
+            groups[part][row.name] = row
+            titles.setdefault(part, value)
+    order = sorted(groups, key=lambda part: (-len(groups[part]), part))
+    choices = tuple(
+        Choice(titles[part], browse_url(key, titles[part]), len(groups[part])) for part in order
+    )
+    yield Listing(key, title, f"browse/{key}/", total=len(choices), choices=choices)
+    for part in order:
+        found = tuple(groups[part].values())
+        yield from paged(key, titles[part], f"browse/{key}/{part}/", found, titles[part])
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the home page counts; `stored` bytes are those after sharing layers."""
+
+    collections: int
+    tags: int
+    bytes: int
+    stored: int
+
+
+def totals(rows: Sequence[Row]) -> Totals:
+    """Return the counts over all rows, each blob of the registry once in `stored`."""
+    unique: dict[str, int] = {}
+    for row in rows:
+        unique.update(row.blobs)
+    return Totals(
+        len(rows),
+        sum(len(row.tags) for row in rows),
+        sum(size for row in rows for _, size in row.blobs),
+        sum(unique.values()),
+    )
+
+
+def counts_below(rows: Sequence[Row]) -> Mapping[str, int]:
+    """Return how many collections there are below each folder, at any depth."""
+    counts: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        name = row.namespace
+        while name:
+            counts[name] += 1
+            name = name.rpartition("/")[0]
+    return counts
+
+
+def namespace_choices(
+    namespaces: Sequence[Namespace], counts: Mapping[str, int]
+) -> tuple[Choice, ...]:
+    """Return links to namespaces that have something visible in them."""
+    return tuple(
+        Choice(space.title, f"/{space.name}/", counts.get(space.name, 0))
+        for space in namespaces
+        if counts.get(space.name, 0)
+    )

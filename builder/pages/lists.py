@@ -1,0 +1,229 @@
+"""The outputs that show all collections at once: home, lists, search, feeds.
+
+Each carries an identity over its own inputs, so that a change of one
+collection makes only the lists again that show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from builder.output import Claim, Output, fingerprint
+from builder.pages import api, feeds, listing, plan, search
+from builder.pages.model import SiteState
+from builder.pages.page import Page
+from builder.pages.renderer import JSON, PageRenderer, redirect_claims
+from builder.pages.views import Link
+from builder.registry.model import Row
+from builder.text.markdown import Rendered
+
+if TYPE_CHECKING:
+    from builder.documents.parse import Document
+
+ORIGIN = "the site's lists"
+_HOME = "index.html"
+_BROWSE = Link("Browse", "/browse/")
+_NAMES_WITHOUT_SCRIPT = 1_000
+_MAX_CHOICES = 2_000
+_EMPTY = Rendered("")
+
+
+class Lists:
+    """Makes the lists of one state of the site."""
+
+    def __init__(
+        self, press: PageRenderer, state: SiteState, texts: Mapping[str, Rendered]
+    ) -> None:
+        self._press = press
+        self._options = press.options
+        self._state = state
+        self._texts = texts
+        self._rows = listing.visible(state.rows)
+        self._keys = {row.name: listing.row_key(row) for row in self._rows}
+        self._all = fingerprint([self._keys[row.name] for row in self._rows])
+
+    def outputs(self) -> Iterator[Output]:
+        """Yield every list that no document replaces."""
+        taken = {document.output for document in self._state.documents} - {_HOME}
+        makers: tuple[Callable[[], Iterator[Output]], ...] = (
+            self._home, self._browse, self._search, self._data, self._feed, self._sitemaps,
+            self._api, self._missing,
+        )  # fmt: skip
+        for make in makers:
+            for output in make():
+                if output.path not in taken:
+                    yield output
+
+    def _home(self) -> Iterator[Output]:
+        document = home_document(self._state)
+        text = self._texts.get(document.source, _EMPTY) if document is not None else _EMPTY
+        keys = document.keys if document is not None else {}
+        page = Page(
+            title=plan.one_line(keys.get("title")) or self._options.title,
+            url="/",
+            description=plan.one_line(keys.get("description")) or self._options.description,
+            twin="/collections.json",
+            feed="/feed.xml",
+            source=document.source if document is not None else "",
+            data={
+                "@context": "https://schema.org",
+                "@type": "DataCatalog",
+                "name": self._options.title,
+                "url": feeds.absolute(self._options, "/"),
+            },
+            keys=keys,
+        )
+        counts = listing.counts_below(self._rows)
+        spaces = listing.namespace_choices(self._state.namespaces, counts)
+        totals = listing.totals(self._rows)
+        first = self._rows[: listing.PAGE_SIZE]
+        newest = listing.newest(self._rows)
+        layout = document.layout if document is not None and document.layout else "home"
+        yield self._press.html(
+            _HOME,
+            layout,
+            page,
+            partial(self._home_context, totals, newest, spaces, first),
+            key=fingerprint(totals, spaces, self._key(newest), self._key(first)),
+            text=text.html,
+        )
+        if document is not None:
+            for old in document.redirect_from:
+                yield self._press.redirect(old, "/", document.source)
+
+    def _home_context(
+        self,
+        totals: listing.Totals,
+        newest: tuple[Row, ...],
+        spaces: tuple[listing.Choice, ...],
+        first: tuple[Row, ...],
+    ) -> dict[str, Any]:
+        return {
+            "totals": totals,
+            "newest": newest,
+            "newest_html": self._press.rows(newest),
+            "spaces": spaces[:_MAX_CHOICES],
+            "rows": first,
+            "rows_html": self._press.rows(first),
+        }
+
+    def _key(self, rows: Sequence[Row]) -> str:
+        """Return an identity of what the lists show of some rows."""
+        return self._press.fingerprint("row", [self._keys[row.name] for row in rows])
+
+    def _browse(self) -> Iterator[Output]:
+        for part in listing.listings(self._rows):
+            title = part.title if part.number == 1 else f"{part.title}, page {part.number}"
+            crumbs = () if part.path == "browse/" and part.number == 1 else (_BROWSE,)
+            page = Page(title=title, url=part.url, crumbs=crumbs, twin="/collections.json")
+            key = fingerprint(self._key(part.rows), part.pages, part.total, part.choices)
+            yield self._press.html(
+                part.output, "browse", page, partial(self._browse_context, part), key=key
+            )
+
+    def _browse_context(self, part: listing.Listing) -> dict[str, Any]:
+        return {
+            "listing": part,
+            "variants": listing.VARIANTS,
+            "choices": part.choices[:_MAX_CHOICES],
+            "rows_html": self._press.rows(part.rows),
+        }
+
+    def _search(self) -> Iterator[Output]:
+        page = Page(title="Search", url="/search/", twin="/search.json", unlisted=True)
+        names = tuple((row.name, row.title) for row in self._rows[:_NAMES_WITHOUT_SCRIPT])
+        context = {"names": names, "total": len(self._rows)}
+        key = fingerprint(names, len(self._rows))
+        yield self._press.html("search/index.html", "search", page, lambda: context, key=key)
+
+    def _data(self) -> Iterator[Output]:
+        yield self._press.data(
+            "collections.json",
+            JSON,
+            partial(search.collections_json, self._rows, self._options),
+            key=self._all,
+            origin=ORIGIN,
+        )
+        index = partial(search.search_index, self._rows)
+        yield self._press.data("search.json", JSON, index, key=self._all, origin=ORIGIN)
+        document = partial(api.openapi, self._options)
+        yield self._press.json("api/openapi.json", document, key="", origin=ORIGIN)
+
+    def _feed(self) -> Iterator[Output]:
+        entries = feeds.row_entries(self._rows)
+        yield self._press.data(
+            "feed.xml",
+            feeds.ATOM,
+            partial(feeds.atom, self._options.title, "/", entries, self._options),
+            key=repr(entries),
+            origin=ORIGIN,
+        )
+
+    def _sitemaps(self) -> Iterator[Output]:
+        counts = listing.counts_below(self._rows)
+        spaces = (space.name for space in self._state.namespaces if counts.get(space.name))
+        documents = (
+            document.url for document in self._state.documents if document.output.endswith(".html")
+            if document.output not in {_HOME, "404.html"}
+        )  # fmt: skip
+        urls = list(feeds.site_urls(self._rows, spaces, documents))
+        size = feeds.SITEMAP_SIZE
+        parts = [urls[start : start + size] for start in range(0, len(urls), size)]
+        if len(parts) == 1:
+            yield self._sitemap("sitemap.xml", parts[0])
+        else:
+            for number, part in enumerate(parts, 1):
+                yield self._sitemap(f"sitemap-{number}.xml", part)
+            index = partial(feeds.sitemap_index, len(parts), self._options)
+            key = str(len(parts))
+            yield self._press.data("sitemap.xml", feeds.XML, index, key=key, origin=ORIGIN)
+        robots = partial(feeds.robots, self._options)
+        yield self._press.data("robots.txt", "text/plain", robots, key="", origin=ORIGIN)
+
+    def _sitemap(self, path: str, urls: list[tuple[str, str]]) -> Output:
+        make = partial(feeds.sitemap, urls, self._options)
+        return self._press.data(path, feeds.XML, make, key=fingerprint(urls), origin=ORIGIN)
+
+    def _api(self) -> Iterator[Output]:
+        page = Page(
+            title="API",
+            url="/api/",
+            twin="/api/openapi.json",
+            description="Every endpoint of this registry, with a line to paste.",
+        )
+        view = api.api_view(self._rows, self._options)
+        yield self._press.html(
+            "api/index.html", "api", page, partial(dict, api=view), key=fingerprint(view)
+        )
+
+    def _missing(self) -> Iterator[Output]:
+        page = Page(title="Page not found", url="/404.html", unlisted=True)
+        yield self._press.html("404.html", "404", page, dict, key="")
+
+
+def home_document(state: SiteState) -> Document | None:
+    """Return the document that is published as the home page, if there is one."""
+    return next((page for page in state.documents if page.output == _HOME), None)
+
+
+def list_claims(state: SiteState) -> tuple[Claim, ...]:
+    """Return the paths of all lists, without those that a document replaces."""
+    taken = {document.output for document in state.documents} - {_HOME}
+    rows = listing.visible(state.rows)
+    urls = 1 + len(state.documents) + len(state.namespaces) + sum(1 + len(row.tags) for row in rows)
+    parts = range(1, -(-urls // feeds.SITEMAP_SIZE) + 1)
+    files = [
+        _HOME, "search/index.html", "collections.json", "search.json", "feed.xml", "sitemap.xml",
+        "robots.txt", "api/index.html", "api/openapi.json", "404.html",
+        *(f"sitemap-{number}.xml" for number in parts if len(parts) > 1),
+    ]  # fmt: skip
+    home = home_document(state)
+    origin = home.source if home is not None else ORIGIN
+    claims = [
+        Claim(path, origin if path == _HOME else ORIGIN) for path in files if path not in taken
+    ]
+    if home is not None:
+        claims.extend(redirect_claims(tuple(home.redirect_from), home.source))
+    return (*claims, Claim("browse/", ORIGIN))

@@ -1,0 +1,116 @@
+"""What every page layout is given: `page` and `site`, as Jekyll names them.
+
+`page` holds the document's own front matter below what the generator knows,
+so that a key of the content can never replace an address or a title's type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from markupsafe import Markup
+
+from builder.pages import listing
+from builder.pages.feeds import absolute
+from builder.pages.model import PageOptions, SiteState
+from builder.pages.views import Link
+from builder.theme.filters import jsonify
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page's own facts.
+
+    `url` is its path below the site's base; `twin` and `feed` are the paths of
+    its JSON and its feed; `data` is its JSON-LD; `unlisted` keeps it out of
+    search engines; `source` is the file it is made of.
+    """
+
+    title: str
+    url: str
+    description: str = ""
+    crumbs: tuple[Link, ...] = ()
+    twin: str = ""
+    feed: str = ""
+    source: str = ""
+    data: Mapping[str, Any] | None = None
+    unlisted: bool = False
+    keys: Mapping[str, Any] = field(default_factory=dict)
+
+    def context(self, options: PageOptions) -> dict[str, Any]:
+        """Return the mapping that templates read as `page`."""
+        return {
+            **self.keys,
+            "title": self.title,
+            "url": self.url,
+            "description": self.description,
+            "canonical": absolute(options, self.url) if options.url else "",
+            "crumbs": self.crumbs,
+            "twin": self.twin,
+            "feed": self.feed,
+            "source": self.source,
+            "edit_url": edit_url(options, self.source),
+            "json_ld": jsonify(self.data) if self.data else Markup(),
+            "unlisted": self.unlisted,
+            "lang": options.lang,
+        }
+
+
+def crumbs(name: str) -> tuple[Link, ...]:
+    """Return the folders above a collection or namespace, outermost first, without itself."""
+    parts = name.split("/")
+    return tuple(Link(part, f"/{'/'.join(parts[:n])}/") for n, part in enumerate(parts[:-1], 1))
+
+
+def edit_url(options: PageOptions, source: str) -> str:
+    """Return where the file `source` can be edited, for the hosts whose addresses are known."""
+    if not options.repository or not source:
+        return ""
+    host = urlsplit(options.repository).hostname or ""
+    middle = {"github.com": "edit", "codeberg.org": "_edit"}.get(host)
+    if "gitlab" in host:
+        middle = "-/edit"
+    if middle is None:
+        return ""
+    return f"{options.repository.rstrip('/')}/{middle}/{quote(options.branch)}/{quote(source)}"
+
+
+def site_values(options: PageOptions, state: SiteState) -> dict[str, Any]:
+    """Return the mapping that templates read as `site`."""
+    return {
+        **options.keys,
+        "title": options.title,
+        "description": options.description,
+        "url": options.url,
+        "baseurl": options.baseurl,
+        "lang": options.lang,
+        "host": options.host,
+        "repository": options.repository,
+        "target": options.capabilities.name,
+        "time": state.time,
+        "data": state.data,
+        "collections": listing.visible(state.rows),
+        "namespaces": state.namespaces,
+        "pages": state.documents,
+    }
+
+
+def site_inputs(values: Mapping[str, Any], read: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and an identity of each attribute of `site` in `read`."""
+    for name in read:
+        value = values.get(name)
+        if name == "collections":
+            yield name, "".join(map(listing.row_key, value or ()))
+        else:
+            yield name, repr(value)
+
+
+def software(options: PageOptions, **facts: Any) -> dict[str, Any]:
+    """Return the JSON-LD of something that can be installed, unknown facts left out."""
+    known = {key: value for key, value in facts.items() if value}
+    if "url" in known:
+        known["url"] = absolute(options, known["url"])
+    return {"@context": "https://schema.org", "@type": "SoftwareApplication", **known}

@@ -1,0 +1,329 @@
+"""What follows from a collection's content: order, sharing, and its line in every list.
+
+Everything here is computed once for a collection and in time linear in its
+tags and layers; the pages only show it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from builder.oci.digest import Digest
+from builder.oci.manifest import Manifest
+from builder.pages import versions
+from builder.registry.model import Collection, Namespace, Row, Tag
+from builder.text.markdown import Rendered
+
+KINDS = frozenset({"image", "artifact", "chart", "sif", "app", "recipe", "empty"})
+_CHART = "application/vnd.cncf.helm."
+_SIF = "application/vnd.sylabs.sif."
+_APP = "application/vnd.alembic.app."
+_MAX_DESCRIPTION = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the pages of one collection share.
+
+    `order` holds the tags as lists show them; `aliases` the names of all tags
+    that point to a digest; `layer_tags` how many tags hold a layer; `sizes`
+    the compressed bytes of each tag; `previous` the version before each
+    version.
+    """
+
+    order: tuple[Tag, ...]
+    newest: str
+    aliases: Mapping[str, tuple[str, ...]]
+    layer_tags: Mapping[str, int]
+    sizes: Mapping[str, int]
+    previous: Mapping[str, str]
+
+
+def facts(collection: Collection) -> Facts:
+    """Return what follows from all tags of a collection together."""
+    order = sort_tags(collection.tags)
+    aliases: defaultdict[str, list[str]] = defaultdict(list)
+    layer_tags: Counter[str] = Counter()
+    seen: dict[str, frozenset[str]] = {}
+    for tag in order:
+        digest = digest_of(tag)
+        if digest:
+            aliases[digest].append(tag.name)
+        if tag.manifest is not None:
+            if digest not in seen:
+                seen[digest] = frozenset(_layers(collection, tag.manifest))
+            layer_tags.update(seen[digest])
+    return Facts(
+        order,
+        newest_of(order),
+        {digest: tuple(names) for digest, names in aliases.items()},
+        layer_tags,
+        _sizes(collection, order),
+        _previous(order, aliases),
+    )
+
+
+def sort_tags(tags: Iterable[Tag]) -> tuple[Tag, ...]:
+    """Return the tags newest first: `latest`, versions, names, pre-releases."""
+    return tuple(sorted(tags, key=lambda tag: versions.key(tag.name), reverse=True))
+
+
+def moved_pages(redirects: Mapping[str, str], rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Yield the old and the new folder of every page of a collection that has another name now.
+
+    A name that was moved twice leads to the last one.
+    """
+    tags = {row.name: row.tags for row in rows}
+    for first in sorted(redirects):
+        old, new = first.strip("/"), redirects[first].strip("/")
+        for _ in redirects:
+            new = redirects.get(new, redirects.get(f"/{new}/", new)).strip("/")
+        yield old, new
+        yield from ((f"{old}/tags/{tag}", f"{new}/tags/{tag}") for tag in tags.get(new, ()))
+
+
+def digest_of(tag: Tag) -> str:
+    """Return the digest a tag points to; of a legacy tag its only layer's; else empty."""
+    if tag.manifest is not None:
+        return tag.manifest.digest
+    if tag.legacy is not None and len(tag.legacy.layers) == 1:
+        return tag.legacy.layers[0].digest
+    return ""
+
+
+def newest_of(order: Sequence[Tag]) -> str:
+    """Return the name of the newest tag that can be had, or empty.
+
+    Dates decide where there are any, else the order of versions; `latest`
+    gives way to a version of the same age, a pre-release to any release, a
+    yanked tag to any other.
+    """
+    candidates = [tag for tag in order if tag.has_manifest]
+    candidates = [tag for tag in candidates if not tag.yanked] or candidates
+    released = [tag for tag in candidates if not versions.is_pre_release(tag.name)]
+    candidates = released or candidates
+    dated = [tag for tag in candidates if tag.created]
+    if dated:
+        latest_day = max(tag.created for tag in dated)
+        candidates = [tag for tag in dated if tag.created == latest_day]
+    if not candidates:
+        return ""
+    first = candidates[0]
+    if first.name == "latest":
+        return next((t.name for t in candidates[1:] if _same(t, first)), first.name)
+    return first.name
+
+
+def _same(one: Tag, other: Tag) -> bool:
+    return versions.is_version(one.name) and digest_of(one) == digest_of(other)
+
+
+def _layers(collection: Collection, manifest: Manifest) -> Iterator[str]:
+    yield from (layer.digest for layer in manifest.layers)
+    for child in manifest.manifests:
+        image = collection.manifests.get(child.digest)
+        if image is not None and not image.is_index:
+            yield from (layer.digest for layer in image.layers)
+
+
+def _sizes(collection: Collection, order: Iterable[Tag]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    known: dict[Digest, int] = {}
+    for tag in order:
+        if tag.manifest is not None:
+            digest = tag.manifest.digest
+            if digest not in known:
+                known[digest] = collection.image_size(tag.manifest)
+            sizes[tag.name] = known[digest]
+        elif tag.legacy is not None:
+            sizes[tag.name] = sum(layer.size for layer in tag.legacy.layers)
+    return sizes
+
+
+def _previous(order: Sequence[Tag], aliases: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the version before each version, walking once from the oldest up.
+
+    Of the tags on one digest only the most precise version counts (`1.2`, not
+    `1`); the others share what is found for it. A release skips pre-releases.
+    """
+    before: dict[str, str] = {}
+    releases: dict[str, str] = {}
+    any_version = ""
+    for tag in reversed(order):
+        if tag.manifest is None or not tag.available or not versions.is_version(tag.name):
+            continue
+        names = aliases[tag.manifest.digest]
+        if len(names) > 1 and tag.name != max(names, key=versions.precision):
+            continue
+        kind = versions.variant(tag.name)
+        pre = versions.is_pre_release(tag.name)
+        for name in names:
+            before[name] = any_version if pre else releases.get(kind, "")
+        if not kind:
+            any_version = tag.name
+        if not pre:
+            releases[kind] = tag.name
+    return {name: other for name, other in before.items() if other}
+
+
+def kind_of(collection: Collection, newest: str) -> str:
+    """Return what a collection holds, judged by its newest tag."""
+    said = collection.keys.get("type")
+    if said in KINDS:
+        return str(said)
+    tag = collection.tag(newest)
+    if tag is None:
+        return "recipe" if any(tag.recipe for tag in collection.tags) else "empty"
+    return tag_kind(collection, tag)
+
+
+def tag_kind(collection: Collection, tag: Tag) -> str:
+    """Return what one tag holds: `image`, `artifact`, `chart`, `sif`, `app`, `recipe`, `empty`."""
+    if tag.manifest is None:
+        if tag.legacy is not None:
+            return "sif"
+        return "recipe" if tag.recipe is not None else "empty"
+    manifest = main_image(collection, tag.manifest)
+    if manifest.is_index or manifest.is_image:
+        return "image"
+    types = {manifest.effective_artifact_type, *(layer.media_type for layer in manifest.blobs)}
+    for prefix, kind in ((_CHART, "chart"), (_SIF, "sif"), (_APP, "app")):
+        if any(media_type.startswith(prefix) for media_type in types):
+            return kind
+    if manifest.media_type == "application/vnd.singularity.distribution.manifest.v2+json":
+        return "sif"
+    return "artifact"
+
+
+def main_image(collection: Collection, manifest: Manifest) -> Manifest:
+    """Return the image a page shows first: of an index its linux/amd64, else its first known."""
+    if not manifest.is_index:
+        return manifest
+    children = [
+        (child.platform, collection.manifests[child.digest])
+        for child in manifest.manifests
+        if child.digest in collection.manifests
+        if child.platform is None or child.platform.is_known
+    ]
+    for platform, image in children:
+        if platform is not None and (platform.os, platform.architecture) == ("linux", "amd64"):
+            return image
+    return children[0][1] if children else manifest
+
+
+def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
+    """Return what lists and other pages know of a collection.
+
+    `texts` holds its rendered README under the empty name; its excerpt
+    stands in for a missing description.
+    """
+    known = facts(collection)
+    keys = collection.keys
+    shown = [tag for tag in known.order if tag.has_manifest]
+    newest = collection.tag(known.newest)
+    platforms = dict.fromkeys(
+        str(platform)
+        for tag in shown
+        if tag.manifest is not None
+        for platform in collection.platforms(tag.manifest)
+    )
+    return Row(
+        name=collection.name,
+        title=_title(collection, texts),
+        description=_description(collection, texts),
+        keywords=tuple(dict.fromkeys(words(keys.get("keywords")))),
+        license=one_line(keys.get("license")),
+        maintainers=tuple(person.name for person in people(keys.get("maintainers"))),
+        kind=kind_of(collection, known.newest),
+        platforms=tuple(sorted(platforms)),
+        tags=tuple(tag.name for tag in shown),
+        tag_dates=tuple(tag.created[:10] for tag in shown),
+        newest=known.newest,
+        updated=max((tag.created[:10] for tag in shown), default=""),
+        size=known.sizes.get(known.newest, 0),
+        digest=digest_of(newest) if newest is not None else "",
+        deprecated=one_line(keys.get("deprecated")),
+        hidden=keys.get("hidden") is True,
+        listed=any(tag.in_v2 for tag in shown),
+        blobs=tuple(sorted((place.digest, place.size) for place in collection.blobs.values())),
+        redirect_from=tuple(words(keys.get("redirect_from"), split=False)),
+        origin=collection.origin,
+    )
+
+
+def _title(collection: Collection, texts: Mapping[str, Rendered]) -> str:
+    """Return the front matter's title, else the README's first heading, else the name."""
+    heading = texts[""].title if "" in texts else ""
+    return one_line(collection.keys.get("title")) or heading or collection.name
+
+
+def _description(collection: Collection, texts: Mapping[str, Rendered]) -> str:
+    text = one_line(collection.keys.get("description"))
+    if not text and "" in texts:
+        text = one_line(texts[""].excerpt)
+    return text if len(text) <= _MAX_DESCRIPTION else text[: _MAX_DESCRIPTION - 1].rstrip() + "…"
+
+
+def one_line(value: Any) -> str:
+    """Return a front matter value as one line of text; empty for nothing and for lists."""
+    return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
+
+
+def words(value: Any, *, split: bool = True) -> Iterator[str]:
+    """Yield the texts of a list, or of one text (`a, b` is two with `split`)."""
+    items = value if isinstance(value, list | tuple) else [value]
+    for item in items:
+        text = one_line(item)
+        for part in text.split(",") if split and not isinstance(value, list | tuple) else [text]:
+            if part.strip():
+                yield part.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who looks after a collection; `url` is empty or safe to link."""
+
+    name: str
+    url: str = ""
+
+
+def people(value: Any) -> Iterator[Person]:
+    """Yield the maintainers that front matter names, as texts or as mappings."""
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, Mapping):
+            name = one_line(item.get("name") or item.get("github") or item.get("email"))
+            if name:
+                yield Person(name, _person_url(item))
+        elif text := one_line(item):
+            github = text.startswith("@") and text[1:].replace("-", "").isalnum() and text.isascii()
+            yield Person(text, f"https://github.com/{text[1:]}" if github else "")
+
+
+def _person_url(item: Mapping[str, Any]) -> str:
+    url = one_line(item.get("url"))
+    if url.startswith(("https://", "http://")):
+        return url
+    github = one_line(item.get("github")).lstrip("@")
+    if github.isascii() and github.replace("-", "").isalnum():
+        return f"https://github.com/{github}"
+    return ""
+
+
+def namespaces_of(rows: Iterable[Row], known: Iterable[Namespace] = ()) -> tuple[Namespace, ...]:
+    """Return a namespace for every folder above a collection that is not one itself, by name.
+
+    `known` are those with a README; an unknown one gets the folder of the
+    collection it was found by as its origin.
+    """
+    rows = tuple(rows)
+    collections = {row.name for row in rows}
+    found = {namespace.name: namespace for namespace in known}
+    for row in rows:
+        name, origin = row.namespace, row.origin.removesuffix(row.name)
+        while name and name not in found:
+            found[name] = Namespace(name, f"{origin}{name}")
+            name = name.rpartition("/")[0]
+    return tuple(found[name] for name in sorted(found) if name not in collections)

@@ -1,0 +1,409 @@
+"""What the page layouts of a collection and of a tag are given.
+
+Each value here is made for one page, frozen, and complete: a fact that is
+not known is empty, so that a layout leaves it out instead of printing that
+it is undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from builder.oci.manifest import Manifest
+from builder.oci.reference import name_fault
+from builder.pages import attached, charts, imageview, jsonhtml, plan
+from builder.pages.difference import Difference, difference
+from builder.pages.fileview import Files, files_of
+from builder.pages.headerless import ArchiveLine, CompanionLine, archive_lines, companion_lines
+from builder.pages.model import PageOptions
+from builder.pages.pull import Pull, pull_of
+from builder.registry.model import Collection, Row, Tag
+from builder.text.markdown import Rendered
+
+_MAX_MANIFEST = 64 << 10  # bytes of JSON that a page still shows
+_MAX_SLUG = 60  # characters; a file name ends at 255 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A text and where it leads, a path below the site's base or a web address."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagLine:
+    """One tag in a collection's table; `state` is empty, `pending`, `stale` or `unavailable`."""
+
+    name: str
+    url: str
+    digest: str
+    aliases: tuple[str, ...]
+    platforms: tuple[str, ...]
+    size: int
+    created: str
+    yanked: str
+    state: str
+    attached: tuple[str, ...]
+    description: str
+    app_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionView:
+    """Everything a collection's page shows beside its README."""
+
+    name: str
+    short_name: str
+    url: str
+    title: str
+    description: str
+    kind: str
+    logo: str
+    deprecated: str
+    replacement: str
+    newest: str
+    updated: str
+    size: int
+    platforms: tuple[str, ...]
+    attached: tuple[str, ...]
+    tags: tuple[TagLine, ...]
+    sizes: charts.Curve | None
+    pull: Pull | None
+    pull_tag: str
+    license: str
+    license_url: str
+    links: tuple[Link, ...]
+    maintainers: tuple[plan.Person, ...]
+    keywords: tuple[Link, ...]
+    distinct_bytes: int
+    app_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLine:
+    """One platform of an index; `shown` says that its image has a section of its own."""
+
+    platform: str
+    digest: str
+    size: int
+    layers: int
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    """Everything a tag's page shows beside its notes."""
+
+    name: str
+    url: str
+    collection: Link
+    title: str
+    kind: str
+    digest: str
+    media_type: str
+    artifact_type: str
+    size: int
+    created: str
+    state: str
+    yanked: str
+    deprecated: str
+    replacement: str
+    description: str
+    note: str
+    aliases: tuple[Link, ...]
+    platforms: tuple[PlatformLine, ...]
+    images: tuple[imageview.Image, ...]
+    legacy_layers: tuple[imageview.Layer, ...]
+    attached: tuple[attached.Group, ...]
+    difference: Difference | None
+    files: Files | None
+    recipe_name: str
+    recipe_state: str
+    recipe_text: str
+    manifest_json: Markup
+    manifest_url: str
+    api_url: str
+    app_url: str
+    app_packed: bool
+    companions: tuple[CompanionLine, ...]
+    archives: tuple[ArchiveLine, ...]
+    pull: Pull | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """One collection with all that its pages share, worked out once."""
+
+    collection: Collection
+    row: Row
+    options: PageOptions
+    texts: Mapping[str, Rendered]
+    known: plan.Facts
+    named: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
+    apps: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        collection: Collection,
+        row: Row,
+        options: PageOptions,
+        texts: Mapping[str, Rendered],
+        apps: Mapping[str, str],
+    ) -> PageContext:
+        """Return the collection made ready for its pages.
+
+        `apps` are URLs by tag, empty for what is not unpacked.
+        """
+        known = plan.facts(collection)
+        named = attached.companions(collection.tags)
+        return cls(collection, row, options, texts, known, named, apps)
+
+    def groups(self, tag: Tag) -> tuple[attached.Group, ...]:
+        """Return what is attached to a tag, by kind."""
+        if tag.manifest is None or not (
+            self.collection.referrers or self.named or tag.manifest.manifests
+        ):
+            return ()
+        return attached.groups(self.collection, tag.manifest, self.named)
+
+
+def tag_url(name: str, tag: str) -> str:
+    """Return the path of a tag's page below the site's base."""
+    return f"/{name}/tags/{tag}/"
+
+
+def state_of(tag: Tag) -> str:
+    """Return what keeps a tag from being simply there: `pending`, `stale`, `unavailable`."""
+    if not tag.available:
+        return "unavailable"
+    if tag.recipe is not None and tag.recipe.state in {"pending", "stale"}:
+        return tag.recipe.state
+    return ""
+
+
+def replacement_of(deprecated: str) -> str:
+    """Return the path of the collection that a deprecation names, or empty."""
+    if "/" not in deprecated or name_fault(deprecated):
+        return ""
+    return f"/{deprecated}/"
+
+
+def collection_view(about: PageContext) -> CollectionView:
+    """Return what the page of a collection shows."""
+    collection, row, known = about.collection, about.row, about.known
+    keys = collection.keys
+    lines = tuple(_line(about, tag) for tag in known.order)
+    pull_tag = _pull_tag(about)
+    newest = collection.tag(known.newest)
+    return CollectionView(
+        name=collection.name,
+        short_name=collection.name.rpartition("/")[2],
+        url=row.url,
+        title=row.title,
+        description=row.description,
+        kind=row.kind,
+        logo=_logo(collection),
+        deprecated=row.deprecated,
+        replacement=replacement_of(row.deprecated),
+        newest=row.newest,
+        updated=row.updated,
+        size=row.size,
+        platforms=row.platforms,
+        attached=_kinds(about, newest) if newest is not None else (),
+        tags=lines,
+        sizes=charts.curve(_sizes(about)),
+        pull=pull_of(collection, pull_tag, about.options) if pull_tag is not None else None,
+        pull_tag=pull_tag.name if pull_tag is not None else "",
+        license=row.license,
+        license_url="" if row.hidden else browse_url("license", row.license),
+        links=tuple(_links(keys)),
+        maintainers=tuple(plan.people(keys.get("maintainers"))),
+        keywords=tuple(
+            Link(word, "" if row.hidden else browse_url("keyword", word)) for word in row.keywords
+        ),
+        distinct_bytes=sum(size for _, size in row.blobs),
+        app_url=about.apps.get(row.newest) or about.apps.get("latest", ""),
+    )
+
+
+def browse_url(kind: str, value: str) -> str:
+    """Return the path of the list of all collections that share a keyword, licence or platform."""
+    return f"/browse/{kind}/{slug(value)}/"
+
+
+def slug(text: str) -> str:
+    """Return `text` as one part of a path: lower-case letters, digits, dots and dashes."""
+    shown = "".join(char if char.isalnum() or char in ".+_" else "-" for char in text.lower())
+    part = "-".join(filter(None, shown.split("-"))).strip(".")[:_MAX_SLUG]
+    return f"{part}-" if part.startswith("index.") else part or "other"
+
+
+def _pull_tag(about: PageContext) -> Tag | None:
+    """Return the tag to pull by default: `latest`, else the newest."""
+    latest = about.collection.tag("latest")
+    if latest is not None and latest.has_manifest and not latest.yanked:
+        return latest
+    return about.collection.tag(about.known.newest)
+
+
+def _logo(collection: Collection) -> str:
+    logo = plan.one_line(collection.keys.get("logo"))
+    if logo.removeprefix("./") in collection.files:
+        return f"/{collection.name}/{logo.removeprefix('./')}"
+    return ""
+
+
+def _links(keys: Mapping[str, object]) -> Iterator[Link]:
+    titles = {"url": "Website", "source": "Source", "documentation": "Documentation"}
+    for key, title in titles.items():
+        url = plan.one_line(keys.get(key))
+        if url.startswith(("https://", "http://")):
+            yield Link(title, url)
+
+
+def _line(about: PageContext, tag: Tag) -> TagLine:
+    digest = plan.digest_of(tag)
+    manifest = tag.manifest
+    platforms = about.collection.platforms(manifest) if manifest is not None else ()
+    return TagLine(
+        name=tag.name,
+        url=tag_url(about.collection.name, tag.name),
+        digest=digest,
+        aliases=_others(about.known.aliases.get(digest, ()), tag.name),
+        platforms=tuple(map(str, platforms)),
+        size=about.known.sizes.get(tag.name, 0),
+        created=tag.created,
+        yanked=tag.yanked,
+        state=state_of(tag),
+        attached=_kinds(about, tag),
+        description=plan.one_line(tag.keys.get("description")),
+        app_url=about.apps.get(tag.name, ""),
+    )
+
+
+def _others(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Return at most six of the other names; a thousand tags may share one digest."""
+    return tuple(other for other in names[:7] if other != name)[:6] if len(names) > 1 else ()
+
+
+def _kinds(about: PageContext, tag: Tag) -> tuple[str, ...]:
+    return tuple(group.kind for group in about.groups(tag))
+
+
+def _sizes(about: PageContext) -> list[tuple[str, int]]:
+    """Return `(tag, bytes)` from the oldest to the newest, each digest once."""
+    seen: set[str] = set()
+    found: list[tuple[str, str, int]] = []
+    for tag in reversed(about.known.order):
+        digest = plan.digest_of(tag)
+        if tag.name != "latest" and digest and digest not in seen:
+            seen.add(digest)
+            found.append((tag.created, tag.name, about.known.sizes.get(tag.name, 0)))
+    if all(created for created, _, _ in found):
+        found.sort(key=lambda item: item[0])
+    return [(name, size) for _, name, size in found]
+
+
+def tag_view(about: PageContext, tag: Tag) -> TagView:
+    """Return what the page of a tag shows."""
+    collection, row, known = about.collection, about.row, about.known
+    name, digest = collection.name, plan.digest_of(tag)
+    manifest = tag.manifest
+    images = tuple(_images(about, manifest)) if manifest is not None else ()
+    recipe = tag.recipe
+    raw = manifest.raw if manifest is not None else tag.legacy.raw if tag.legacy else b""
+    kind = plan.tag_kind(collection, tag)
+    v2 = f"{about.options.api_url}/v2/{name}/manifests/{tag.name}"
+    return TagView(
+        name=tag.name,
+        url=tag_url(name, tag.name),
+        collection=Link(row.title, row.url),
+        title=f"{name}:{tag.name}",
+        kind=kind,
+        digest=digest,
+        media_type=manifest.media_type if manifest is not None else "",
+        artifact_type=images[0].artifact_type if images else "",
+        size=known.sizes.get(tag.name, 0),
+        created=tag.created,
+        state=state_of(tag),
+        yanked=tag.yanked,
+        deprecated=row.deprecated,
+        replacement=replacement_of(row.deprecated),
+        description=plan.one_line(tag.keys.get("description")),
+        note=plan.one_line(tag.keys.get("platforms-note")),
+        aliases=tuple(
+            Link(other, tag_url(name, other))
+            for other in _others(known.aliases.get(digest, ()), tag.name)
+        ),
+        platforms=tuple(_platform_lines(about, manifest)) if manifest is not None else (),
+        images=images,
+        legacy_layers=imageview.legacy_layers(tag.legacy.layers) if tag.legacy else (),
+        attached=about.groups(tag),
+        difference=difference(collection, tag, known),
+        files=files_of(collection, plan.main_image(collection, manifest)) if manifest else None,
+        recipe_name=recipe.name if recipe is not None else "",
+        recipe_state=recipe.state if recipe is not None else "",
+        recipe_text=recipe.text if recipe is not None else "",
+        manifest_json=_json(about, raw),
+        manifest_url=f"/{name}/manifests/{tag.name}/" if tag.has_manifest else "",
+        api_url=v2 if tag.in_v2 and about.options.api_url else "",
+        app_url=about.apps.get(tag.name, ""),
+        app_packed=about.apps.get(tag.name) == "",
+        companions=companion_lines(collection, tag),
+        archives=archive_lines(collection, tag),
+        pull=pull_of(collection, tag, about.options),
+    )
+
+
+def _images(about: PageContext, manifest: Manifest) -> Iterator[imageview.Image]:
+    collection = about.collection
+    if not manifest.is_index:
+        yield imageview.image_view(collection, manifest, about.known)
+        return
+    main = plan.main_image(collection, manifest)
+    found = []
+    for child in manifest.manifests:
+        image = collection.manifests.get(child.digest)
+        known = child.platform is None or child.platform.is_known
+        if image is not None and not image.is_index and known:
+            platform = str(child.platform) if child.platform is not None else ""
+            found.append(imageview.image_view(collection, image, about.known, platform))
+    yield from sorted(found, key=lambda image: image.digest != main.digest)
+
+
+def _platform_lines(about: PageContext, manifest: Manifest) -> Iterator[PlatformLine]:
+    collection = about.collection
+    for child in manifest.manifests:
+        if child.platform is None or not child.platform.is_known:
+            continue
+        image = collection.manifests.get(child.digest)
+        if image is None:
+            yield PlatformLine(str(child.platform), child.digest, 0, 0, shown=False)
+            continue
+        yield PlatformLine(
+            str(child.platform),
+            child.digest,
+            collection.image_size(image),
+            len(image.layers),
+            shown=not image.is_index,
+        )
+
+
+def _json(about: PageContext, raw: bytes) -> Markup:
+    if not raw or len(raw) > _MAX_MANIFEST:
+        return Markup()
+    collection = about.collection
+    base = f"{about.options.baseurl.rstrip('/')}/{collection.name}"
+
+    def link(digest: str) -> str:
+        if digest in collection.manifests:
+            return f"{base}/manifests/{digest}/"
+        return f"{base}/blobs/{digest}/" if digest in collection.blobs else ""
+
+    return jsonhtml.readable(raw, link)

@@ -1,0 +1,1 @@
+"""Asking a deployed site what its clients can do with it."""

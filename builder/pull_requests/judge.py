@@ -1,0 +1,237 @@
+"""What a proposal changes, and whether it may.
+
+A proposal comes from a stranger: its configuration, its owners file and its
+workflows are not believed. What is allowed is read from the base branch; what
+is proposed is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from builder.errors import ContentError, Problem
+from builder.git import Change
+from builder.oci.reference import name_fault
+from builder.pull_requests.base import Base, tag_of
+from builder.pull_requests.content import Fetcher
+from builder.pull_requests.files import file_problem, outside_problem
+from builder.pull_requests.model import Limits, Proposal, TagChange, merged
+from builder.pull_requests.squatting import likeness
+from builder.pull_requests.tags import Held, committed, layout_at, on_disk, tag_at
+from builder.registry.folder import is_immutable
+from builder.registry.load import load_collection
+from builder.registry.recipe import MANIFEST, recipe_file
+from builder.registry.scan import README
+from builder.remote.options import RemoteOptions
+from builder.storage.cache import Cache
+
+
+def judge(
+    base: Base, author: str, limits: Limits | None = None, remote: RemoteOptions | None = None
+) -> Proposal:
+    """Compare the work tree with its base branch, on behalf of `author`.
+
+    `author` is a login, or several names with commas between. Layers that lie
+    elsewhere are fetched under the rules of `remote`, with None not at all.
+    """
+    limits = limits or Limits()
+    changes = base.changes()
+    if len(changes) > limits.files:
+        message = f"changes {len(changes)} files; the limit is {limits.files}"
+        problem = Problem(base.options.collections, 0, message, "propose less at a time")
+        return Proposal(base.commit, author, len(changes), problems=(problem,))
+    case = _Case(base, author, limits)
+    for change in changes:
+        case.see(change)
+    case.judge_owners()
+    case.judge_names()
+    tags = tuple(sorted(case.tag_changes()))
+    case.judge_immutable(tags)
+    problems = tuple(case.problems)
+    fetcher = None if remote is None else Fetcher(base.options, remote, case.limits.fetch)
+    for name in sorted(case.touched):
+        problems = merged(problems, case.content(name, tags, fetcher))
+    return Proposal(
+        base.commit,
+        author,
+        len(changes),
+        tuple(sorted(case.touched)),
+        tags,
+        tuple(sorted(case.recipes())),
+        tuple(sorted(set(problems))),
+    )
+
+
+@dataclass(slots=True)
+class _Case:
+    """One proposal; `inside` are the changes of the collections by path, `problems` grow."""
+
+    base: Base
+    author: str
+    limits: Limits
+    problems: list[Problem] = field(default_factory=list)
+    inside: dict[str, Change] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+
+    def see(self, change: Change) -> None:
+        """Judge a change by itself."""
+        base = self.base
+        path = base.path(change.path)
+        if not base.is_content(change.path):
+            if base.owners is None or not base.owners.owns(self.author, change.path):
+                self.problems.append(outside_problem(path, base.options.collections))
+            return
+        limit = max(self.limits.file, base.options.commit_below)
+        if problem := file_problem(change, path, base.options.source, limit):
+            self.problems.append(problem)
+        self.inside[path] = change
+        if name := base.collection(path):
+            self.touched.add(name)
+
+    def judge_owners(self) -> None:
+        """Refuse, once for each collection, what belongs to others."""
+        owners = self.base.owners
+        if owners is None:
+            return
+        refused: dict[str, str] = {}
+        for path, change in self.inside.items():
+            if not owners.may_change(self.author, change.path):
+                refused.setdefault(self.base.collection(path) or path, path)
+        for name, path in refused.items():
+            found = sorted(owners.of(self.inside[path].path) or ())
+            whose = ", ".join(f"@{owner}" for owner in found) or "nobody yet"
+            who = f"@{self.author}" if self.author else "an author without a name (see --author)"
+            message = f"{name} belongs to {whose}, not to {who}"
+            hint = f"{owners.path} of the base branch says who owns what; ask the maintainers"
+            self.problems.append(Problem(path, 0, message, hint))
+
+    def judge_names(self) -> None:
+        """Refuse new names that would be taken for others; warn of those that might."""
+        base = self.base
+        for name in sorted(self.touched - base.names):
+            path = f"{base.options.collections}/{name}"
+            if base.owners and base.owners.owns(self.author, f"{base.above}{path}"):
+                continue
+            if new := base.former.get(name):
+                message = f"the name {name!r} leads to {new!r}, which people who use it expect"
+                self.problems.append(Problem(path, 0, message, "choose a name that is new"))
+                continue
+            if name_fault(name) or not (found := likeness(name, base.names)):
+                continue
+            message = f"the new name {name!r} is too much like {found.taken!r}: it {found.why}"
+            hint = "choose a name that nobody takes for the other, or ask the maintainers"
+            self.problems.append(Problem(path, 0, message, hint, warning=not found.certain))
+
+    def tag_changes(self) -> Iterator[TagChange]:
+        """Yield the tags that point elsewhere than where the proposal began."""
+        base, collections = self.base, self.base.options.collections
+        start = committed(base.repository, base.start, base.above)
+        tip = committed(base.repository, base.commit, base.above)
+        now = on_disk(base)
+        for name, tag in sorted(self._touched_tags()):
+            folder = f"{collections}/{name}"
+            old, new = tag_at(start, folder, tag), tag_at(now, folder, tag)
+            if _digest(old) != _digest(new):
+                yield _change(name, tag, tag_at(tip, folder, tag) or old, new)
+        for name in self.touched:
+            folder = f"{collections}/{name}"
+            if f"{folder}/index.json" in self.inside:
+                before, after = layout_at(start, folder), layout_at(now, folder)
+                for tag in before.keys() | after.keys():
+                    old, new = before.get(tag), after.get(tag)
+                    if _digest(old) != _digest(new):
+                        yield _change(name, tag, old, new)
+
+    def judge_immutable(self, tags: Sequence[TagChange]) -> None:
+        """Refuse to move, to remove, or to have rebuilt what is to stay as it is."""
+        moved = {(item.name, item.tag): item for item in tags}
+        for name, tag in sorted(self._touched_tags() | set(moved)):
+            item = moved.get((name, tag))
+            if item is not None and item.old:
+                change = f"move from {item.old} to {item.new}" if item.new else "go"
+            elif item is not None or not (change := self._rebuilt(name, tag)):
+                continue
+            if self._is_immutable(name, tag):
+                message = f"the tag {name}:{tag} is immutable and would {change}"
+                self.problems.append(
+                    Problem(self._tag_path(name, tag), 0, message, "use a new tag")
+                )
+
+    def content(
+        self, name: str, tags: Sequence[TagChange], fetcher: Fetcher | None
+    ) -> list[Problem]:
+        """Return what is wrong with a touched collection, and with what it names elsewhere."""
+        options = self.base.options
+        if not (options.source / options.collections / name).is_dir():
+            return []
+        loaded = load_collection(options, name, Cache(None))
+        problems = list(loaded.problems)
+        if loaded.collection is not None and fetcher is not None:
+            touched = {item.new for item in tags if item.name == name}
+            blobs = f"{options.collections}/{name}/blobs/"
+            for path in self.inside:
+                if path.startswith(blobs):
+                    touched.add(path.removeprefix(blobs).replace("/", ":", 1))
+            problems += fetcher.check(loaded.collection, touched)
+        return problems
+
+    def recipes(self) -> Iterator[str]:
+        """Yield the paths that a build would read or run."""
+        for name, tag in self._touched_tags():
+            folder = self._tag_path(name, tag)
+            path = self.base.options.source / folder
+            names = [] if not path.is_dir() else [item.name for item in path.iterdir()]
+            try:
+                has_recipe = bool(recipe_file(names, folder))
+            except ContentError:
+                has_recipe = True
+            if has_recipe:
+                yield from (
+                    item for item in self._inputs(folder) if self.inside[item].status != "D"
+                )
+
+    def _rebuilt(self, name: str, tag: str) -> str:
+        """Return what would have a tag that stays where it is built anew, or nothing."""
+        base, folder = self.base, self._tag_path(name, tag)
+        tip = committed(base.repository, base.commit, base.above)
+        if tag_at(tip, f"{base.options.collections}/{name}", tag) is None:
+            return ""
+        readme = self.inside.get(f"{folder}/{README}")
+        if readme is not None and readme.status == "D":
+            return f"be built anew, because its {README} goes"
+        inputs = (path.removeprefix(f"{folder}/") for path in self._inputs(folder))
+        return next((f"have another {path}" for path in inputs), "")
+
+    def _inputs(self, folder: str) -> list[str]:
+        results = {f"{folder}/{README}", f"{folder}/{MANIFEST}"}
+        return [
+            path for path in self.inside if path.startswith(f"{folder}/") and path not in results
+        ]
+
+    def _touched_tags(self) -> set[tuple[str, str]]:
+        collections = self.base.options.collections
+        pairs = ((name, path) for path in self.inside if (name := self.base.collection(path)))
+        found = ((name, tag_of(path, name, collections)) for name, path in pairs)
+        return {(name, tag) for name, tag in found if tag}
+
+    def _tag_path(self, name: str, tag: str) -> str:
+        return f"{self.base.options.collections}/{name}/manifests/{tag}"
+
+    def _is_immutable(self, name: str, tag: str) -> bool:
+        base = self.base
+        path = f"{base.above}{base.options.collections}/{name}/{README}"
+        readme = base.repository.read(base.commit, path)
+        try:
+            return is_immutable(name, tag, base.options.immutable, readme or b"")
+        except ContentError:
+            return True  # what cannot be read permits nothing
+
+
+def _digest(held: Held | None) -> str:
+    return held.digest if held is not None else ""
+
+
+def _change(name: str, tag: str, old: Held | None, new: Held | None) -> TagChange:
+    before, after = old or Held(""), new or Held("")
+    return TagChange(name, tag, before.digest, after.digest, before.size, after.size)

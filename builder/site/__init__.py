@@ -1,1 +1,0 @@
-"""Pages: discover, parse, plan, render."""

@@ -1,0 +1,1 @@
+"""nginx: maps, locations and lists from the published tree."""

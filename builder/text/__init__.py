@@ -1,0 +1,1 @@
+"""Markdown from strangers to safe HTML."""

@@ -1,0 +1,119 @@
+"""Markdown to safe HTML.
+
+Text comes from strangers: `limits` refuses what would keep the parser busy,
+`safehtml` decides what of the result may reach a page. A renderer is kept
+and used again, since making one costs as much as a short README does; what
+it returns depends on its arguments alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from builder.errors import ContentError
+from builder.output import fingerprint
+
+_TAKING_PART = (
+    "blocks", "engine", "highlight", "limits", "links", "markdown", "nesting", "safehtml",
+)  # fmt: skip
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_RAW_HTML = re.compile(r"<[A-Za-z]")
+
+# What Python-Markdown, its extensions and lexers raise on text they were not written for.
+_PARSER_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A README as HTML that is safe to put into a page.
+
+    `title` is the text of the first `h1`, which is not in `html` when the
+    text began with it; `excerpt` is the plain text of the first paragraph,
+    at most 200 characters; `warnings` are lines and messages.
+    """
+
+    html: str
+    warnings: tuple[tuple[int, str], ...] = ()
+    title: str = ""
+    excerpt: str = ""
+
+
+class MarkdownRenderer:
+    """Renders one text after another; `baseurl` goes before every address on the site."""
+
+    def __init__(self, baseurl: str = "") -> None:
+        self._baseurl = baseurl
+
+    def render(
+        self, text: str, *, path: str, first_line: int, base: str, files: Collection[str]
+    ) -> Rendered:
+        """Return `text` rendered for a page in the output folder `base` (`vanessa/greeting/`).
+
+        `files` are the names published beside it; `path` and `first_line`
+        say where the text begins (line 0: unknown). Raises ContentError when
+        the text is larger or nested deeper than the limits.
+        """
+        # Heavy imports; a build that changes nothing renders nothing.
+        from builder.text import engine, limits, nesting, safehtml  # noqa: PLC0415
+        from builder.text.links import Links  # noqa: PLC0415
+
+        text = _CONTROLS.sub("", text)
+        limits.check_source(text, path=path, first_line=first_line)
+        warnings: list[tuple[int, str]] = []
+
+        def warn(address: str, message: str) -> None:
+            found = text.find(address)
+            line = text.count("\n", 0, found) if found >= 0 else 0
+            warnings.append((first_line + line if first_line else 0, message))
+
+        parser = engine.engine_for(text)
+        try:
+            html = parser.convert(text)
+        except RecursionError:
+            engine.discard()
+            raise _refused(path, first_line, "is nested too deeply for Markdown") from None
+        except _PARSER_FAULTS as error:
+            engine.discard()
+            what = f"cannot be read as Markdown ({type(error).__name__})"
+            raise _refused(path, first_line, what) from error
+        if _RAW_HTML.search(text):  # else what there is was made by the parser, and well
+            html = safehtml.without_false_tags(html)
+            nesting.check_html(html, path=path, first_line=first_line)
+        links = Links(self._baseurl, base, files, warn)
+        return Rendered(
+            safehtml.clean(html, links),
+            tuple(dict.fromkeys(warnings)),
+            parser.title,
+            parser.excerpt,
+        )
+
+
+def _refused(path: str, line: int, message: str) -> ContentError:
+    return ContentError.at(path, message, "write it more simply", line=line)
+
+
+@lru_cache(maxsize=1)
+def engine_key() -> str:
+    """Return a text that changes when the same Markdown may render differently.
+
+    That is with the code of the modules that take part and with the versions
+    of what they use; it is found without importing either.
+    """
+    folder = Path(__file__).parent
+    sources = [(folder / f"{name}.py").read_bytes() for name in _TAKING_PART]
+    versions = [version(name) for name in ("Markdown", "nh3", "Pygments", "pymdown-extensions")]
+    return fingerprint(sources, versions, sys.version_info[:3])

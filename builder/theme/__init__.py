@@ -1,0 +1,1 @@
+"""Page layouts: Jinja templates, their filters, and what each depends on."""

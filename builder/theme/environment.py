@@ -1,0 +1,94 @@
+"""Jinja, set up: what every template may use, and that it escapes.
+
+Nothing is looked up on disk once the templates are compiled, and nothing is
+ever compiled from a text that is not a template file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from types import CodeType
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import safe_range
+from markupsafe import Markup
+
+from builder.theme import filters
+
+
+class CompiledLoader(jinja2.BaseLoader):
+    """Hands out what was compiled before; there is nothing to look up on disk."""
+
+    def __init__(self, codes: Mapping[str, CodeType]) -> None:
+        self._codes = codes
+
+    def load(
+        self,
+        environment: jinja2.Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja's name
+    ) -> jinja2.Template:
+        """Return the template `name`; raises TemplateNotFound."""
+        if name not in self._codes:
+            raise jinja2.TemplateNotFound(name)
+        return environment.template_class.from_code(
+            environment, self._codes[name], {} if globals is None else globals
+        )
+
+
+def make_environment(
+    codes: Mapping[str, CodeType],
+    *,
+    baseurl: str,
+    url: str,
+    timezone: str,
+    assets: Mapping[str, str],
+) -> jinja2.Environment:
+    """Return an environment for the templates in `codes`, which may be filled later.
+
+    The rest is what Jekyll's filters know of the site.
+    """
+    environment = jinja2.Environment(
+        loader=CompiledLoader(codes),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+        cache_size=-1,
+        extensions=["jinja2.ext.loopcontrols"],
+    )
+    environment.globals["range"] = safe_range  # a slip in a loop must not hang a build
+    environment.filters.update(
+        filters.all_filters(
+            filters.UrlFilters(baseurl=baseurl, url=url, assets=assets),
+            filters.DateFilters(timezone),
+        )
+    )
+    environment.filters["markdownify"] = _markdownify(baseurl)
+    return environment
+
+
+def _markdownify(baseurl: str) -> Callable[[jinja2.runtime.Context, object], Markup]:
+    renderers: list[Any] = []  # filled on first use: most sites' layouts never ask
+
+    @jinja2.pass_context
+    def markdownify(context: jinja2.runtime.Context, value: object) -> Markup:
+        if not renderers:
+            from builder.text.markdown import MarkdownRenderer  # noqa: PLC0415 - a heavy import
+
+            renderers.append(MarkdownRenderer(baseurl))
+        path = page_source(context) or "markdownify"
+        text = "" if value is None else str(value)
+        rendered = renderers[0].render(text, path=path, first_line=0, base="", files=())
+        return Markup(rendered.html)  # noqa: S704 - sanitised there
+
+    return markdownify
+
+
+def page_source(context: Mapping[str, Any] | jinja2.runtime.Context) -> str:
+    """Return the source path of the page that a context is for, or nothing."""
+    source = filters.field_of(context.get("page"), "source")
+    return source if isinstance(source, str) else ""

@@ -1,0 +1,1 @@
+"""Verbs over a whole registry: check, gc, usage, migrate, offload."""

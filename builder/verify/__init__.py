@@ -1,0 +1,1 @@
+"""Fetching and hashing again all that a published site leads to."""
