@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -216,7 +217,7 @@ def write_durably(temporary: Path, final: Path, source: Source) -> bool:
     Nothing is left behind when `source.read` or the disk fails. Returns True.
     """
     try:
-        with os.fdopen(_new_file(temporary), "wb") as file:
+        with os.fdopen(new_file(temporary), "wb") as file:
             while chunk := source.read(CHUNK):
                 file.write(chunk)
             file.flush()
@@ -233,7 +234,7 @@ def _clone_durably(
 ) -> bool:
     """Do as `write_durably` does by sharing blocks; tell whether the file system can."""
     try:
-        with os.fdopen(_new_file(temporary), "r+b") as file:
+        with os.fdopen(new_file(temporary), "r+b") as file:
             if not _share_blocks(stream.fileno(), file.fileno()):
                 return False
             source = verified(file)
@@ -270,9 +271,16 @@ def _link_durably(
     return True
 
 
-def _new_file(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags, 0o644)
+def new_file(path: str | Path, at: int | None = None) -> int:
+    """Open a file that was not there a moment ago, for writing; return its descriptor.
+
+    What stands at `path`, seen from the open folder `at`, was left by a
+    killed run or planted: it is removed, never followed and never written to.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(FileNotFoundError):
+        os.unlink(path, dir_fd=at)
+    return os.open(path, flags, 0o644, dir_fd=at)
 
 
 def _share_blocks(source: int, target: int) -> bool:

@@ -12,11 +12,13 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builder.errors import ContentError, LocalError
 from builder.output import MARKER
+from builder.storage.local import CHUNK, new_file, open_regular
 
 _TEMPORARY = ".builder-tmp"
 _HEADER = b"builder-site 1 "
@@ -48,7 +50,7 @@ class Folder:
                 hint = "choose another --destination, or empty the folder yourself"
                 raise ContentError.at(str(self.root), message, hint)
             return ""
-        with marker.open("rb") as file:
+        with open_regular(marker, str(marker)) as file:
             line = file.readline(64).rstrip(b"\n")
         held = line.removeprefix(_HEADER)
         return "" if held in (line, _WRITING) else held.decode("ascii", "replace")
@@ -56,11 +58,12 @@ class Folder:
     def start(self) -> None:
         """Say in the marker that a build is writing."""
         self.root.mkdir(parents=True, exist_ok=True)
-        marker = self.root / MARKER
-        if not marker.exists():
-            marker.write_bytes(_HEADER + _WRITING + b"\n")
-        self._write_header(_WRITING)
-        (self.root / _TEMPORARY).mkdir(exist_ok=True)
+        with _opened(self.root) as folder:
+            if not os.path.lexists(self.root / MARKER):
+                os.close(new_file(MARKER, folder))  # ours from the first moment, if empty
+            self._write_header(_WRITING)
+            with suppress(FileExistsError):
+                os.mkdir(_TEMPORARY, dir_fd=folder)
 
     def note(self, paths: Iterable[str]) -> None:
         """Add paths to the marker before they are written, so that none is ever orphaned."""
@@ -83,9 +86,9 @@ class Folder:
             self._write_header(identity.encode())
             return
         lines = "".join(f"{path}\n" for path in paths)
-        temporary = self.root / f"{MARKER}.new"
-        temporary.write_bytes(_HEADER + identity.encode() + b"\n" + lines.encode())
-        temporary.replace(self.root / MARKER)
+        text = _HEADER + identity.encode() + b"\n" + lines.encode()
+        with _opened(self.root) as folder:
+            _replace(folder, MARKER, text)
 
     def _write_header(self, value: bytes) -> None:
         descriptor = os.open(self.root / MARKER, os.O_WRONLY | os.O_NOFOLLOW)
@@ -120,42 +123,32 @@ class Folder:
 
     def write(self, path: str, data: bytes) -> None:
         """Put `data` at `path`."""
-        temporary = self._temporary()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o644)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-        finally:
-            os.close(descriptor)
-        self._place(temporary, path)
+        with self._unfinished() as (folder, name):
+            with os.fdopen(new_file(name, folder), "wb") as file:
+                file.write(data)
+            self._place(folder, name, path)
 
     def write_blob(self, path: str, source: Path, size: int) -> None:
         """Put the file `source` at `path`: a hard link where it is large, else a copy."""
-        temporary = self._temporary()
-        if size > LINK_ABOVE:
-            try:
-                os.link(source, temporary, follow_symlinks=False)
-            except OSError:  # another disk, too many links, or a file system without them
-                shutil.copyfile(source, temporary)
-        else:
-            shutil.copyfile(source, temporary)
-        self._place(temporary, path)
+        with self._unfinished() as (folder, name):
+            if size <= LINK_ABOVE or not _link(source, name, folder):
+                with source.open("rb") as held, os.fdopen(new_file(name, folder), "wb") as file:
+                    shutil.copyfileobj(held, file, CHUNK)
+            self._place(folder, name, path)
 
     def write_stream(self, path: str, chunks: Iterable[bytes], size: int) -> tuple[str, bool]:
         """Put what is streamed at `path`; return its digest, and whether that is new there."""
-        temporary = self._temporary()
         total = hashlib.sha256()
-        with open(temporary, "xb") as file:
-            for chunk in chunks:
-                total.update(chunk)
-                file.write(chunk)
-        digest = f"sha256:{total.hexdigest()}"
-        if self.holds_blob(path, digest, size):
-            os.unlink(temporary)
-            return digest, False
-        self._place(temporary, path)
+        with self._unfinished() as (folder, name):
+            with os.fdopen(new_file(name, folder), "wb") as file:
+                for chunk in chunks:
+                    total.update(chunk)
+                    file.write(chunk)
+            digest = f"sha256:{total.hexdigest()}"
+            if self.holds_blob(path, digest, size):
+                os.unlink(name, dir_fd=folder)
+                return digest, False
+            self._place(folder, name, path)
         return digest, True
 
     def remove(self, path: str) -> None:
@@ -175,15 +168,18 @@ class Folder:
             except OSError:  # not empty: done
                 break
 
-    def _temporary(self) -> str:
+    @contextmanager
+    def _unfinished(self) -> Iterator[tuple[int, str]]:
+        """Open the folder of unfinished files; yield its descriptor and a name in it."""
         self._count += 1
-        return f"{self.root}/{_TEMPORARY}/{os.getpid()}-{self._count}"
+        with _opened(self.root / _TEMPORARY) as folder:
+            yield folder, f"{os.getpid()}-{self._count}"
 
-    def _place(self, temporary: str, path: str) -> None:
+    def _place(self, folder: int, name: str, path: str) -> None:
         self._ensure(path.rpartition("/")[0])
         final = f"{self.root}/{path}"
         try:
-            os.replace(temporary, final)
+            os.replace(name, final, src_dir_fd=folder)
         except IsADirectoryError:
             message = f"{final}: a folder is in the way of a file"
             raise LocalError(message, "remove the folder and build again") from None
@@ -214,12 +210,42 @@ def is_inside(path: str) -> bool:
 
 def write_beside(destination: Path, target: str, files: Mapping[str, bytes]) -> None:
     """Write a target's files to `<destination>.<target>/`, leaving equal ones alone."""
-    folder = destination.with_name(f"{destination.name}.{target}")
+    beside = destination.with_name(f"{destination.name}.{target}")
     for path, data in files.items():
-        file = folder / path
-        if file.is_file() and file.read_bytes() == data:
+        file = beside / path
+        if file.is_file() and not file.is_symlink() and file.read_bytes() == data:
             continue
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.new")
-        temporary.write_bytes(data)
-        temporary.replace(file)
+        with _opened(file.parent) as folder:
+            _replace(folder, file.name, data)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open a folder to write in; raises LocalError where a link was planted in its place."""
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:
+        message = f"{path}: is a link or a file, and is not followed"
+        raise LocalError(message, "remove it and build again") from None
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    """Put `data` at `name` in an open folder, in one moment."""
+    temporary = f".{name.lstrip('.')}.new"
+    with os.fdopen(new_file(temporary, folder), "wb") as file:
+        file.write(data)
+    os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _link(source: Path, name: str, folder: int) -> bool:
+    """Give a file one more name; tell whether it can have one."""
+    try:
+        os.link(source, name, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError:  # another disk, too many links, or a file system without them
+        return False
+    return True
