@@ -20,7 +20,7 @@ LINES = (
     ("theme",),
     ("text", "documents"),
     ("registry", "remote"),
-    ("layers",),
+    ("layers", "clients"),
     ("oci",),
     ("frontmatter", "output", "storage", "git"),
     ("errors",),

@@ -23,6 +23,7 @@ from builder.errors import ContentError, Problem
 from builder.output import PAGES, Bundle, Claim, Data, Made, Output, fingerprint
 from builder.pages import plan
 from builder.pages.model import PageOptions, SiteState
+from builder.pages.pull import unreachable
 from builder.pages.render import Renderer
 from builder.registry.endpoints import (
     EndpointOptions,
@@ -169,7 +170,8 @@ class Session:
         apps, faults = publish_apps(collection, self.apps, self.app_store)
         files = self._large_files(collection)
         limits = too_large(self.endpoints.capabilities, files)
-        problems = (*problems, *found, *faults, *limits)
+        away = unreachable(collection, self.pages)
+        problems = (*problems, *found, *faults, *limits, *away)
         if any(not problem.warning for problem in problems):
             return None, problems
         row = plan.row(collection, texts)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from builder.cli.options import Console, given
+from builder.clients import KINDS
 from builder.errors import ContentError, Problem, UsageError
 from builder.probe.ask import probe
-from builder.probe.clients import Judgement, judge
-from builder.probe.facts import KINDS, Facts
+from builder.probe.facts import Facts
+from builder.probe.judgement import Judgement, judge
 from builder.remote.options import RemoteOptions
 
 _FITTING = frozenset({"site", "source", "configs", "quiet", "as_json", "no_color", "insecure",
@@ -43,7 +44,8 @@ def _lines(facts: Facts, judgement: Judgement) -> list[str]:
         fails = f" (not: {', '.join(verdict.fails)})" if verdict.works == "partly" else ""
         lines.append(f"  {verdict.clients:24} {verdict.works}{fails}")
         for obstacle in verdict.obstacles:
-            lines += [f"    because {obstacle.why}", f"    fix: {obstacle.fix}"]
+            word = "because" if obstacle.blocks else "note:"
+            lines += [f"    {word} {obstacle.why}", f"    fix: {obstacle.fix}"]
     lines += ["", "beside pulls"]
     lines += [f"  {name:24} {'yes' if has else 'no':4} {meaning}"
               for name, has, meaning in judgement.features]  # fmt: skip

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from builder.pages.address import PLACEHOLDER
 from builder.pages.model import PageOptions
-from builder.pages.wanted import PLACEHOLDER
 from builder.registry.model import Row
 
 _DIGEST = "sha256:" + "0" * 64

@@ -1,8 +1,7 @@
 """How to get what a tag holds: the commands of the clients that work on this host.
 
-Which clients can pull from which kind of host was measured; a command that
-would fail is not shown. Every command stands on its own and works when it is
-pasted, by tag and by digest.
+A command that would fail by what `builder.clients` knows is not shown. Every
+command stands on its own and works when it is pasted, by tag and by digest.
 """
 
 from __future__ import annotations
@@ -12,19 +11,11 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from builder.pages import plan
-from builder.pages.headerless import (
-    archive,
-    buildah,
-    containerd,
-    docker,
-    podman,
-    proxy,
-    singles,
-    skopeo,
-)
+from builder import clients
+from builder.errors import Problem, some
+from builder.pages import headerless, plan
+from builder.pages.address import PLACEHOLDER, Client, Command, TagAddress
 from builder.pages.model import PageOptions
-from builder.pages.wanted import PLACEHOLDER, Client, Command, Wanted
 from builder.registry.model import Collection, LegacyLayer, Tag
 
 _TITLE = "org.opencontainers.image.title"
@@ -44,124 +35,160 @@ class Pull:
 
 def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | None:
     """Return how to get a tag, or None for one that has nothing to get yet."""
-    wanted = Wanted(options, collection, tag, options.host or PLACEHOLDER)
+    at = TagAddress(options, collection, tag, options.host or PLACEHOLDER)
     if not tag.has_manifest:
         return None
     if not tag.in_v2:
-        return Pull("", "", (_legacy(wanted),))
-    kind = plan.tag_kind(collection, tag)
-    makers = _MAKERS.get(kind, _ARTIFACT)
-    if not options.by_name:
-        makers = _NAMELESS.get(kind, (proxy, _curl))
-    elif not options.typed:
-        makers = _HEADERLESS.get(kind, (proxy, _python, _curl))
-    clients = [client for maker in makers if (client := maker(wanted)) is not None]
-    return Pull(wanted.by_tag, wanted.by_digest, tuple(clients), _note(wanted))
+        return Pull("", "", (_legacy(at),))
+    makers = _MAKERS.get(plan.tag_kind(collection, tag), _ARTIFACT)
+    clients_ = [client for maker in makers if (client := maker(at)) is not None]
+    return Pull(at.by_tag, at.by_digest, tuple(clients_), _note(at))
 
 
-def _note(wanted: Wanted) -> str:
-    options = wanted.options
-    if not options.host:
+def unreachable(collection: Collection, options: PageOptions) -> Iterator[Problem]:
+    """Yield one warning for all tags whose layers are where this host cannot lead clients."""
+    host = options.host or PLACEHOLDER
+    served = [
+        (tag.name, at.served(tag.manifest))
+        for tag in collection.tags
+        if tag.manifest is not None and tag.in_v2
+        for at in (TagAddress(options, collection, tag, host),)
+    ]
+    names = [name for name, how in served if how.elsewhere]
+    if names:
+        obstacle = clients.elsewhere(served[0][1])
+        message = f"clients cannot pull {some(names)}: {obstacle.why}"
+        yield Problem(collection.origin, 0, message, obstacle.fix, warning=True)
+
+
+def _note(at: TagAddress) -> str:
+    """Return what to know first: why some clients are missing, and the way out."""
+    if not at.options.host:
         return f"Write the host that serves this registry in place of {PLACEHOLDER}."
-    if not options.by_name:
-        return (
-            "This registry is served below a folder of its host, where clients do not look for "
-            "images by name; the files themselves are here."
-        )
-    if not options.typed:
-        return (
-            f"{options.capabilities.title} does not give manifests their own media type, so only "
-            "the clients below can pull from it."
-        )
-    return ""
+    obstacle = next((item for item in at.obstacles if item.blocks), None)
+    if obstacle is None:
+        return ""
+    others = "so only the clients below get this tag; its owner can"
+    return f"{obstacle.why[0].upper()}{obstacle.why[1:]}, {others} {obstacle.fix}."
 
 
-def _docker(wanted: Wanted) -> Client:
-    return Client("docker", "Docker", wanted.both(lambda ref: f"docker pull {ref}"))
+def _docker(at: TagAddress) -> Client | None:
+    commands = headerless.pulls(at, clients.DOCKER, lambda ref: f"docker pull {ref}")
+    if not commands:
+        commands = (*headerless.loads(at, "docker"), *headerless.old_docker(at))
+    return _client("docker", "Docker", commands)
 
 
-def _podman(wanted: Wanted) -> Client:
-    flag = wanted.flag("--tls-verify=false")
-    return Client("podman", "Podman", wanted.both(lambda ref: f"podman pull{flag} {ref}"))
+def _client(key: str, title: str, commands: tuple[Command, ...], note: str = "") -> Client | None:
+    return Client(key, title, commands, note) if commands else None
 
 
-def _apptainer(wanted: Wanted) -> Client | None:
-    flag = wanted.flag("--no-https")
-    commands = _each(wanted, lambda ref: f"apptainer pull{flag} docker://{ref}")
-    return Client("apptainer", "Apptainer", commands) if commands else None
+def _podman(at: TagAddress) -> Client | None:
+    flag = at.flag("--tls-verify=false")
+    commands = headerless.pulls(at, clients.PODMAN, lambda ref: f"podman pull{flag} {ref}")
+    if not at.reaches(clients.PODMAN):
+        commands += headerless.loads(at, "podman")
+    return _client("podman", "Podman", commands, headerless.note(at, clients.PODMAN))
 
 
-def _each(wanted: Wanted, form: Callable[[str], str]) -> tuple[Command, ...]:
-    """Return the commands of a client that needs media types to find its way in an index."""
-    return wanted.both(form) if wanted.options.typed else singles(wanted, form)
-
-
-def _sif(wanted: Wanted) -> Client | None:
-    if not wanted.options.typed and wanted.is_multi:
+def _buildah(at: TagAddress) -> Client | None:
+    """Return Buildah's command where it differs from Podman's: for a companion."""
+    if at.reaches(clients.PODMAN):
         return None
-    flag = wanted.flag("--no-https")
-    commands = wanted.both(lambda ref: f"apptainer pull{flag} oras://{ref}")
-    return Client("apptainer", "Apptainer", commands)
+    flag = at.flag("--tls-verify=false")
+    commands = headerless.pulls(at, clients.PODMAN, lambda ref: f"buildah pull{flag} {ref}")
+    return _client("buildah", "Buildah", commands, headerless.note(at, clients.PODMAN))
 
 
-def _skopeo(wanted: Wanted) -> Client:
-    flag = wanted.flag("--src-tls-verify=false")
-    every = " --all" if wanted.is_multi else ""
-    place = f"oci:{wanted.short}:{wanted.tag.name}"
-    commands = wanted.both(lambda ref: f"skopeo copy{flag}{every} docker://{ref} {place}")
-    return Client("skopeo", "Skopeo", commands)
+def _apptainer(at: TagAddress) -> Client | None:
+    flag = at.flag("--no-https")
+    form = f"apptainer pull{flag} docker://"
+    commands = headerless.pulls(at, clients.CRANE, lambda ref: f"{form}{ref}")
+    return _client("apptainer", "Apptainer", commands)
 
 
-def _crane(wanted: Wanted) -> Client | None:
-    flag = wanted.flag("--insecure")
-    file = f"{wanted.short}.tar"
-    commands = _each(wanted, lambda ref: f"crane pull{flag} {ref} {file}")
-    return Client("crane", "crane", commands) if commands else None
+def _sif(at: TagAddress) -> Client | None:
+    form = f"apptainer pull{at.flag('--no-https')} oras://"
+    commands = headerless.pulls(at, clients.CRANE, lambda ref: f"{form}{ref}")
+    return _client("apptainer", "Apptainer", commands)
 
 
-def _oras_copy(wanted: Wanted) -> Client:
-    flag = wanted.flag("--from-plain-http")
-    place = f"{wanted.short}:{wanted.tag.name}"
-    commands = wanted.both(lambda ref: f"oras copy{flag} --to-oci-layout {ref} {place}")
-    return Client("oras", "ORAS", commands)
+def _skopeo(at: TagAddress) -> Client | None:
+    every = " --all" if at.is_multi and at.reaches(clients.PODMAN) else ""
+    form = f"skopeo copy{at.flag('--src-tls-verify=false')}{every} docker://"
+    place = f"oci:{at.short}:{at.tag.name}"
+    commands = headerless.pulls(at, clients.PODMAN, lambda ref: f"{form}{ref} {place}")
+    return _client("skopeo", "Skopeo", commands, headerless.note(at, clients.PODMAN))
 
 
-def _oras_pull(wanted: Wanted) -> Client:
-    flag = wanted.flag("--plain-http")
-    return Client("oras", "ORAS", wanted.both(lambda ref: f"oras pull{flag} {ref}"))
+def _crane(at: TagAddress) -> Client | None:
+    form = f"crane pull{at.flag('--insecure')}"
+    commands = headerless.pulls(at, clients.CRANE, lambda ref: f"{form} {ref} {at.short}.tar")
+    return _client("crane", "crane", commands)
 
 
-def _python(wanted: Wanted) -> Client:
-    insecure = "insecure=True" if wanted.options.insecure else ""
+def _oras_copy(at: TagAddress) -> Client | None:
+    form = f"oras copy{at.flag('--from-plain-http')} --to-oci-layout"
+    place = f"{at.short}:{at.tag.name}"
+    commands = headerless.pulls(at, clients.ORAS, lambda ref: f"{form} {ref} {place}")
+    return _client("oras", "ORAS", commands)
+
+
+def _oras_pull(at: TagAddress) -> Client | None:
+    """Return how oras fetches files; what has no titles is copied, since it would write nothing."""
+    if not _titled(at):
+        return _oras_copy(at)
+    form = f"oras pull{at.flag('--plain-http')}"
+    return _client("oras", "ORAS", headerless.pulls(at, clients.ORAS, lambda ref: f"{form} {ref}"))
+
+
+def _titled(at: TagAddress) -> bool:
+    manifest = at.tag.manifest
+    return manifest is not None and any(_TITLE in layer.annotations for layer in manifest.layers)
+
+
+def _python(at: TagAddress) -> Client | None:
+    """Return the client that needs no media types, where others do."""
+    if not at.reaches(clients.PYTHON) or (
+        plan.tag_kind(at.collection, at.tag) == "image" and at.reaches(clients.ORAS)
+    ):
+        return None
+    insecure = "insecure=True" if at.options.insecure else ""
 
     def line(reference: str) -> str:
         code = f'import oras.client; oras.client.OrasClient({insecure}).pull(target="{reference}")'
         return f"python3 -c {shlex.quote(code)}"
 
-    return Client("python", "Python", wanted.both(line), "With the package oras: pip install oras.")
+    return Client("python", "Python", at.both(line), "With the package oras: pip install oras.")
 
 
-def _ctr(wanted: Wanted) -> Client:
-    flag = wanted.flag("--plain-http")
-    return Client("ctr", "containerd", wanted.both(lambda ref: f"ctr images pull{flag} {ref}"))
+def _ctr(at: TagAddress) -> Client | None:
+    form = f"ctr images pull{at.flag('--plain-http')}"
+    commands = headerless.pulls(at, clients.CONTAINERD, lambda ref: f"{form} {ref}")
+    if not at.reaches(clients.CONTAINERD):
+        commands = headerless.loads(at, "ctr")
+    return _client("ctr", "containerd", commands)
 
 
-def _dockerfile(wanted: Wanted) -> Client:
-    return Client("from", "Dockerfile", wanted.both(lambda ref: f"FROM {ref}"))
+def _dockerfile(at: TagAddress) -> Client | None:
+    commands = headerless.pulls(at, clients.DOCKER, lambda ref: f"FROM {ref}")
+    return _client("from", "Dockerfile", commands)
 
 
-def _kubernetes(wanted: Wanted) -> Client | None:
-    if wanted.options.insecure:
+def _kubernetes(at: TagAddress) -> Client | None:
+    if at.options.insecure or not at.reaches(clients.CONTAINERD):
         return None  # a cluster needs configuration of each node for that
-    name = re.sub(r"[^a-z0-9-]", "-", wanted.short).strip("-")
-    commands = wanted.both(lambda ref: f"containers:\n  - name: {name or 'main'}\n    image: {ref}")
+    name = re.sub(r"[^a-z0-9-]", "-", at.short).strip("-")
+    commands = at.both(lambda ref: f"containers:\n  - name: {name or 'main'}\n    image: {ref}")
     return Client("kubernetes", "Kubernetes", commands)
 
 
-def _helm(wanted: Wanted) -> Client:
-    flag = wanted.flag("--plain-http")
-    name, tag = wanted.collection.name, wanted.tag.name.replace("_", "+")
-    chart = f"oci://{wanted.host}/{name}"
+def _helm(at: TagAddress) -> Client | None:
+    if not at.reaches(clients.ORAS):
+        return None
+    flag = at.flag("--plain-http")
+    name, tag = at.collection.name, at.tag.name.replace("_", "+")
+    chart = f"oci://{at.host}/{name}"
     commands = (
         Command("install", f"helm install my-release {chart} --version {tag}{flag}"),
         Command("download", f"helm pull {chart} --version {tag}{flag}"),
@@ -169,15 +196,15 @@ def _helm(wanted: Wanted) -> Client:
     return Client("helm", "Helm", commands)
 
 
-def _folder(wanted: Wanted) -> Client | None:
+def _folder(at: TagAddress) -> Client | None:
     """Return what gets a web app's folder back: its layers, one over the other."""
-    if wanted.tag.manifest is None:
+    if at.tag.manifest is None:
         return None
-    layers = plan.main_image(wanted.collection, wanted.tag.manifest).layers
+    layers = plan.main_image(at.collection, at.tag.manifest).layers
     commands = [
         Command(
             "the folder" if len(layers) == 1 else f"layer {number}",
-            f"curl -fL {shlex.quote(wanted.blob_url(layer.digest))} | tar {_how(layer.media_type)}",
+            f"curl -fL {shlex.quote(at.blob_url(layer.digest))} | tar {_how(layer.media_type)}",
         )
         for number, layer in enumerate(layers[:_MAX_LAYERS], 1)
     ]
@@ -190,40 +217,45 @@ def _how(media_type: str) -> str:
     return {"gzip": "-xz", "zstd": "--zstd -x"}.get(media_type.rpartition("+")[2], "-x")
 
 
-def _curl(wanted: Wanted) -> Client:
+def _files_of_image(at: TagAddress) -> Client | None:
+    """Return an image's plain files, where some client cannot pull it."""
+    return _curl(at) if clients.blocked(at.obstacles) else None
+
+
+def _curl(at: TagAddress) -> Client:
     """Return the plain files: an artifact's by their titles, else the manifest."""
-    manifest = wanted.tag.manifest
+    manifest = at.tag.manifest
     if manifest is None:
-        return _legacy(wanted)
+        return _legacy(at)
     layers = manifest.layers
     files = [(layer, layer.annotations.get(_TITLE, "")) for layer in layers]
     titled = [(layer, title) for layer, title in files if _PLAIN_NAME.fullmatch(title)]
-    kind = plan.tag_kind(wanted.collection, wanted.tag)
+    kind = plan.tag_kind(at.collection, at.tag)
     if kind == "sif" and len(layers) == 1 and not titled:
-        name = f"{wanted.short}_{wanted.tag.name}.sif"
+        name = f"{at.short}_{at.tag.name}.sif"
         titled = [(layers[0], name)]
     commands = [
-        Command(title, f"curl -fL -o {title} {shlex.quote(wanted.blob_url(layer.digest))}")
+        Command(title, f"curl -fL -o {title} {shlex.quote(at.blob_url(layer.digest))}")
         for layer, title in titled[:20]
     ]
     if not commands:
-        url = f"{wanted.api}/manifests/"
+        url = f"{at.api}/manifests/"
         commands = [
-            Command("manifest by tag", f"curl -fL {url}{wanted.tag.name}"),
+            Command("manifest by tag", f"curl -fL {url}{at.tag.name}"),
             Command("manifest by digest", f"curl -fL {url}{manifest.digest}"),
         ]
         commands.extend(
-            Command(f"layer {number}", f"curl -fLO {shlex.quote(wanted.blob_url(layer.digest))}")
+            Command(f"layer {number}", f"curl -fLO {shlex.quote(at.blob_url(layer.digest))}")
             for number, layer in enumerate(layers[:8], 1)
         )
     return Client("curl", "curl", tuple(commands))
 
 
-def _legacy(wanted: Wanted) -> Client:
+def _legacy(at: TagAddress) -> Client:
     """Return the layers of an original manifest, each from where it is stored."""
-    legacy = wanted.tag.legacy
+    legacy = at.tag.legacy
     layers = legacy.layers if legacy is not None else ()
-    stem = f"{wanted.short}_{wanted.tag.name}"
+    stem = f"{at.short}_{at.tag.name}"
     commands = [
         Command(
             "image" if len(layers) == 1 else f"layer {number}",
@@ -240,29 +272,15 @@ def _numbered(stem: str, layers: Sequence[LegacyLayer]) -> Iterator[tuple[int, L
         yield number, layer, f"{stem}{suffix}.sif"
 
 
-_Maker = Callable[[Wanted], Client | None]
-_IMAGE: tuple[_Maker, ...] = (
-    _docker, _podman, _apptainer, _skopeo, _crane, _oras_copy, _ctr, _dockerfile, _kubernetes,
-    archive,
-)  # fmt: skip
-_ARTIFACT: tuple[_Maker, ...] = (_oras_pull, _python, _curl)
+_Maker = Callable[[TagAddress], Client | None]
+_ARTIFACT: tuple[_Maker, ...] = (_oras_pull, headerless.proxy, _python, _curl)
+# Each kind's clients in the order of the page; a maker answers None where its client cannot.
 _MAKERS: dict[str, tuple[_Maker, ...]] = {
-    "image": _IMAGE,
+    "image": (
+        _docker, _podman, _apptainer, _buildah, _skopeo, _crane, _oras_copy, _ctr, _dockerfile,
+        _kubernetes, headerless.archive, headerless.proxy, _python, _files_of_image,
+    ),
     "chart": (_helm, *_ARTIFACT),
     "sif": (_sif, *_ARTIFACT),
-    "app": (_folder, _oras_pull, _skopeo, _curl),
-}
-
-# Where every file has the same media type.
-_HEADERLESS: dict[str, tuple[_Maker, ...]] = {
-    "image": (
-        docker, podman, _apptainer, buildah, skopeo, _crane, containerd, proxy, _python, _curl,
-    ),
-    "sif": (_sif, proxy, _python, _curl),
-    "app": (_folder, proxy, _python, _curl),
+    "app": (_folder, _oras_pull, _skopeo, headerless.proxy, _python, _curl),
 }  # fmt: skip
-# Where nothing can be pulled by name, because `/v2/` is not at the root of its host.
-_NAMELESS: dict[str, tuple[_Maker, ...]] = {
-    "image": (docker, podman, containerd, proxy, _curl),
-    "app": (_folder, proxy, _curl),
-}

@@ -1,4 +1,4 @@
-"""Asking a deployed site what clients would ask; `audit.deployed` says what that means."""
+"""Asking a deployed site what clients would ask; `probe.judgement` says what that means."""
 
 from __future__ import annotations
 
@@ -8,25 +8,15 @@ from itertools import islice, zip_longest
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from builder.clients import REFERRER, kind_of
 from builder.errors import ContentError, RemoteError
-from builder.oci import mediatype, strictjson
+from builder.oci import strictjson
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
 from builder.oci.reference import is_any_tag, is_name
 from builder.oci.validate import ManifestError, parse_manifest
-from builder.probe.facts import (
-    ARTIFACT,
-    DOCKER,
-    INDEX,
-    REFERRER,
-    SINGLE,
-    Facts,
-    Part,
-    Reply,
-    Sample,
-    Tagged,
-)
+from builder.probe.facts import Facts, Part, Reply, Sample, Tagged
 from builder.remote.address import is_loopback
 from builder.remote.fetch import site_address
 from builder.remote.http import Http, Request
@@ -200,9 +190,23 @@ class _Prober:
         )
 
     def _parts(self, kind: str, item: _Found) -> Iterator[Part]:
-        """Yield what a sample needs, each as it answers HEAD."""
+        """Yield what a sample needs, each as it answers HEAD: of an index its first image too."""
         chosen = [it for it in islice(item.manifest.children(), _MAX_PARTS) if not it.urls]
         yield from _each(lambda it: self._part(kind, item, it), chosen)
+        images = (self._child(item.name, it) for it in item.manifest.manifests[:_MAX_PARTS])
+        first = next((image for image in images if image is not None), None)
+        if first is not None:
+            blobs = [it for it in first.manifest.blobs[:_MAX_PARTS] if not it.urls]
+            yield from _each(lambda it: self._part(kind, first, it), blobs)
+
+    def _child(self, name: str, part: Descriptor) -> _Found | None:
+        """Return an image below an index, if it can be had and is one."""
+        reply, raw = self._ask("GET", f"v2/{name}/manifests/{part.digest}")
+        try:
+            manifest = parse_manifest(raw, allow_foreign=True) if reply.status == 200 else None
+        except ManifestError:
+            return None
+        return None if manifest is None or manifest.is_index else _Found(name, "", manifest, reply)
 
     def _part(self, kind: str, item: _Found, part: Descriptor) -> Part:
         folder = "manifests" if item.manifest.is_index else "blobs"
@@ -288,16 +292,8 @@ def _in_turn(lists: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[str, 
 def _first_of_each(found: Iterable[_Found], referrer: _Found | None) -> dict[str, _Found]:
     firsts: dict[str, _Found] = {}
     for item in found:
-        firsts.setdefault(REFERRER if item is referrer else _kind(item.manifest), item)
+        firsts.setdefault(REFERRER if item is referrer else kind_of(item.manifest), item)
     return firsts
-
-
-def _kind(manifest: Manifest) -> str:
-    if manifest.is_index:
-        return INDEX
-    if manifest.media_type == mediatype.DOCKER_MANIFEST:
-        return DOCKER
-    return SINGLE if manifest.is_image else ARTIFACT
 
 
 def _document(raw: bytes) -> dict[str, Any]:

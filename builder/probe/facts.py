@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SINGLE, INDEX, DOCKER, ARTIFACT, REFERRER = KINDS = (
-    "single image", "index", "Docker schema 2", "artifact", "referrer",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Reply:
