@@ -327,7 +327,7 @@ class Pipeline:
     def _side_files(self, transaction: Transaction) -> None:
         """Write what the target needs beside the content."""
         config = self._config
-        entries = transaction.record.under("")
+        entries = transaction.record.content()
         inside, outside = [], {}
         for file in config.target.side_files(entries, config.address):
             if file.in_site:

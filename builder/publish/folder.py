@@ -23,7 +23,7 @@ from builder.publish.plan import (
     with_lists,
 )
 from builder.publish.release import LISTS, RELEASE
-from builder.publish.releases import Releases
+from builder.publish.releases import LOCK, Releases
 from builder.publish.site import Site, verified
 from builder.storage.local import LocalStorage
 from builder.storage.lock import lock
@@ -33,7 +33,6 @@ from builder.targets.nginx import maps as nginx_maps
 from builder.write.folder import LINK_ABOVE
 
 Progress = Callable[[str, int, int], None]
-LOCK = ".builder-lock"
 # The file of a target's rules that also says where a release is, and how.
 _ROOTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "apache": ("root.conf", apache.root_directive),

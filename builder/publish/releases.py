@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from builder.storage.local import (
 )
 
 MARKER = ".builder-publish"
+LOCK = ".builder-lock"
 CURRENT = "current"
 FEW_FOLDERS = 1000  # above, one wait for the whole disk is shorter than one for each folder
 _ENTRIES = ".entries"
@@ -51,8 +53,10 @@ class Releases:
             return
         if not self.root.is_dir():
             raise ContentError.at(str(self.root), "is not a folder", "name a new folder")
-        names = {path.name for path in self.root.iterdir()} - {MARKER}
-        if names and not (self.root / MARKER).exists():
+        if (self.root / MARKER).exists():
+            return
+        # A first run that was killed may have come no further than its lock.
+        if any(not _is_begun(path.name) for path in self.root.iterdir()):
             message = (
                 "is not empty and was not made by 'builder publish': nothing in it was touched"
             )
@@ -135,6 +139,22 @@ class Releases:
     ) -> None:
         """Make a release of files that are all in the store; on return it survives a power cut."""
         rows = [*((entry, True) for entry in own), *((entry, False) for entry in carried)]
+        try:
+            self._make(number, rows, beside, progress)
+            text = f"{maker}\n" + "".join(_row(entry, mine=mine) for entry, mine in rows)
+            final = self._folder / f"{number}{_ENTRIES}"
+            write_durably(self._folder / f"{TEMPORARY}entries", final, BytesIO(text.encode()))
+        except BaseException:
+            self._remove_half(number)
+            raise
+
+    def _make(
+        self,
+        number: int,
+        rows: Sequence[tuple[Entry, bool]],
+        beside: tuple[str, dict[str, bytes]],
+        progress: Callable[[int], None],
+    ) -> None:
         temporary = self._folder / f"{TEMPORARY}{number}"
         temporary.mkdir()
         folders = {""}
@@ -150,9 +170,13 @@ class Releases:
                 sync_folder(temporary / folder)
         self.write_beside(number, *beside)
         temporary.rename(self.tree(number))
-        text = f"{maker}\n" + "".join(_row(entry, mine=mine) for entry, mine in rows)
-        final = self._folder / f"{number}{_ENTRIES}"
-        write_durably(self._folder / f"{TEMPORARY}entries", final, BytesIO(text.encode()))
+
+    def _remove_half(self, number: int) -> None:
+        """Remove what there is of a release that could not be made, as far as the disk allows."""
+        with suppress(OSError):
+            sweep_folder(self._folder)
+            for path in (self.tree(number), *self._folder.glob(f"{number}.*")):
+                _remove(path)
 
     def _place(self, entry: Entry, path: Path) -> None:
         held = self.store.path(entry.digest)
@@ -197,7 +221,11 @@ class Releases:
         temporary = self.root / f"{TEMPORARY}{name}"
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(to)
-        temporary.rename(self.root / name)
+        try:
+            temporary.rename(self.root / name)
+        except OSError:
+            temporary.unlink()
+            raise
 
     def made(self) -> list[tuple[int, float]]:
         """Return the complete releases, oldest first, and when each was made, in seconds."""
@@ -222,6 +250,11 @@ class Releases:
         for stored in list(self.store.list()):
             if stored.digest not in needed:
                 self.store.delete(stored.digest)
+
+
+def _is_begun(name: str) -> bool:
+    """Tell whether a run makes a file of this name before it marks the folder as ours."""
+    return name == LOCK or name.startswith(TEMPORARY)
 
 
 def _make_above(root: Path, path: str, made: set[str]) -> None:

@@ -35,12 +35,7 @@ class Site:
     @classmethod
     def of(cls, built: BuiltSite, target: Target, address: Address, half: Half = "") -> Site:
         """Return what `built` holds of a half (empty: all of it)."""
-        rules = built.rules()
-        entries = tuple(
-            entry
-            for entry in built.under("")
-            if entry.path not in rules and in_half(entry.path, half)
-        )
+        entries = tuple(entry for entry in built.content() if in_half(entry.path, half))
         return cls(entries, target, address, built.open)
 
     def with_rules(self, more: Iterable[Entry] = ()) -> tuple[Site, dict[str, bytes]]:

@@ -34,11 +34,21 @@ _NAME = ".htaccess"
 _VALUE = re.compile(r"[^\x00-\x20\x7f-\uffff\"\\%]*")
 
 # Nobody's content is a program, whatever its name ends in and the server has handlers for.
+# A file's handler may come from any part of its name (`x.php.png`), so that all are taken away.
 _STATIC = """\
 Options -Indexes -MultiViews -ExecCGI -Includes
 <FilesMatch "">
     SetHandler default-handler
 </FilesMatch>
+<IfModule mod_php.c>
+    php_flag engine off
+</IfModule>
+<IfModule mod_php7.c>
+    php_flag engine off
+</IfModule>
+<IfModule mod_php5.c>
+    php_flag engine off
+</IfModule>
 <IfModule mod_mime.c>
     RemoveEncoding .gz .tgz .Z .bz2 .br .zst
 </IfModule>
@@ -92,8 +102,7 @@ Header set Docker-Content-Digest "%{REGISTRY_DIGEST}e" env=REGISTRY_DIGEST
 """
 
 _PAGES = r"""# Made by builder. Needs `AllowOverride All`, mod_headers, mod_rewrite, mod_setenvif.
-Options -Indexes -MultiViews
-DirectoryIndex index.html index.json
+%(static)sDirectoryIndex index.html index.json
 ErrorDocument 404 %(base)s/404.html
 RewriteEngine On
 RewriteRule (?:^|/)\.(?!well-known/) - [R=404,L]

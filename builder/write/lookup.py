@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from builder.output import Entry
 from builder.storage.local import open_regular
-from builder.write.record import SIDE, Record
+from builder.write.record import Record
 
 
 class BuiltSite:
@@ -36,9 +36,9 @@ class BuiltSite:
         """Yield the entries below `prefix`, in byte order of their paths."""
         return self._record.under(prefix)
 
-    def rules(self) -> set[str]:
-        """Return the paths that the target added to the content."""
-        return set(self._record.outputs_of(SIDE))
+    def content(self) -> Iterator[Entry]:
+        """Yield the entries of all but what the target added, in byte order of their paths."""
+        return self._record.content()
 
     def close(self) -> None:
         """Close the record."""

@@ -118,6 +118,16 @@ class Record:
         for row in self._db.execute(query, (prefix, prefix + "\U0010ffff")):
             yield _entry(row)
 
+    def content(self) -> Iterator[Entry]:
+        """Yield the entries of all but what the target added, in byte order of their paths.
+
+        A target's rules are made from these alone: from its own files of the
+        last build it would make others than from an empty folder.
+        """
+        query = f"SELECT {_COLUMNS} FROM outputs WHERE bundle != ? ORDER BY path"  # noqa: S608
+        for row in self._db.execute(query, (SIDE,)):
+            yield _entry(row)
+
     def totals(self, *, without: str = "") -> tuple[int, int]:
         """Return the bytes and the number of all files, except those below the path `without`."""
         query = "SELECT SUM(size), COUNT(*) FROM outputs WHERE location = '' AND NOT (path GLOB ?)"

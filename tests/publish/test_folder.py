@@ -335,3 +335,57 @@ def test_a_slip_makes_no_folder(
 
 def test_a_folder_may_have_a_name_like_a_slip(publish: Publish, tmp_path: Path) -> None:
     assert publish(tmp_path / "a:b")["generation"] == 1
+
+
+@pytest.mark.parametrize("left", [(), (".incoming-marker",), (".incoming-marker", ".incoming-x")])
+def test_a_first_run_that_was_killed_is_gone_on_with(
+    left: tuple[str, ...], publish: Publish, dest: Path
+) -> None:
+    dest.mkdir()
+    (dest / ".builder-lock").write_text("123")
+    for name in left:
+        (dest / name).write_text("half")
+    assert publish(dest)["generation"] == 1
+    assert not list(dest.glob(".incoming-*"))
+
+
+def test_somebody_elses_folder_is_refused_whatever_else_is_in_it(
+    publish: Publish, dest: Path
+) -> None:
+    dest.mkdir()
+    (dest / ".builder-lock").write_text("123")
+    (dest / "thesis.tex").write_text("years of work")
+    status, said = publish(dest)
+    assert (status, "was not made by" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("call", "part"),
+    [
+        ("mkdir", ".incoming-2"),
+        ("mkdir", ".incoming-2/v2/vanessa"),
+        ("mkdir", "2.nginx"),
+        ("rename", ".incoming-2"),
+        ("replace", ".incoming-entries"),
+    ],
+)
+def test_a_release_that_cannot_be_made_leaves_nothing(
+    call: str, part: str, publish: Publish, move: Move, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(dest, "-t", "nginx")
+    before = sorted(os.listdir(dest / "releases"))
+    move("two")
+    real = getattr(os, call)
+
+    def refuse(path: str | Path, *rest: object, **more: object) -> object:
+        if str(path).endswith(part):
+            raise OSError(28, "No space left on device", str(path))
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os, call, refuse)
+    status, said = publish(dest, "-t", "nginx")
+    assert (status, "publish again" in said) == (3, True)
+    assert sorted(os.listdir(dest / "releases")) == before
+    assert os.readlink(dest / "current") == "releases/1"
+    monkeypatch.undo()
+    assert publish(dest, "-t", "nginx")["generation"] == 2
