@@ -156,6 +156,8 @@ class Capabilities:
     name: str
     title: str
     media_types: bool = False  # a Content-Type per path
+    runs: bool = False  # may run files as programs, by a part of their name
+    guesses: bool = False  # where it knows no type, it or a browser guesses one from the content
     headers: bool = False  # further headers per path, the digest header among them
     redirects: bool = False  # to other paths and other hosts
     index_names: tuple[str, ...] = ("index.html",)  # what answers for a folder

@@ -34,6 +34,7 @@ from builder.registry.endpoints import (
 from builder.registry.load import load_collection, load_namespace
 from builder.registry.model import BlobPlace, Collection, Namespace, RegistryOptions, Row
 from builder.storage.cache import Cache, CacheItem
+from builder.targets.active import active_blobs, active_files, active_tags
 from builder.targets.base import Target
 from builder.targets.limits import too_large
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
@@ -171,7 +172,7 @@ class Session:
         files = self._large_files(collection)
         limits = too_large(self.endpoints.capabilities, files)
         away = unreachable(collection, self.pages)
-        problems = (*problems, *found, *faults, *limits, *away)
+        problems = (*problems, *found, *faults, *limits, *away, *self._active(collection, apps))
         if any(not problem.warning for problem in problems):
             return None, problems
         row = plan.row(collection, texts)
@@ -183,6 +184,20 @@ class Session:
         complete = all(tag.available for tag in collection.tags)
         stored = sum(size for _, size in files)
         return Facts(row, claims, problems, outside, complete, stored), problems
+
+    def _active(self, collection: Collection, apps: PublishedApps) -> Iterator[Problem]:
+        """Yield a problem for all that the host would run, or would show as a page."""
+        capable = self.endpoints.capabilities
+        pullable = [tag for tag in collection.tags if tag.in_v2]
+        yield from active_tags(capable, ((tag.origin, tag.name) for tag in pullable))
+        pictures = ((f"{collection.origin}/{path}", path) for path in collection.files)
+        yield from active_files(capable, pictures)
+        for app in apps.apps.values():
+            yield from active_files(capable, ((app.origin, path) for path in app.app.files))
+        places = collection.blobs.values()
+        yield from active_blobs(
+            capable, ((_shown(self.registry, place), place.file) for place in places if place.file)
+        )
 
     def _large_files(self, collection: Collection) -> list[tuple[str, int]]:
         """Return source and size of what is published in one piece; pages are small beside it."""

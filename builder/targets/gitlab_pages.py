@@ -20,6 +20,7 @@ TARGET = GitLabPages(
     Capabilities(
         name="gitlab-pages",
         title="GitLab Pages",
+        guesses=True,
         max_site=1_000_000_000,
         max_files=200_000,
         notes=(*NOTES, NO_REDIRECTS),

@@ -10,6 +10,8 @@ TARGET = FileHost(
     Capabilities(
         name="plain",
         title="any file server",
+        runs=True,
+        guesses=True,
         notes=(*NOTES, NO_REDIRECTS),
     )
 )

@@ -360,7 +360,7 @@ def test_somebody_elses_folder_is_refused_whatever_else_is_in_it(
 
 
 @pytest.mark.parametrize(
-    ("call", "part"),
+    "refused",
     [
         ("mkdir", ".incoming-2"),
         ("mkdir", ".incoming-2/v2/vanessa"),
@@ -370,8 +370,13 @@ def test_somebody_elses_folder_is_refused_whatever_else_is_in_it(
     ],
 )
 def test_a_release_that_cannot_be_made_leaves_nothing(
-    call: str, part: str, publish: Publish, move: Move, dest: Path, monkeypatch: pytest.MonkeyPatch
+    refused: tuple[str, str],
+    publish: Publish,
+    move: Move,
+    dest: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    call, part = refused
     publish(dest, "-t", "nginx")
     before = sorted(os.listdir(dest / "releases"))
     move("two")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,11 @@ def test_every_build_has_the_rules_of_a_clean_one(
         folder = registry / "collections" / name
         write_tree(folder, {"README.md": f"---\ntitle: {name}\n---\nHello.\n"})
         Image.of(name).tag(folder, "1.0")
-    changes = (
-        lambda: write_tree(registry, {"collections/anna/one/README.md": "---\ntitle: X\n---\nY\n"}),
-        lambda: Image.index(Image.of("a"), Image.of("b")).tag(
-            registry / "collections/anna/two", "2.0"
-        ),
-        lambda: shutil.rmtree(registry / "collections/carl"),
+    collections = registry / "collections"
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: write_tree(collections, {"anna/one/README.md": "---\ntitle: X\n---\nY\n"}),
+        lambda: Image.index(Image.of("a"), Image.of("b")).tag(collections / "anna/two", "2.0"),
+        lambda: shutil.rmtree(collections / "carl"),
     )
     build(registry, target, tmp_path / "site")
     for number, change in enumerate(changes):
