@@ -11,7 +11,6 @@ This file must not know what a manifest, a page or a web server is.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -214,8 +213,3 @@ def _clash(first: Claim, second: Claim) -> Problem:
         message=f"would be published at /{second.path}, which {first.origin} already owns",
         hint="rename one of the two",
     )
-
-
-def fingerprint(*parts: object) -> str:
-    """Return a short identifier of `parts`, equal only for equal `repr`s."""
-    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -23,7 +23,7 @@ LINES = (
     ("layers", "clients"),
     ("oci",),
     ("frontmatter", "output", "storage", "git"),
-    ("errors",),
+    ("errors", "fingerprint"),
 )
 LEVEL = {name: number for number, line in enumerate(LINES) for name in line}
 ONLY_IN = {

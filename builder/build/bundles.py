@@ -1,119 +1,134 @@
-"""Which bundles a site consists of, and what each depends on.
+"""Which bundles a site consists of, and what each is made from.
 
-A bundle's fingerprint holds everything that its outputs are made of; what is
-not in it here must not be read there.
+A bundle is a method of `Session` with its arguments and the layouts it may
+use; these are its identity. What is the same for many bundles and large is
+given by its name in the session (`Shared`), and counts as its value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
-from builder.build.worker import Facts, bundle, collection_bundle
+from builder.build.worker import Facts, Session, Shared, make
 from builder.documents.content import Content
-from builder.output import Bundle, Claim, fingerprint
+from builder.fingerprint import fingerprint
+from builder.output import Bundle, Claim
 from builder.pages.lists import list_claims
-from builder.pages.model import SiteState
 from builder.pages.plan import moved_pages
-from builder.pages.render import namespace_claims
+from builder.pages.render import (
+    COLLECTION_LAYOUTS,
+    NAMESPACE_LAYOUTS,
+    document_layout,
+    namespace_claims,
+)
 from builder.pages.renderer import redirect_claims
 from builder.registry.endpoints import REGISTRY_CLAIMS
 from builder.registry.model import Namespace, Row
-from builder.theme.find import Theme
 
-EVERYTHING = frozenset({"collections", "namespaces", "pages"})
+
+class Loaded(NamedTuple):
+    """A collection as it was loaded last: its facts, and the identity of what was read."""
+
+    facts: Facts
+    load_key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """All collections as loaded: facts, load keys and row keys by name."""
+class _Bundles:
+    """Makes bundles; `options` identifies the code and its configuration."""
 
-    facts: Mapping[str, Facts]
-    load_keys: Mapping[str, str]
-    row_keys: Mapping[str, str]
+    session: Session
+    options: str
 
-    def keys_of(self, rows: Iterable[Row]) -> list[str]:
-        """Return what identifies some rows."""
-        return [self.row_keys[row.name] for row in rows]
+    def bundle(
+        self,
+        name: str,
+        method: str,
+        arguments: tuple[Any, ...],
+        claims: Iterable[Claim],
+        *,
+        layouts: Iterable[str] = (),
+        seen: object = None,
+        rank: int = 1,
+    ) -> Bundle:
+        """Return a bundle; `seen` identifies what its method reads beside its arguments."""
+        values = [getattr(self.session, a.name) if isinstance(a, Shared) else a for a in arguments]
+        layouts = tuple(layouts)
+        keys = [self.session.press.layout_key(layout) for layout in layouts]
+        mark = fingerprint(self.options, method, values, keys, seen)
+        return Bundle(name, mark, partial(make, method, arguments, layouts), tuple(claims), rank)
 
 
 def bundles_of(
-    loaded: Loaded,
-    state: SiteState,
-    content: Content,
-    theme: Theme,
-    *,
-    options: str,
-    reads: frozenset[str],
-    redirects: Mapping[str, str],
+    loaded: Mapping[str, Loaded], session: Session, content: Content, *, options: str
 ) -> list[Bundle]:
     """Return every bundle of the site, collections first.
 
-    `options` identifies the code and its configuration; `reads` are the
-    attributes of `site` that the pages of collections read; `redirects` are
-    old names of collections.
+    `session` is in the state that the bundles will be made in; `options`
+    identifies the code and its configuration.
     """
-    below = rows_below(state.rows)
-    everything = fingerprint(loaded.keys_of(state.rows))
-    base = fingerprint(
-        options,
-        theme.key,
-        content.key if "data" in reads else "",
-        state.time if "time" in reads else "",
-        everything if reads & EVERYTHING else "",
-    )
-    total = fingerprint(options, theme.key, content.key, state.time, everything)
+    makers = _Bundles(session, options)
+    below = rows_below(session.state.rows)
     return [
-        *_collections(loaded, below, base),
-        *_namespaces(loaded, state.namespaces, below, base),
-        *_site(state, content, theme, total, redirects),
+        *_collections(makers, loaded, below),
+        *_namespaces(makers, session.state.namespaces, below),
+        *_site(makers, content),
     ]
 
 
-def _collections(loaded: Loaded, below: Mapping[str, Sequence[Row]], base: str) -> Iterator[Bundle]:
-    for name, facts in sorted(loaded.facts.items()):
-        children = below.get(name, ())
-        mark = fingerprint(base, loaded.load_keys[name], facts.complete, loaded.keys_of(children))
-        yield collection_bundle(name, mark, facts, children)
+def _collections(
+    makers: _Bundles, loaded: Mapping[str, Loaded], below: Mapping[str, Sequence[Row]]
+) -> Iterator[Bundle]:
+    for name, (facts, load_key) in sorted(loaded.items()):
+        seen = (load_key, facts.elsewhere, facts.complete)
+        arguments = (name, tuple(below.get(name, ())))
+        yield makers.bundle(
+            name, "collection_outputs", arguments, facts.claims,
+            layouts=COLLECTION_LAYOUTS, seen=seen, rank=0,
+        )  # fmt: skip
 
 
 def _namespaces(
-    loaded: Loaded,
-    namespaces: Sequence[Namespace],
-    below: Mapping[str, Sequence[Row]],
-    base: str,
+    makers: _Bundles, namespaces: Sequence[Namespace], below: Mapping[str, Sequence[Row]]
 ) -> Iterator[Bundle]:
     children: dict[str, list[Namespace]] = {}
     for namespace in namespaces:
         children.setdefault(namespace.name.rpartition("/")[0], []).append(namespace)
     for namespace in namespaces:
-        rows = below.get(namespace.name, ())
-        inner = children.get(namespace.name, [])
-        mark = fingerprint(base, namespace, loaded.keys_of(rows), inner)
-        arguments = (namespace, tuple(rows), tuple(inner))
-        name = f"namespace {namespace.name}"
-        yield bundle(name, mark, "namespace_outputs", arguments, namespace_claims(namespace))
+        rows, inner = below.get(namespace.name, ()), children.get(namespace.name, ())
+        yield makers.bundle(
+            f"namespace {namespace.name}", "namespace_outputs",
+            (namespace, tuple(rows), tuple(inner)), namespace_claims(namespace),
+            layouts=NAMESPACE_LAYOUTS,
+        )  # fmt: skip
 
 
-def _site(
-    state: SiteState, content: Content, theme: Theme, total: str, redirects: Mapping[str, str]
-) -> Iterator[Bundle]:
-    pages = moved_pages(redirects, state.rows)
+def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
+    session = makers.session
+    pages = moved_pages(session.redirects, session.state.rows)
     moved = (Claim(f"{old}/index.html", "_config.yml") for old, _ in pages)
-    claims = (*list_claims(state), *REGISTRY_CLAIMS, *moved)
-    yield bundle("lists", total, "lists_outputs", (), claims)
-    assets = (Claim(path, f"assets/{name}") for name, (_, path) in theme.assets.items())
-    yield bundle("assets", theme.key, "asset_outputs", (), assets)
-    for document in state.documents:
+    claims = (*list_claims(session.state), *REGISTRY_CLAIMS, *moved)
+    shared = (Shared("state"), Shared("redirects"))
+    every = sorted(session.templates.names())  # a home page has whichever it names
+    yield makers.bundle("lists", "lists_outputs", shared, claims, layouts=every)
+    assets = (Claim(asset.published, f"assets/{name}") for name, asset in session.assets.items())
+    yield makers.bundle("assets", "asset_outputs", (Shared("assets"),), assets)
+    for document in session.state.documents:
         if document.output == "index.html":
             continue
         claim = Claim(document.output, document.source)
         old = redirect_claims(tuple(document.redirect_from), document.source)
-        name = f"page {document.source}"
-        yield bundle(name, total, "document_outputs", (document.source,), (claim, *old))
+        layout = document_layout(document)
+        yield makers.bundle(
+            f"page {document.source}", "document_outputs", (document,), (claim, *old),
+            layouts=(layout,) if layout in session.templates.names() else (),
+        )  # fmt: skip
     if content.static:
-        files = (Claim(path, source) for path, source in content.static.items())
-        yield bundle("static", content.key, "static_outputs", (dict(content.static),), files)
+        files = (Claim(path, file.source) for path, file in content.static.items())
+        yield makers.bundle("static", "static_outputs", (content.static,), files)
 
 
 def rows_below(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -5,15 +5,15 @@ Kept between builds, so that an edit costs a look at what was touched alone.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from builder.build.bundles import Loaded
-from builder.build.worker import Facts, row_key
+from builder.build.worker import Facts
 from builder.errors import Problem
+from builder.fingerprint import fingerprint
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import Folder, scan
 from builder.write.record import Known, Record
@@ -32,7 +32,7 @@ class Inventory:
         self._key = key
         self.folders: dict[str, Folder] = {}
         self._facts: dict[str, Facts] = {}
-        self._row_keys: dict[str, str] = {}
+        self._read: dict[str, str] = {}  # the signatures of those loaded in this run
 
     def scan(self, touched: frozenset[str] | None) -> list[Problem]:
         """Walk the collections; of those that were touched alone when that is enough.
@@ -50,17 +50,17 @@ class Inventory:
         return problems
 
     def _walk(self, names: set[str] | None) -> list[Problem]:
-        if names is None:
-            found = scan(self._options.source, self._options.collections)
-            self.folders = found.folders
-            self._facts = {name: self._facts[name] for name in found.folders if name in self._facts}
-            return found.problems
         problems = []
-        for name in names:
+        for name in names or ():
             found = scan(self._options.source, self._options.collections, name)
-            self.folders.pop(name, None)
+            if found.folders.keys() != {item for item in self.folders if _within(item, name)}:
+                return self._walk(None)  # its files may be another's now
             self.folders.update(found.folders)
             problems += found.problems
+        if names is None:
+            found = scan(self._options.source, self._options.collections)
+            self.folders, problems = found.folders, found.problems
+            self._facts = {name: self._facts[name] for name in found.folders if name in self._facts}
         return problems
 
     def _touched_names(self, touched: frozenset[str] | None) -> set[str] | None:
@@ -83,7 +83,8 @@ class Inventory:
         return names
 
     def _load_key(self, name: str) -> str:
-        return f"{self.folders[name].signature} {self._key}"
+        signature = self._read.get(name) or self.folders[name].signature
+        return f"{signature} {self._key}"
 
     def changed(self, known: Mapping[str, Known], record: Record) -> list[str]:
         """Return the collections that must be loaded: new, changed, or with blobs elsewhere."""
@@ -103,7 +104,7 @@ class Inventory:
 
     def _depends_on_store(self, name: str) -> bool:
         facts = self._facts.get(name)
-        return facts is None or bool(facts.outside) or not facts.complete
+        return facts is None or bool(facts.elsewhere) or not facts.complete
 
     def _read_facts(self, record: Record) -> None:
         """Take the facts of unchanged collections from the last build's record."""
@@ -114,19 +115,20 @@ class Inventory:
                 self._facts[name] = Facts.from_text(text)
 
     def store_key(self) -> str:
-        """Return an identity of the content store: names, sizes and times of its blobs."""
+        """Return an identity of the content store: names, sizes, times and inodes of its blobs."""
         folder = self._options.source / self._options.store / "blobs"
-        total = hashlib.blake2b(digest_size=12)
+        blobs = []
         for algorithm in sorted(_names(folder)):
             for entry in sorted(_names(folder / algorithm)):
                 found = os.lstat(folder / algorithm / entry)
-                total.update(f"{entry} {found.st_size} {found.st_mtime_ns}\n".encode())
-        return total.hexdigest()
+                times = (found.st_mtime_ns, found.st_ctime_ns)
+                blobs.append((entry, found.st_mode, found.st_size, times, found.st_ino))
+        return fingerprint(blobs)
 
-    def learn(self, name: str, facts: Facts) -> None:
-        """Keep what was loaded of a collection."""
+    def learn(self, name: str, facts: Facts, signature: str) -> None:
+        """Keep what was loaded of a collection whose folder had this signature before."""
         self._facts[name] = facts
-        self._row_keys.pop(name, None)
+        self._read[name] = signature
 
     def facts(self) -> Iterator[Facts]:
         """Yield what is known of each collection that could be loaded."""
@@ -134,34 +136,21 @@ class Inventory:
             if folder.is_collection and name in self._facts:
                 yield self._facts[name]
 
-    def _row_key(self, name: str) -> str:
-        if name not in self._row_keys:
-            self._row_keys[name] = row_key(self._facts[name])
-        return self._row_keys[name]
-
-    def loaded(self) -> Loaded:
-        """Return the facts of all collections with their keys."""
-        facts = {
-            name: self._facts[name]
-            for name, folder in self.folders.items()
-            if folder.is_collection and name in self._facts
-        }
-        return Loaded(
-            facts,
-            {name: self._load_key(name) for name in facts},
-            {name: self._row_key(name) for name in facts},
-        )
+    def loaded(self) -> dict[str, Loaded]:
+        """Return the facts of all collections that could be loaded, and what they came from."""
+        names = (name for name, folder in self.folders.items() if folder.is_collection)
+        return {n: Loaded(self._facts[n], self._load_key(n)) for n in names if n in self._facts}
 
     def booking(self, name: str, identity: str) -> tuple[Known, str]:
-        """Return what the record keeps of a collection or namespace, whose bundle is `identity`."""
+        """Return what the record keeps of a bundle of that name and identity."""
         folder = self.folders.get(name)
-        if folder is None:
-            return Known(identity, "", ""), ""
-        if not folder.is_collection:
-            return Known(identity, folder.signature, ""), ""
-        facts = self._facts[name]
-        key = self._row_key(name)
-        return Known(identity, self._load_key(name), key), facts.to_text()
+        if folder is None or not folder.is_collection:
+            return Known(identity, ""), ""
+        return Known(identity, self._load_key(name)), self._facts[name].to_text()
+
+
+def _within(name: str, above: str) -> bool:
+    return name == above or name.startswith(f"{above}/")
 
 
 def _names(folder: Path) -> list[str]:

@@ -17,17 +17,20 @@ from pathlib import Path
 
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
-from builder.build.bundles import EVERYTHING, bundles_of
+from builder.build.bundles import bundles_of
 from builder.build.inventory import Inventory
 from builder.build.worker import Item, LoadedItem, Session
 from builder.config import CONFIG, Config
 from builder.documents.content import Content, epoch, read_content, site_time
 from builder.errors import ContentError, LocalError, Problem, SiteError
-from builder.output import Bundle, Capabilities, Claim, Data, Output, OutputTree, fingerprint
+from builder.fingerprint import fingerprint
+from builder.output import Bundle, Capabilities, Claim, Data, Output, OutputTree
 from builder.pages import plan
 from builder.pages.model import SiteState
+from builder.pages.page import site_of
+from builder.pages.render import COLLECTION_LAYOUTS
 from builder.registry.endpoints import EndpointOptions
-from builder.registry.load import load_namespace
+from builder.registry.model import Namespace
 from builder.storage.cache import Cache
 from builder.storage.lock import lock
 from builder.targets.limits import too_large, too_much
@@ -35,7 +38,7 @@ from builder.theme.find import Theme, find_theme
 from builder.theme.templates import Templates
 from builder.write.folder import Folder, write_beside
 from builder.write.lookup import BuiltSite
-from builder.write.record import SIDE, Known, Record
+from builder.write.record import SCHEMA, SIDE, Known, Record
 from builder.write.workers import Workers
 from builder.write.writer import Report, Task, Transaction, Written, write_bundle
 
@@ -43,7 +46,6 @@ Progress = Callable[[str, int, int], None]
 
 FEW = 50  # below this many changes a second process costs more than it does
 RENDER_SECONDS = 10  # of processor time for one text
-_LAYOUTS = ("collection", "tag", "namespace", "page")
 
 
 def build(config: Config, *, jobs: int = 0, progress: Progress | None = None) -> Report:
@@ -62,10 +64,8 @@ class Pipeline:
         self._checked: dict[str, tuple[Claim, ...]] = {}
         self._compiled: tuple[str, Templates] | None = None
         self._sound = False  # whether the last build had no problem anywhere
-        self._code = code_key()
-        options = fingerprint(self._code, config.registry, config.site, config.pages, config.apps)
-        self._options = options
-        self._inventory = Inventory(config.registry, options)
+        self._options = fingerprint(code_key(), config)
+        self._inventory = Inventory(config.registry, self._options)
         self._record_path = config.cache / "records" / f"{self._record_name()}.sqlite"
 
     @property
@@ -80,7 +80,8 @@ class Pipeline:
 
     def _record_name(self) -> str:
         config = self._config
-        return fingerprint(config.destination, config.target.capabilities.name, config.address)
+        name = config.target.capabilities.name
+        return fingerprint(SCHEMA, config.destination, name, config.address)
 
     def build(self, touched: frozenset[str] | None = None) -> Report:
         """Build, looking only at `touched` source paths when they are given.
@@ -134,27 +135,28 @@ class Pipeline:
         record = transaction.record
         known = record.bundles()
         dirty = self._inventory.changed(known, record)
-        reads = self._reads(theme)
         session = self._session(theme, content, transaction.folder)
         self._cache.close()
         with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
-            problems += self._load(workers, dirty, content, known)
+            found, namespaces = self._load(workers, dirty, content)
+            problems += found
             capable, stored = self._limits, sum(facts.stored for facts in self._inventory.facts())
             problems += too_much(capable, CONFIG, stored, 0)
             if any(not problem.warning for problem in problems):
                 raise ContentError(problems)
-            session.state = self._state(content)
-            bundles = bundles_of(
-                self._inventory.loaded(), session.state, content, theme,
-                options=self._options, reads=reads, redirects=self._config.redirects,
-            )  # fmt: skip
+            session.state = self._state(content, namespaces)
+            layouts = session.templates.names()
+            session.learn(site_of(session.templates, layouts, session.pages, session.state))
+            workers.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
+            loaded = self._inventory.loaded()
+            bundles = bundles_of(loaded, session, content, options=self._options)
             changed = [item for item in bundles if self._is_dirty(item, known)]
             gone = known.keys() - {item.name for item in bundles} - {SIDE}
             if changed or gone or not transaction.trusted:
                 self._check_claims(bundles, changed)
                 transaction.start()
                 first = [item for item in changed if item.rank == 0]
-                self._write(session, None if reads & EVERYTHING else workers, first, transaction)
+                self._write(session, workers, first, transaction)
                 rest = [item for item in changed if item.rank > 0]
                 self._write(session, None, rest, transaction)
                 for name in gone:
@@ -229,34 +231,19 @@ class Pipeline:
             OutputTree(tuple(bundles))
             self._checked = {item.name: item.claims for item in bundles}
 
-    def _reads(self, theme: Theme) -> frozenset[str]:
-        """Return which attributes of `site` the pages of collections read."""
-        key = f"reads {theme.key} {self._code}"
-        if (kept := self._cache.get(key)) is not None:
-            return frozenset(kept.decode().split())
-        templates = self._templates(theme)
-        names: set[str] = set()
-        for layout in _LAYOUTS:
-            read = templates.site_attributes(layout)
-            names |= {"collections", "time", "data"} if read is None else read
-        self._cache.save([(key, " ".join(sorted(names)).encode())])
-        return frozenset(names)
-
     def _load(
         self,
         workers: Workers,
         dirty: Iterable[str],
         content: Content,
-        known: Mapping[str, Known],
-    ) -> list[Problem]:
+    ) -> tuple[list[Problem], list[Namespace]]:
         """Load in worker processes; a text that takes too long is its own problem."""
         items: list[Item] = [("collection", name) for name in sorted(dirty)]
-        for name, folder in sorted(self._inventory.folders.items()):
-            seen = known.get(f"namespace {name}")
-            if not folder.is_collection and (seen is None or seen.load_key != folder.signature):
-                items.append(("namespace", name))
+        folders = sorted(self._inventory.folders.items())
+        items += [("namespace", name) for name, folder in folders if not folder.is_collection]
         items += [("document", name) for name in sorted(content.documents)]
         problems: list[Problem] = []
+        namespaces: list[Namespace] = []
         learnt = []
         results: Iterator[LoadedItem] = workers.run(
             "load", items, key=lambda item: item, died=self._died, cpu_seconds=RENDER_SECONDS
@@ -265,12 +252,14 @@ class Pipeline:
             self._progress("reading", count, len(items))
             problems.extend(result.problems)
             learnt += result.learnt
-            if result.facts is not None:
-                self._inventory.learn(result.item[1], result.facts)
+            if isinstance(result.facts, Namespace):
+                namespaces.append(result.facts)
+            elif result.facts is not None:
+                self._inventory.learn(result.item[1], result.facts, result.signature)
         if learnt:
             self._cache.save(learnt)
             self._cache.close()
-        return problems
+        return problems, namespaces
 
     def _died(self, item: Item, why: str) -> LoadedItem:
         kind, name = item
@@ -283,15 +272,11 @@ class Pipeline:
         hint = "write it more simply: less nesting, fewer brackets"
         return LoadedItem(item, None, (Problem(path, message=message, hint=hint),), [])
 
-    def _state(self, content: Content) -> SiteState:
+    def _state(self, content: Content, known: list[Namespace]) -> SiteState:
         """Put together what the lists show."""
         rows = tuple(
             sorted((facts.row for facts in self._inventory.facts()), key=lambda row: row.name)
         )
-        known = []
-        for name, folder in sorted(self._inventory.folders.items()):
-            if not folder.is_collection:
-                known.append(load_namespace(self._config.registry, name)[0])
         documents = tuple(content.documents[name] for name in sorted(content.documents))
         time = site_time(rows, documents, self._config.site.timezone)
         namespaces = plan.namespaces_of(rows, known)
@@ -342,7 +327,7 @@ class Pipeline:
         written = write_bundle(
             transaction.task(item), inside, transaction.folder, lambda output: iter((output,))
         )
-        transaction.done(written, Known("", "", ""), "")
+        transaction.done(written, Known("", ""), "")
         write_beside(config.destination, name, outside)
 
 

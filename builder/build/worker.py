@@ -7,7 +7,6 @@ value that was checked, without reading it again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -18,13 +17,16 @@ from typing import Any, Literal, NamedTuple
 from builder.apps.model import AppOptions
 from builder.apps.publish import PublishedApps, publish_apps
 from builder.apps.store import AppStore
+from builder.documents.content import StaticFile
 from builder.documents.parse import Document
 from builder.errors import ContentError, Problem
-from builder.output import PAGES, Bundle, Claim, Data, Made, Output, fingerprint
+from builder.fingerprint import fingerprint
+from builder.output import PAGES, Claim, Data, Made, Output, Redirect
 from builder.pages import plan
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.pull import unreachable
-from builder.pages.render import Renderer
+from builder.pages.render import Renderer, page_claims
+from builder.pages.renderer import PageRenderer
 from builder.registry.endpoints import (
     EndpointOptions,
     collection_claims,
@@ -38,6 +40,7 @@ from builder.targets.active import active_blobs, active_files, active_tags
 from builder.targets.base import Target
 from builder.targets.limits import too_large
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
+from builder.theme.find import Asset
 from builder.theme.templates import Templates
 from builder.write.folder import Folder
 from builder.write.writer import Task, Written, write_bundle
@@ -50,16 +53,16 @@ Item = tuple[Kind, str]
 class Facts:
     """What the rest of the site needs to know of a loaded collection.
 
-    `outside` maps the digests of blobs that are not in the collection's own
-    folder to nothing but their presence in the store; `complete` is false
-    when content was missing and the run allowed that; `stored` are the bytes
-    of its blobs and archives on the site's host.
+    `elsewhere` holds digest and place of each blob that is not in the
+    collection's own folder; `complete` is false when content was missing and
+    the run allowed that; `stored` are the bytes of its blobs and archives on
+    the site's host.
     """
 
     row: Row
     claims: tuple[Claim, ...]
     warnings: tuple[Problem, ...] = ()
-    outside: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
     complete: bool = True
     stored: int = 0
 
@@ -70,19 +73,19 @@ class Facts:
     @classmethod
     def from_text(cls, text: str) -> Facts:
         """Return the facts of a record; the inverse of `to_text`."""
-        row, claims, warnings, outside, complete, *stored = json.loads(text)
+        row, claims, warnings, elsewhere, complete, stored = json.loads(text)
         return cls(
             Row(*map(_frozen, row)),
             tuple(Claim(*claim) for claim in claims),
             tuple(Problem(*warning) for warning in warnings),
-            tuple(outside),
+            _frozen(elsewhere),
             complete,
-            *stored,  # absent in records of versions before it was counted
+            stored,
         )
 
 
 def _values(value: Any) -> list[Any]:
-    items = [getattr(value, item.name) for item in fields(value)]
+    items = [getattr(value, item.name) for item in fields(value) if item.init]
     return [
         [_values(part) for part in item]
         if isinstance(item, tuple) and item and isinstance(item[0], Claim | Problem)
@@ -96,12 +99,19 @@ def _frozen(value: Any) -> Any:
 
 
 class LoadedItem(NamedTuple):
-    """The result of loading one item in a worker."""
+    """The result of loading one item in a worker; `signature` is that of what was read."""
 
     item: Item
-    facts: Facts | None
+    facts: Facts | Namespace | None
     problems: tuple[Problem, ...]
     learnt: list[CacheItem]
+    signature: str = ""
+
+
+class Shared(NamedTuple):
+    """An argument of a bundle that every worker has: the session's attribute of this name."""
+
+    name: str
 
 
 class _Loaded(NamedTuple):
@@ -125,48 +135,54 @@ class Session:
     cache: Cache
     templates: Templates
     state: SiteState = field(default_factory=SiteState)
+    site: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by layout
     documents: Mapping[str, Document] = field(default_factory=dict)
-    assets: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+    assets: Mapping[str, Asset] = field(default_factory=dict)
     redirects: Mapping[str, str] = field(default_factory=dict)
     apps: tuple[AppOptions, ...] = ()
     app_store: AppStore = field(default_factory=lambda: AppStore(Path()))
     _loaded: dict[str, _Loaded] = field(default_factory=dict)
     _markdown: MarkdownRenderer | None = None
-    _renderer: Renderer | None = None
+    _press: PageRenderer | None = None
 
     @property
-    def renderer(self) -> Renderer:
-        """The maker of pages, for the state this worker was forked with."""
-        if self._renderer is None:
-            self._renderer = Renderer(self.templates, self.pages, self.state)
-        return self._renderer
+    def press(self) -> PageRenderer:
+        """The maker of pages, for the `site` that is known."""
+        if self._press is None:
+            self._press = PageRenderer(self.templates, self.pages, self.site)
+        return self._press
+
+    def learn(self, site: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take what layouts are given as `site`, known once everything is loaded."""
+        self.site, self._press = site, None
 
     def load(self, item: Item) -> LoadedItem:
         """Load one item and render its texts; problems are returned, not raised."""
         kind, name = item
-        facts = None
+        facts: Facts | Namespace | None = None
+        signature = ""
         try:
             if kind == "collection":
-                facts, problems = self._load_collection(name)
+                facts, problems, signature = self._load_collection(name)
             elif kind == "namespace":
-                problems = self._load_namespace(name)
+                facts, problems = self._load_namespace(name)
             else:
                 document = self.documents[name]
                 problems = _warnings(document.source, self.document_text(document))
         except ContentError as error:
             problems = error.problems
-        return LoadedItem(item, facts, problems, self.cache.drain())
+        return LoadedItem(item, facts, problems, self.cache.drain(), signature)
 
     def write(self, task: Task) -> Written:
         """Make one bundle and write it."""
         outputs = task.bundle.make(self)
         return write_bundle(task, outputs, self.folder, self.target.adapt)
 
-    def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...]]:
+    def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...], str]:
         loaded = load_collection(self.registry, name, self.cache)
         collection, problems = loaded.collection, loaded.problems
         if collection is None:
-            return None, problems
+            return None, problems, loaded.signature
         texts, found = self._texts(collection)
         apps, faults = publish_apps(collection, self.apps, self.app_store)
         files = self._large_files(collection)
@@ -174,16 +190,16 @@ class Session:
         away = unreachable(collection, self.pages)
         problems = (*problems, *found, *faults, *limits, *away, *self._active(collection, apps))
         if any(not problem.warning for problem in problems):
-            return None, problems
+            return None, problems, loaded.signature
         row = plan.row(collection, texts)
         self._loaded[name] = _Loaded(collection, texts, row, apps)
         origin = collection.readme_path or collection.origin
-        claims = (*self.renderer.collection_claims(collection, row),
-                  *collection_claims(name, origin), *apps.claims())  # fmt: skip
-        outside = tuple(sorted(_outside(collection)))
+        claims = (*page_claims(collection, row), *collection_claims(name, origin), *apps.claims())
+        elsewhere = tuple(sorted(_elsewhere(collection)))
         complete = all(tag.available for tag in collection.tags)
         stored = sum(size for _, size in files)
-        return Facts(row, claims, problems, outside, complete, stored), problems
+        facts = Facts(row, claims, problems, elsewhere, complete, stored)
+        return facts, problems, loaded.signature
 
     def _active(self, collection: Collection, apps: PublishedApps) -> Iterator[Problem]:
         """Yield a problem for all that the host would run, or would show as a page."""
@@ -228,9 +244,10 @@ class Session:
                 problems.extend(error.problems)
         return texts, problems
 
-    def _load_namespace(self, name: str) -> tuple[Problem, ...]:
+    def _load_namespace(self, name: str) -> tuple[Namespace, tuple[Problem, ...]]:
         namespace, problems = load_namespace(self.registry, name)
-        return (*problems, *_warnings(f"{namespace.origin}/README.md", self._text_of(namespace)))
+        text = self._text_of(namespace)
+        return namespace, (*problems, *_warnings(f"{namespace.origin}/README.md", text))
 
     def _text_of(self, namespace: Namespace) -> Rendered:
         if not namespace.readme.strip():
@@ -262,51 +279,46 @@ class Session:
     def collection_outputs(self, name: str, children: Sequence[Row]) -> Iterator[Output]:
         """Yield everything that is published of one collection."""
         if name not in self._loaded:
-            _, problems = self._load_collection(name)
+            _, problems, _ = self._load_collection(name)
             if name not in self._loaded:
                 raise ContentError(problems)
         collection, texts, row, apps = self._loaded[name]
         yield from collection_endpoints(collection, self.endpoints)
-        yield from self.renderer.collection(collection, texts, row, children, apps.urls())
+        pages = Renderer(self.press)
+        yield from pages.collection(collection, texts, row, children, apps.urls())
         yield from apps.outputs(self.app_store)
 
     def namespace_outputs(
         self, namespace: Namespace, rows: Sequence[Row], children: Sequence[Namespace]
     ) -> Iterator[Output]:
         """Yield the pages of a namespace."""
-        yield from self.renderer.namespace(namespace, self._text_of(namespace), rows, children)
+        pages = Renderer(self.press)
+        yield from pages.namespace(namespace, self._text_of(namespace), rows, children)
 
-    def lists_outputs(self) -> Iterator[Output]:
+    def lists_outputs(self, state: SiteState, redirects: Mapping[str, str]) -> Iterator[Output]:
         """Yield everything that shows all collections at once."""
-        texts = {document.source: self.document_text(document) for document in self.state.documents}
-        yield from registry_endpoints(self.state.rows)
-        yield from self.renderer.lists(self.state, texts)
-        for old, new in plan.moved_pages(self.redirects, self.state.rows):
-            to = _redirect(f"{self.pages.baseurl}/{new}/")
+        texts = {document.source: self.document_text(document) for document in state.documents}
+        yield from registry_endpoints(state.rows)
+        yield from Renderer(self.press).lists(state, texts)
+        for old, new in plan.moved_pages(redirects, state.rows):
+            to = Redirect(f"{self.pages.baseurl}/{new}/", 301)
             yield Output(f"{old}/index.html", "text/html", to, "_config.yml")
 
-    def document_outputs(self, source: str) -> Iterator[Output]:
+    def document_outputs(self, document: Document) -> Iterator[Output]:
         """Yield one document of the site's own."""
-        document = self.documents[source]
-        yield from self.renderer.page(document, self.document_text(document))
+        yield from Renderer(self.press).page(document, self.document_text(document))
 
-    def asset_outputs(self) -> Iterator[Output]:
+    def asset_outputs(self, assets: Mapping[str, Asset]) -> Iterator[Output]:
         """Yield the theme's files under their published names."""
-        for name, (path, published) in self.assets.items():
-            data = path.read_bytes()
-            yield Output(published, _asset_type(name), Data(data), f"assets/{name}", order=PAGES)
+        for name, asset in assets.items():
+            body = Data(asset.file.read_bytes())
+            yield Output(asset.published, _asset_type(name), body, f"assets/{name}", order=PAGES)
 
-    def static_outputs(self, paths: Mapping[str, str]) -> Iterator[Output]:
+    def static_outputs(self, files: Mapping[str, StaticFile]) -> Iterator[Output]:
         """Yield the site's files that are published as they are."""
-        for published, source in paths.items():
-            make = partial(Path.read_bytes, self.registry.source / source)
-            yield Output(published, _asset_type(published), Made(make), source)
-
-
-def _redirect(to: str) -> Any:
-    from builder.output import Redirect  # noqa: PLC0415 - read with the few that move
-
-    return Redirect(to, 301)
+        for published, file in files.items():
+            make = partial(Path.read_bytes, self.registry.source / file.source)
+            yield Output(published, _asset_type(published), Made(make), file.source)
 
 
 def _shown(options: RegistryOptions, place: BlobPlace) -> str:
@@ -314,11 +326,10 @@ def _shown(options: RegistryOptions, place: BlobPlace) -> str:
     return str(place.file.relative_to(options.source)) if inside and place.file else place.digest
 
 
-def _outside(collection: Collection) -> Iterable[str]:
-    own = f"/{collection.origin}/"
+def _elsewhere(collection: Collection) -> Iterator[tuple[str, str]]:
     for place in collection.blobs.values():
-        if place.file is not None and own not in str(place.file):
-            yield place.digest
+        if place.file is None or not place.file.is_relative_to(collection.folder):
+            yield place.digest, str(place.file or place.url)
 
 
 def _warnings(path: str, text: Rendered) -> tuple[Problem, ...]:
@@ -338,24 +349,13 @@ def _asset_type(name: str) -> str:
     return _ASSET_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
-def collection_bundle(name: str, mark: str, facts: Facts, children: Sequence[Row]) -> Bundle:
-    """Return the bundle of one collection."""
-    make = partial(_make, "collection_outputs", (name, tuple(children)))
-    return Bundle(name, mark, make, facts.claims)
-
-
-def bundle(
-    name: str, mark: str, method: str, arguments: tuple[Any, ...], claims: Iterable[Claim]
-) -> Bundle:
-    """Return a bundle that a method of `Session` makes, written after the collections."""
-    return Bundle(name, mark, partial(_make, method, arguments), tuple(claims), rank=1)
-
-
-def _make(method: str, arguments: tuple[Any, ...], session: Session) -> Iterable[Output]:
-    outputs: Iterable[Output] = getattr(session, method)(*arguments)
+def make(
+    method: str, arguments: tuple[Any, ...], layouts: tuple[str, ...], session: Session
+) -> Iterable[Output]:
+    """Return what a method of `Session` makes of a bundle's arguments, with its layouts alone."""
+    session.press.allow(layouts)
+    given = [
+        getattr(session, item.name) if isinstance(item, Shared) else item for item in arguments
+    ]
+    outputs: Iterable[Output] = getattr(session, method)(*given)
     return outputs
-
-
-def row_key(facts: Facts) -> str:
-    """Return an identity of what lists see of a collection."""
-    return hashlib.blake2b(repr(facts.row).encode("utf-8", "replace"), digest_size=12).hexdigest()

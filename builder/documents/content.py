@@ -13,8 +13,18 @@ from builder.documents.dates import parse_date
 from builder.documents.discover import SiteOptions, discover
 from builder.documents.parse import Document, parse
 from builder.errors import ContentError, Problem
-from builder.output import fingerprint
+from builder.fingerprint import fingerprint
 from builder.registry.model import Row
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file that is published as it is: its source path, and the state it was found in."""
+
+    source: str
+    size: int = 0
+    times: tuple[int, int] = (0, 0)  # of content and of all else, in nanoseconds
+    inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,7 @@ class Content:
     """The site's own files: documents by source path, static files by published path."""
 
     documents: Mapping[str, Document]
-    static: Mapping[str, str]
+    static: Mapping[str, StaticFile]
     data: Mapping[str, Any]
     key: str
 
@@ -31,10 +41,10 @@ def read_content(options: SiteOptions, problems: list[Problem]) -> Content:
     """Read the site's own files; what is wrong with documents goes to `problems`."""
     files = discover(options)
     documents: dict[str, Document] = {}
-    static: dict[str, str] = {}
+    static: dict[str, StaticFile] = {}
     for file in files:
         if file.kind == "static":
-            static[file.published_path] = file.path
+            static[file.published_path] = _static(options, file.path)
         elif file.kind in ("page", "document"):
             try:
                 document = parse(file, options)
@@ -44,17 +54,15 @@ def read_content(options: SiteOptions, problems: list[Problem]) -> Content:
             if document is not None and document.output:
                 documents[file.path] = document
     data = load_data(options, files)
-    stamps = [(path, _stamp(options, source)) for path, source in sorted(static.items())]
-    key = fingerprint(sorted(documents.items()), stamps, data)
-    return Content(documents, static, data, key)
+    return Content(documents, static, data, fingerprint(documents, static, data))
 
 
-def _stamp(options: SiteOptions, source: str) -> tuple[int, int]:
+def _static(options: SiteOptions, source: str) -> StaticFile:
     try:
         found = os.stat(options.source / source)
     except FileNotFoundError:
-        return (0, 0)
-    return found.st_size, found.st_mtime_ns
+        return StaticFile(source)
+    return StaticFile(source, found.st_size, (found.st_mtime_ns, found.st_ctime_ns), found.st_ino)
 
 
 def epoch() -> datetime | None:

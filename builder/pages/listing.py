@@ -1,28 +1,20 @@
 """The lists of all collections: orders, groups, and pages of a hundred.
 
-A list page has an identity made of its hundred rows' keys, so that a change
-of one collection leaves every page without it alone.
+A list page shows a hundred rows and depends on them alone, so that a change of
+one collection leaves every page without it as it is.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from builder.output import fingerprint
 from builder.pages.views import Link, browse_url, slug
 from builder.registry.model import Namespace, Row
 
 PAGE_SIZE = 100
 NEWEST = 10
-
-_KEYED = tuple(field.name for field in fields(Row) if field.name not in {"blobs", "origin"})
-
-
-def row_key(row: Row) -> str:
-    """Return an identity of all that a list can show of a row."""
-    return fingerprint([getattr(row, name) for name in _KEYED])
 
 
 @dataclass(frozen=True, slots=True)

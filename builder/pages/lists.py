@@ -6,17 +6,15 @@ collection makes only the lists again that show it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from builder.output import Claim, Output, fingerprint
+from builder.output import Claim, Output
 from builder.pages import api, feeds, listing, plan, search
 from builder.pages.model import SiteState
 from builder.pages.page import Page
 from builder.pages.renderer import JSON, PageRenderer, redirect_claims
 from builder.pages.views import Link
-from builder.registry.model import Row
 from builder.text.markdown import Rendered
 
 if TYPE_CHECKING:
@@ -41,8 +39,6 @@ class Lists:
         self._state = state
         self._texts = texts
         self._rows = listing.visible(state.rows)
-        self._keys = {row.name: listing.row_key(row) for row in self._rows}
-        self._all = fingerprint([self._keys[row.name] for row in self._rows])
 
     def outputs(self) -> Iterator[Output]:
         """Yield every list that no document replaces."""
@@ -77,89 +73,51 @@ class Lists:
         )
         counts = listing.counts_below(self._rows)
         spaces = listing.namespace_choices(self._state.namespaces, counts)
-        totals = listing.totals(self._rows)
         first = self._rows[: listing.PAGE_SIZE]
         newest = listing.newest(self._rows)
         layout = document.layout if document is not None and document.layout else "home"
-        yield self._press.html(
-            _HOME,
-            layout,
-            page,
-            partial(self._home_context, totals, newest, spaces, first),
-            key=fingerprint(totals, spaces, self._key(newest), self._key(first)),
-            text=text.html,
-        )
-        if document is not None:
-            for old in document.redirect_from:
-                yield self._press.redirect(old, "/", document.source)
-
-    def _home_context(
-        self,
-        totals: listing.Totals,
-        newest: tuple[Row, ...],
-        spaces: tuple[listing.Choice, ...],
-        first: tuple[Row, ...],
-    ) -> dict[str, Any]:
-        return {
-            "totals": totals,
+        values = {
+            "totals": listing.totals(self._rows),
             "newest": newest,
             "newest_html": self._press.rows(newest),
             "spaces": spaces[:_MAX_CHOICES],
             "rows": first,
             "rows_html": self._press.rows(first),
         }
-
-    def _key(self, rows: Sequence[Row]) -> str:
-        """Return an identity of what the lists show of some rows."""
-        return self._press.fingerprint("row", [self._keys[row.name] for row in rows])
+        yield self._press.html(_HOME, layout, page, values, text.html)
+        if document is not None:
+            for old in document.redirect_from:
+                yield self._press.redirect(old, "/", document.source)
 
     def _browse(self) -> Iterator[Output]:
         for part in listing.listings(self._rows):
             title = part.title if part.number == 1 else f"{part.title}, page {part.number}"
             crumbs = () if part.path == "browse/" and part.number == 1 else (_BROWSE,)
             page = Page(title=title, url=part.url, crumbs=crumbs, twin="/collections.json")
-            key = fingerprint(self._key(part.rows), part.pages, part.total, part.choices)
-            yield self._press.html(
-                part.output, "browse", page, partial(self._browse_context, part), key=key
-            )
-
-    def _browse_context(self, part: listing.Listing) -> dict[str, Any]:
-        return {
-            "listing": part,
-            "variants": listing.VARIANTS,
-            "choices": part.choices[:_MAX_CHOICES],
-            "rows_html": self._press.rows(part.rows),
-        }
+            values = {
+                "listing": part,
+                "variants": listing.VARIANTS,
+                "choices": part.choices[:_MAX_CHOICES],
+                "rows_html": self._press.rows(part.rows),
+            }
+            yield self._press.html(part.output, "browse", page, values)
 
     def _search(self) -> Iterator[Output]:
         page = Page(title="Search", url="/search/", twin="/search.json", unlisted=True)
         names = tuple((row.name, row.title) for row in self._rows[:_NAMES_WITHOUT_SCRIPT])
-        context = {"names": names, "total": len(self._rows)}
-        key = fingerprint(names, len(self._rows))
-        yield self._press.html("search/index.html", "search", page, lambda: context, key=key)
+        values = {"names": names, "total": len(self._rows)}
+        yield self._press.html("search/index.html", "search", page, values)
 
     def _data(self) -> Iterator[Output]:
-        yield self._press.data(
-            "collections.json",
-            JSON,
-            partial(search.collections_json, self._rows, self._options),
-            key=self._all,
-            origin=ORIGIN,
-        )
-        index = partial(search.search_index, self._rows)
-        yield self._press.data("search.json", JSON, index, key=self._all, origin=ORIGIN)
-        document = partial(api.openapi, self._options)
-        yield self._press.json("api/openapi.json", document, key="", origin=ORIGIN)
+        rows, options, data = self._rows, self._options, self._press.data
+        yield data("collections.json", JSON, ORIGIN, search.collections_json, rows, options)
+        yield data("search.json", JSON, ORIGIN, search.search_index, rows)
+        yield self._press.json("api/openapi.json", ORIGIN, api.openapi, options)
 
     def _feed(self) -> Iterator[Output]:
-        entries = feeds.row_entries(self._rows)
-        yield self._press.data(
-            "feed.xml",
-            feeds.ATOM,
-            partial(feeds.atom, self._options.title, "/", entries, self._options),
-            key=repr(entries),
-            origin=ORIGIN,
-        )
+        entries, options = feeds.row_entries(self._rows), self._options
+        arguments = (options.title, "/", entries, options)
+        yield self._press.data("feed.xml", feeds.ATOM, ORIGIN, feeds.atom, *arguments)
 
     def _sitemaps(self) -> Iterator[Output]:
         counts = listing.counts_below(self._rows)
@@ -176,15 +134,14 @@ class Lists:
         else:
             for number, part in enumerate(parts, 1):
                 yield self._sitemap(f"sitemap-{number}.xml", part)
-            index = partial(feeds.sitemap_index, len(parts), self._options)
-            key = str(len(parts))
-            yield self._press.data("sitemap.xml", feeds.XML, index, key=key, origin=ORIGIN)
-        robots = partial(feeds.robots, self._options)
-        yield self._press.data("robots.txt", "text/plain", robots, key="", origin=ORIGIN)
+            arguments = (len(parts), self._options)
+            yield self._press.data(
+                "sitemap.xml", feeds.XML, ORIGIN, feeds.sitemap_index, *arguments
+            )
+        yield self._press.data("robots.txt", "text/plain", ORIGIN, feeds.robots, self._options)
 
     def _sitemap(self, path: str, urls: list[tuple[str, str]]) -> Output:
-        make = partial(feeds.sitemap, urls, self._options)
-        return self._press.data(path, feeds.XML, make, key=fingerprint(urls), origin=ORIGIN)
+        return self._press.data(path, feeds.XML, ORIGIN, feeds.sitemap, urls, self._options)
 
     def _api(self) -> Iterator[Output]:
         page = Page(
@@ -194,13 +151,11 @@ class Lists:
             description="Every endpoint of this registry, with a line to paste.",
         )
         view = api.api_view(self._rows, self._options)
-        yield self._press.html(
-            "api/index.html", "api", page, partial(dict, api=view), key=fingerprint(view)
-        )
+        yield self._press.html("api/index.html", "api", page, {"api": view})
 
     def _missing(self) -> Iterator[Output]:
         page = Page(title="Page not found", url="/404.html", unlisted=True)
-        yield self._press.html("404.html", "404", page, dict, key="")
+        yield self._press.html("404.html", "404", page, {})
 
 
 def home_document(state: SiteState) -> Document | None:

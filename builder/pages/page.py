@@ -6,7 +6,7 @@ so that a key of the content can never replace an address or a title's type.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,6 +18,7 @@ from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.views import Link
 from builder.theme.filters import jsonify
+from builder.theme.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,19 @@ def site_values(options: PageOptions, state: SiteState) -> dict[str, Any]:
     }
 
 
-def site_inputs(values: Mapping[str, Any], read: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and an identity of each attribute of `site` in `read`."""
-    for name in read:
-        value = values.get(name)
-        if name == "collections":
-            yield name, "".join(map(listing.row_key, value or ()))
-        else:
-            yield name, repr(value)
+def site_of(
+    templates: Templates, layouts: Iterable[str], options: PageOptions, state: SiteState
+) -> dict[str, dict[str, Any]]:
+    """Return what each layout is given as `site`: the parts that it reads, and no others.
+
+    So a part that a page's identity does not cover cannot be read either.
+    """
+    site = site_values(options, state)
+    seen = {}
+    for layout in layouts:
+        read = templates.site_attributes(layout)
+        seen[layout] = {name: site[name] for name in site if read is None or name in read}
+    return seen
 
 
 def software(options: PageOptions, **facts: Any) -> dict[str, Any]:

@@ -1,34 +1,24 @@
 """Collections, namespaces and documents to outputs.
 
-A body is made only when somebody asks for it; its fingerprint, made of all
-that the body depends on and cheap to compute, is there at once. What is
-served below `/v2/` and at the friendly endpoints is no business of this file.
+A page's view is made at once, for it is the page's identity; the body is made
+from it only when somebody asks. What is served below `/v2/` and at the friendly
+endpoints is no business of this file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from builder.output import PAGES, Claim, Made, Output, fingerprint
+from builder.output import PAGES, Claim, Made, Output
 from builder.pages import feeds, json_pages, listing, plan
-from builder.pages.lists import Lists, list_claims
-from builder.pages.model import PageOptions, SiteState
+from builder.pages.lists import Lists
+from builder.pages.model import SiteState
 from builder.pages.page import Page, crumbs, software
-from builder.pages.renderer import HTML, JSON, PageRenderer, redirect_claims
-from builder.pages.views import (
-    CollectionView,
-    Link,
-    PageContext,
-    TagView,
-    collection_view,
-    tag_url,
-    tag_view,
-)
+from builder.pages.renderer import HTML, JSON, ROW, PageRenderer, redirect_claims
+from builder.pages.views import Link, PageContext, collection_view, tag_url, tag_view
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
-from builder.theme.templates import Templates
 
 if TYPE_CHECKING:
     from builder.documents.parse import Document
@@ -45,24 +35,17 @@ _TYPES = {
 _EMPTY = Rendered("")
 _SVG_POLICY = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),)
 
+# The layouts that the pages of collections and namespaces are made with.
+COLLECTION_LAYOUTS = ("collection", "tag", ROW)
+NAMESPACE_LAYOUTS = ("namespace", ROW)
+
 
 class Renderer:
-    """Makes the outputs of every kind of page.
+    """Makes the outputs of every kind of page."""
 
-    `state` is what page layouts may read as `site.time`, `site.data` and
-    `site.collections`; the packaged theme reads none of them on the pages of
-    a collection.
-    """
-
-    def __init__(
-        self, templates: Templates, options: PageOptions, state: SiteState | None = None
-    ) -> None:
-        self._options = options
-        self._press = PageRenderer(templates, options, state or SiteState())
-
-    def fingerprint(self, layout: str, *inputs: object) -> str:
-        """Return an identity of all that a page of `layout` made from `inputs` depends on."""
-        return self._press.fingerprint(layout, *inputs)
+    def __init__(self, press: PageRenderer) -> None:
+        self._press = press
+        self._options = press.options
 
     def collection(
         self,
@@ -79,10 +62,9 @@ class Renderer:
         `apps` where the web apps of tags are, empty for what is not unpacked.
         """
         about = PageContext.of(collection, row, self._options, texts, apps or {})
-        key = _collection_key(collection)
-        yield from self._collection_page(about, key, listing.visible(children))
+        yield from self._collection_page(about, listing.visible(children))
         for tag in about.known.order:
-            yield from self._tag_page(about, key, tag)
+            yield from self._tag_page(about, tag)
         for name, path in collection.files.items():
             media_type = _IMAGES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
             headers = _SVG_POLICY if name.lower().endswith(".svg") else ()
@@ -93,9 +75,7 @@ class Renderer:
         for old in row.redirect_from:
             yield self._press.redirect(old, row.url, collection.readme_path or collection.origin)
 
-    def _collection_page(
-        self, about: PageContext, key: str, children: tuple[Row, ...]
-    ) -> Iterator[Output]:
+    def _collection_page(self, about: PageContext, children: tuple[Row, ...]) -> Iterator[Output]:
         collection, row = about.collection, about.row
         text = about.texts.get("", _EMPTY)
         page = Page(
@@ -114,43 +94,25 @@ class Renderer:
             unlisted=row.hidden,
             keys=collection.keys,
         )  # fmt: skip
-        whole = fingerprint(key, listing.row_key(row), row.blobs, self._press.rows_key(children))
-        name = collection.name
-        view = cache(partial(collection_view, about))
-        context = partial(self._collection_context, view, children)
-        yield self._press.html(
-            f"{name}/index.html", "collection", page, context, key=whole, text=text.html
-        )
-        yield self._press.json(
-            f"{name}/index.json",
-            partial(self._collection_twin, view, row, children),
-            key=whole,
-            origin=collection.origin,
-        )
-        entries = feeds.collection_entries(collection, about.known)
-        yield self._press.data(
-            f"{name}/feed.xml",
-            feeds.ATOM,
-            partial(feeds.atom, row.title, row.url, entries, self._options),
-            key=repr((row.title, entries)),
-            origin=collection.origin,
-        )
-
-    def _collection_context(
-        self, view: Callable[[], CollectionView], children: tuple[Row, ...]
-    ) -> dict[str, Any]:
-        return {
-            "collection": view(),
+        name, origin = collection.name, collection.origin
+        view = collection_view(about)
+        values = {
+            "collection": view,
             "children": children,
             "children_html": self._press.rows(children),
         }
+        yield self._press.html(f"{name}/index.html", "collection", page, values, text.html)
+        yield self._press.json(
+            f"{name}/index.json", origin,
+            json_pages.collection_json, view, row, children, self._options,
+        )  # fmt: skip
+        entries = feeds.collection_entries(collection, about.known)
+        yield self._press.data(
+            f"{name}/feed.xml", feeds.ATOM, origin,
+            feeds.atom, row.title, row.url, entries, self._options,
+        )  # fmt: skip
 
-    def _collection_twin(
-        self, view: Callable[[], CollectionView], row: Row, children: tuple[Row, ...]
-    ) -> Any:
-        return json_pages.collection_json(view(), row, children, self._options)
-
-    def _tag_page(self, about: PageContext, key: str, tag: Tag) -> Iterator[Output]:
+    def _tag_page(self, about: PageContext, tag: Tag) -> Iterator[Output]:
         collection, row = about.collection, about.row
         text = about.texts.get(tag.name, _EMPTY)
         url = tag_url(collection.name, tag.name)
@@ -171,34 +133,12 @@ class Renderer:
             unlisted=row.hidden,
             keys=tag.keys,
         )  # fmt: skip
-        whole = fingerprint(key, row.title, row.deprecated, text.title)
         folder = url.strip("/")
-        view = cache(partial(tag_view, about, tag))
-        context = partial(_tag_context, view, text.title)
-        yield self._press.html(
-            f"{folder}/index.html", "tag", page, context, key=whole, text=text.html
-        )
+        view = tag_view(about, tag)
+        values = {"tag": view, "notes_title": text.title}
+        yield self._press.html(f"{folder}/index.html", "tag", page, values, text.html)
         yield self._press.json(
-            f"{folder}/index.json",
-            partial(_tag_twin, view, about.options),
-            key=whole,
-            origin=tag.origin,
-        )
-
-    def collection_claims(self, collection: Collection, row: Row) -> tuple[Claim, ...]:
-        """Return the paths that the pages of a collection own.
-
-        Its `tags/`, `manifests/` and `blobs/` belong to the endpoints, the
-        tags' pages inside them included.
-        """
-        name, origin = collection.name, collection.readme_path or collection.origin
-        mine = (f"{name}/index.html", f"{name}/index.json", f"{name}/feed.xml")
-        folder = collection.origin
-        images = (Claim(f"{name}/{file}", f"{folder}/{file}") for file in collection.files)
-        return (
-            *(Claim(path, origin) for path in mine),
-            *images,
-            *redirect_claims(row.redirect_from, origin),
+            f"{folder}/index.json", tag.origin, json_pages.tag_json, view, self._options
         )
 
     def namespace(
@@ -232,46 +172,26 @@ class Renderer:
                 source=namespace.origin,
                 keys=namespace.keys,
             )
-            people = tuple(plan.people(namespace.keys.get("maintainers")))
-            context = partial(self._namespace_context, namespace, title, part, spaces, people)
-            key = fingerprint(self._press.rows_key(part.rows), part.pages, len(own), spaces)
+            values = {
+                "namespace": namespace,
+                "title": title,
+                "listing": part,
+                "rows_html": self._press.rows(part.rows),
+                "spaces": spaces,
+                "maintainers": tuple(plan.people(namespace.keys.get("maintainers"))),
+            }
             shown_text = html if part.number == 1 else ""
-            yield self._press.html(
-                part.output, "namespace", page, context, key=key, text=shown_text
-            )
+            yield self._press.html(part.output, "namespace", page, values, shown_text)
         names = tuple(space.name for space in children)
-        everything = "".join(map(listing.row_key, shown))
         yield self._press.json(
-            f"{name}/index.json",
-            partial(json_pages.namespace_json, namespace, shown, names, self._options),
-            key=fingerprint(everything, names, title),
-            origin=namespace.origin,
-        )
+            f"{name}/index.json", namespace.origin,
+            json_pages.namespace_json, namespace, shown, names, self._options,
+        )  # fmt: skip
         entries = feeds.row_entries(shown)
         yield self._press.data(
-            f"{name}/feed.xml",
-            feeds.ATOM,
-            partial(feeds.atom, title, url, entries, self._options),
-            key=repr((title, entries)),
-            origin=namespace.origin,
-        )
-
-    def _namespace_context(
-        self,
-        namespace: Namespace,
-        title: str,
-        part: listing.Listing,
-        spaces: tuple[listing.Choice, ...],
-        people: tuple[plan.Person, ...],
-    ) -> dict[str, Any]:
-        return {
-            "namespace": namespace,
-            "title": title,
-            "listing": part,
-            "rows_html": self._press.rows(part.rows),
-            "spaces": spaces,
-            "maintainers": people,
-        }
+            f"{name}/feed.xml", feeds.ATOM, namespace.origin,
+            feeds.atom, title, url, entries, self._options,
+        )  # fmt: skip
 
     def lists(self, state: SiteState, texts: Mapping[str, Rendered]) -> Iterator[Output]:
         """Yield the home page and everything else that shows all collections at once.
@@ -281,10 +201,6 @@ class Renderer:
         at the path of another of these outputs replaces it.
         """
         yield from Lists(self._press, state, texts).outputs()
-
-    def lists_claims(self, state: SiteState) -> tuple[Claim, ...]:
-        """Return the paths that `lists` owns for this state."""
-        return list_claims(state)
 
     def page(self, document: Document, text: Rendered | str) -> Iterator[Output]:
         """Yield a document's page and its redirects; not for the one at `index.html`.
@@ -301,17 +217,27 @@ class Renderer:
             source=document.source,
             keys={**document.keys, "date": document.date, "excerpt": rendered.excerpt},
         )
-        made = self._press.html(
-            document.output, document_layout(document), page, dict, key="", text=rendered.html
-        )
+        made = self._press.html(document.output, document_layout(document), page, {}, rendered.html)
         yield made.at(document.output, _TYPES.get(document.output.rpartition(".")[2], HTML))
         for old in document.redirect_from:
             yield self._press.redirect(old, document.url, document.source)
 
-    def page_claims(self, document: Document) -> tuple[Claim, ...]:
-        """Return the paths that a document's page owns."""
-        mine = Claim(document.output, document.source)
-        return (mine, *redirect_claims(tuple(document.redirect_from), document.source))
+
+def page_claims(collection: Collection, row: Row) -> tuple[Claim, ...]:
+    """Return the paths that the pages of a collection own.
+
+    Its `tags/`, `manifests/` and `blobs/` belong to the endpoints, the
+    tags' pages inside them included.
+    """
+    name, origin = collection.name, collection.readme_path or collection.origin
+    mine = (f"{name}/index.html", f"{name}/index.json", f"{name}/feed.xml")
+    folder = collection.origin
+    images = (Claim(f"{name}/{file}", f"{folder}/{file}") for file in collection.files)
+    return (
+        *(Claim(path, origin) for path in mine),
+        *images,
+        *redirect_claims(row.redirect_from, origin),
+    )
 
 
 def namespace_claims(namespace: Namespace) -> tuple[Claim, ...]:
@@ -328,45 +254,6 @@ def document_layout(document: Document) -> str:
     if document.layout:
         return document.layout
     return "page" if document.output.endswith((".html", ".htm")) else ""
-
-
-def _collection_key(collection: Collection) -> str:
-    """Return an identity of what a collection's pages show, its texts apart.
-
-    Manifests stand for their configs and layers, whose digests they name.
-    """
-    return fingerprint(
-        collection.name,
-        collection.keys,
-        [_tag_key(tag) for tag in collection.tags],
-        sorted(collection.manifests),
-        sorted(collection.referrers.items()),
-        sorted((place.digest, place.url) for place in collection.blobs.values()),
-        sorted(collection.files),
-        [(item.name, item.digest) for items in collection.companions.values() for item in items],
-        [(item.path, item.size) for items in collection.archives.values() for item in items],
-    )
-
-
-def _tag_key(tag: Tag) -> tuple[object, ...]:
-    return (
-        tag.name,
-        tag.manifest.digest if tag.manifest is not None else "",
-        tag.legacy.raw if tag.legacy is not None else b"",
-        (tag.recipe.path, tag.recipe.state, tag.recipe.text) if tag.recipe is not None else (),
-        tag.keys,
-        tag.created,
-        tag.yanked,
-        tag.available,
-    )
-
-
-def _tag_context(view: Callable[[], TagView], notes_title: str) -> dict[str, Any]:
-    return {"tag": view(), "notes_title": notes_title}
-
-
-def _tag_twin(view: Callable[[], TagView], options: PageOptions) -> Any:
-    return json_pages.tag_json(view(), options)
 
 
 def _part_below(folder: str, name: str) -> str:

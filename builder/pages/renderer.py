@@ -1,23 +1,22 @@
 """Where templates, the site's facts and a page's context meet and become an output.
 
-Every HTML page of the site is made here, so that each carries a fingerprint
-over the same things: its layout and what that reaches, the options, the parts
-of `site` that the layout reads, and the page's own inputs.
+What a page is made from is its identity, here and nowhere else: its layout with
+all that reaches, the parts of `site` that the layout is given, and the values
+that the layout prints. Other outputs are a function and its arguments.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
 
-from builder.output import PAGES, Claim, Made, Output, Redirect, fingerprint
-from builder.pages import listing
-from builder.pages.model import PageOptions, SiteState
-from builder.pages.page import Page, site_inputs, site_values
+from builder.fingerprint import fingerprint
+from builder.output import PAGES, Claim, Made, Output, Redirect
+from builder.pages.model import PageOptions
+from builder.pages.page import Page
 from builder.pages.search import as_json
 from builder.registry.model import Row
 from builder.theme.templates import Templates
@@ -25,103 +24,118 @@ from builder.theme.templates import Templates
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 
-Context = Callable[[], Mapping[str, Any]]
+ROW = "row"  # the layout of one row of a list
 
 
 class PageRenderer:
-    """Turns pages into outputs; one for a whole build."""
+    """Turns pages into outputs; one for a whole build.
 
-    def __init__(self, templates: Templates, options: PageOptions, state: SiteState) -> None:
+    `site` is what each layout is given under that name, see `page.site_of`.
+    """
+
+    def __init__(
+        self,
+        templates: Templates,
+        options: PageOptions,
+        site: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self._templates = templates
         self.options = options
-        self._state = state
-        self._layouts: dict[str, str] = {}
-        self._rows: dict[str, tuple[Row, Markup]] = {}
+        self._site = site
+        self._keys: dict[str, str] = {}
+        self._rows: dict[Row, Markup] = {}
+        self._allowed = frozenset(site)
 
-    def fingerprint(self, layout: str, *inputs: object) -> str:
-        """Return an identity of all that a page of `layout` made from `inputs` depends on."""
+    def allow(self, layouts: Iterable[str]) -> None:
+        """Use no other layouts from here on: those alone that a bundle says it is made with."""
+        self._allowed = frozenset(layouts)
+
+    def layout_key(self, layout: str) -> str:
+        """Return an identity of all that the pages of a layout share; empty for no layout.
+
+        Raises ContentError for what is no layout, RuntimeError for one that is not allowed.
+        """
         if not layout:
-            return fingerprint(inputs)
-        if layout not in self._layouts:
-            self._layouts[layout] = fingerprint(
-                self._templates.fingerprint(layout), self._own, self._site_values_of(layout)
-            )
-        return fingerprint(self._layouts[layout], inputs)
-
-    @cached_property
-    def own_key(self) -> str:
-        """An identity of the options, for outputs that no template makes."""
-        return fingerprint(self._own)
-
-    @cached_property
-    def _own(self) -> str:
-        return repr(dataclasses.replace(self.options, keys={}))
-
-    @cached_property
-    def _site(self) -> dict[str, Any]:
-        return site_values(self.options, self._state)
-
-    def _site_values_of(self, layout: str) -> list[tuple[str, str]]:
-        read = self._templates.site_attributes(layout)
-        return list(site_inputs(self._site, sorted(self._site if read is None else read)))
+            return ""
+        if layout not in self._keys:
+            of_theme = self._templates.fingerprint(layout)
+            self._keys[layout] = fingerprint(of_theme, self._site.get(layout))
+        if layout not in self._allowed:
+            raise RuntimeError(f"the bundle does not say that it is made with {layout!r}")
+        return self._keys[layout]
 
     def html(
-        self, path: str, layout: str, page: Page, context: Context, *, key: str, text: str = ""
+        self, path: str, layout: str, page: Page, view: Mapping[str, Any], text: str = ""
     ) -> Output:
-        """Return a page at the output path `path`; `text` is the safe HTML the layout wraps.
+        """Return a page at the output path `path`.
 
-        `key` identifies what `context` will return; `page` and `text` are
-        added to it here.
+        `view` holds what the layout may print beside `site` and `page`; `text`
+        is the safe HTML that it wraps.
         """
-        return Output(
-            path,
-            HTML,
-            Made(partial(self._render, layout, page, context, text)),
-            page.source or path,
-            self.fingerprint(layout, page, key, text),
-            order=PAGES,
-        )
+        values = {"page": page.context(self.options), **view}
+        mark = fingerprint(self.layout_key(layout), values, text)
+        body = Made(partial(self._render, layout, values, text))
+        return Output(path, HTML, body, page.source or path, mark, order=PAGES)
 
-    def _render(self, layout: str, page: Page, context: Context, text: str) -> bytes:
-        values = {"site": self._site, "page": page.context(self.options), **context()}
-        return self._templates.render(layout, values, Markup(text))  # noqa: S704 - sanitised HTML
+    def _render(self, layout: str, values: Mapping[str, Any], text: str) -> bytes:
+        whole = {"site": self._site[layout] if layout else {}, **values}
+        return self._templates.render(layout, whole, Markup(text))  # noqa: S704 - sanitised HTML
 
-    def json(self, path: str, make: Callable[[], Any], *, key: str, origin: str) -> Output:
-        """Return a JSON output; `key` identifies what `make` will return."""
-        return self.data(path, JSON, partial(_json, make), key=key, origin=origin)
+    def json(self, path: str, origin: str, make: Callable[..., Any], *arguments: object) -> Output:
+        """Return the JSON of what `make` returns for `arguments`."""
+        return self.data(path, JSON, origin, _json, make, *arguments)
 
     def data(
-        self, path: str, media_type: str, make: Callable[[], bytes], *, key: str, origin: str
+        self,
+        path: str,
+        media_type: str,
+        origin: str,
+        make: Callable[..., bytes],
+        *arguments: object,
     ) -> Output:
-        """Return an output that no template makes."""
-        identity = fingerprint(self.own_key, path, key)
-        return Output(path, media_type, Made(make), origin, identity, order=PAGES)
+        """Return an output that no template makes: what `make` returns for `arguments`."""
+        body = Made(partial(make, *arguments))
+        return Output(path, media_type, body, origin, fingerprint(make, arguments), order=PAGES)
 
     def redirect(self, path: str, to: str, origin: str) -> Output:
         """Return an output that leads from the old URL path `path` to the path `to`."""
         target = f"{self.options.baseurl.rstrip('/')}{to}"
         return Output(redirect_output(path), HTML, Redirect(target), origin, target, order=PAGES)
 
-    def rows(self, rows: tuple[Row, ...] | list[Row]) -> Markup:
-        """Return the HTML of some rows for the lists; each is made once for all lists."""
-        return Markup().join(map(self._row, rows))
+    def rows(self, rows: Iterable[Row]) -> RowsHtml:
+        """Return the HTML of some rows for a list, made when a layout prints it."""
+        return RowsHtml(self, tuple(rows))
 
-    def _row(self, row: Row) -> Markup:
-        held = self._rows.get(row.name)
-        if held is not None and held[0] is row:
-            return held[1]
-        values = {"site": self._site, "page": {"source": row.origin}, "row": row}
-        html = Markup(self._templates.render("row", values, Markup()).decode())  # noqa: S704 - it escapes
-        self._rows[row.name] = (row, html)
-        return html
-
-    def rows_key(self, rows: tuple[Row, ...] | list[Row]) -> str:
-        """Return an identity of what `rows` would return."""
-        return self.fingerprint("row", *map(listing.row_key, rows))
+    def row(self, row: Row) -> Markup:
+        """Return the HTML of one row, made once for all lists."""
+        if row not in self._rows:
+            html = self._render(ROW, {"page": {"source": row.origin}, "row": row}, "")
+            self._rows[row] = Markup(html.decode())  # noqa: S704 - the layout escapes
+        return self._rows[row]
 
 
-def _json(make: Callable[[], Any]) -> bytes:
-    return as_json(make())
+class RowsHtml:
+    """The HTML of some rows; as a part of a view it stands for the rows and their layout."""
+
+    def __init__(self, renderer: PageRenderer, rows: tuple[Row, ...]) -> None:
+        self._renderer = renderer
+        self._rows = rows
+
+    def __html__(self) -> str:
+        return Markup().join(map(self._renderer.row, self._rows))
+
+    __str__ = __html__
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def made_from(self) -> object:
+        """Return what this is made from, which is its identity."""
+        return self._renderer.layout_key(ROW), self._rows
+
+
+def _json(make: Callable[..., Any], *arguments: object) -> bytes:
+    return as_json(make(*arguments))
 
 
 def redirect_output(path: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from builder.fingerprint import fingerprint
 from builder.layers.tarstream import tar_chunks
 from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.schema1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST, SCHEMA1, signed
-from builder.output import CONTENT, MANIFESTS, NAMES, Data, Output, Streamed, fingerprint
+from builder.output import CONTENT, MANIFESTS, NAMES, Data, Output, Streamed
 from builder.registry.model import Archive, Collection, Companion
 
 DIGEST_HEADER = "Docker-Content-Digest"

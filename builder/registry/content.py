@@ -3,7 +3,7 @@
 A blob is looked for in the collection's own `blobs/`, then in the content
 store, then at the configured remote place, then at the descriptor's `urls`.
 Every file that will be served is hashed once; a cache remembers that it was,
-by path, size, time and inode.
+by path, size, times and inode.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ class ContentIndex:
         if stat.S_ISREG(found.st_mode) and found.st_size != descriptor.size:
             message = f"is {found.st_size} bytes; the manifest says {descriptor.size}"
             raise ContentError.at(label, message, "add the image again")
-        key = f"hashed {descriptor.digest} {found.st_ino} {found.st_mtime_ns} {file}"
+        times = f"{found.st_mtime_ns} {found.st_ctime_ns}"
+        key = f"hashed {descriptor.digest} {found.st_ino} {times} {file}"
         if self._cache.get(key) is not None:
             return
         with open_regular(file, label) as stream:

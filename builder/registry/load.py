@@ -28,7 +28,7 @@ from builder.registry.content import ContentIndex, Missing, referrers_of
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
 from builder.registry.recipe import MANIFEST, read_recipe, recipe_file
-from builder.registry.scan import OWN_FOLDERS, README, is_litter
+from builder.registry.scan import README, Folder, find_folder, is_litter
 from builder.registry.schema import (
     LEGACY_KEYS,
     TAG_KEYS,
@@ -46,19 +46,24 @@ _MAX_README = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A collection, and what is wrong with it; `collection` is None after an error."""
+    """A collection, and what is wrong with it; `collection` is None after an error.
+
+    `signature` is that of the folder, taken before anything in it was read.
+    """
 
     collection: Collection | None
     problems: tuple[Problem, ...]
+    signature: str
 
 
 def load_collection(options: RegistryOptions, name: str, cache: Cache) -> Loaded:
     """Return the collection `name` of the registry, with every problem of its folder."""
-    loader = _Loader(options, name, cache)
+    folder = find_folder(options.source, options.collections, name)
+    loader = _Loader(options, folder, cache)
     collection = loader.load()
     problems = tuple(sorted(set(loader.problems)))
     failed = any(not problem.warning for problem in problems)
-    return Loaded(None if failed else collection, problems)
+    return Loaded(None if failed else collection, problems, folder.signature)
 
 
 def load_namespace(options: RegistryOptions, name: str) -> tuple[Namespace, tuple[Problem, ...]]:
@@ -86,10 +91,11 @@ def _read_readme(path: Path, label: str) -> FrontMatter:
 class _Loader:
     """Reads one collection; `problems` grows while it does."""
 
-    def __init__(self, options: RegistryOptions, name: str, cache: Cache) -> None:
+    def __init__(self, options: RegistryOptions, found: Folder, cache: Cache) -> None:
         self.problems: list[Problem] = []
         self._options = options
-        self._name = name
+        self._files = found.files
+        self._name = name = found.name
         self._origin = f"{options.collections}/{name}"
         self._folder = options.source / self._origin
         self._shelf = ContentIndex(options, name, cache, self.problems.append)
@@ -321,26 +327,8 @@ class _Loader:
 
     def _images(self) -> Mapping[str, Path]:
         """Return the images that the README may show, by their path in the folder."""
-        found: dict[str, Path] = {}
-        folders = [""]
-        while folders:
-            inner = folders.pop()
-            with os.scandir(self._folder / inner) as entries:
-                for entry in entries:
-                    path = f"{inner}{entry.name}"
-                    if is_litter(entry.name) or path in OWN_FOLDERS:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        if not _is_collection(entry.path):
-                            folders.append(f"{path}/")
-                    elif entry.name.lower().endswith(_IMAGE_FILES):
-                        found[path] = Path(entry.path)
-        return dict(sorted(found.items()))
-
-
-def _is_collection(path: str) -> bool:
-    names = ("README.md", "manifests", "oci-layout")
-    return any(os.path.lexists(f"{path}/{name}") for name in names)
+        shown = (name for name in self._files if name.lower().endswith(_IMAGE_FILES))
+        return {name: self._folder / name for name in shown}
 
 
 def _anything(value: Any) -> str:  # noqa: ARG001 - checked by registry.legacy

@@ -266,6 +266,7 @@ class Row:
     blobs: tuple[tuple[str, int], ...] = ()  # unique within the collection
     redirect_from: tuple[str, ...] = ()
     origin: str = ""
+    _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def url(self) -> str:

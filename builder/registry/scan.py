@@ -1,7 +1,9 @@
 """Walking `collections/`: which folders are collections, and have they changed.
 
-The walk reads no file. A collection's signature covers name, size, time and
-inode of every file in it, so that an equal signature means: nothing to load.
+The walk reads no file. A collection's signature covers name, size, times and
+inode of every file that is its own, so that an equal signature means: nothing to
+load. Its own are those in its folder and in all folders below that are no
+collection or namespace themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.errors import Problem
+from builder.errors import ContentError, Problem
 from builder.oci.reference import name_fault
 
 README = "README.md"
@@ -21,18 +23,22 @@ README = "README.md"
 OWN_FOLDERS = frozenset({"manifests", "blobs", "tags"})
 _MAX_DEPTH = 40
 
+_Files = dict[str, os.stat_result]  # by their path in a folder
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A collection, or a namespace that has a README.
 
-    `newest` is the largest modification time in it, in nanoseconds.
+    `newest` is the largest modification time in it, in nanoseconds; `files`
+    are the paths in it of its files, without those of `OWN_FOLDERS`.
     """
 
     name: str
     is_collection: bool
     signature: str
     newest: int
+    files: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +61,15 @@ def scan(source: Path, collections: str, below: str = "") -> Scan:
     return result
 
 
+def find_folder(source: Path, collections: str, name: str) -> Folder:
+    """Return what the collection or namespace `name` holds now; raises ContentError if nothing."""
+    found = scan(source, collections, name).folders
+    if name not in found:
+        message = "is no longer the collection that it was a moment ago"
+        raise ContentError.at(f"{collections}/{name}", message, "build again")
+    return found[name]
+
+
 def is_litter(name: str) -> bool:
     """Tell whether editors and operating systems leave files of this name behind."""
     return name[0] == "." or name[-1] == "~" or name in ("Thumbs.db", "desktop.ini")
@@ -68,45 +83,55 @@ class _Walker:
         self._base = base
         self._result = result
 
-    def visit(self, name: str, depth: int = 0) -> bool:
-        """Visit the folder `name`; tell whether it is a collection or holds one."""
+    def visit(self, name: str, depth: int = 0) -> tuple[bool, _Files]:
+        """Visit the folder `name`; tell whether it is a collection or holds one.
+
+        The second value are the files in it that belong to whatever is above.
+        """
         path = f"{self._base}/{name}" if name else self._base
-        files: dict[str, os.stat_result] = {}
+        files: _Files = {}
         folders: list[str] = []
         for entry in self._entries(path):
             if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
             elif self._is_plain(entry, found := entry.stat(follow_symlinks=False), path):
                 files[entry.name] = found
-        below = self._visit_below(name, path, folders, depth)
+        below, loose = self._visit_below(name, path, folders, depth)
         if not name:
-            return below
+            return below, {}
         own = OWN_FOLDERS.intersection(folders)
         has_tags = "manifests" in own and self._has_folders(f"{path}/manifests")
         has_readme = README in files
         is_collection = has_tags or "oci-layout" in files or (has_readme and not below)
         if own and not is_collection and not has_readme:
             self._reserved(path, own)
-            return True
+            return True, {}
+        files |= loose
         if is_collection or (below and has_readme):
             self._add(name, path, files, own if is_collection else frozenset(), is_collection)
-        return is_collection or below
+            return True, {}
+        return below, files
 
-    def _visit_below(self, name: str, path: str, folders: list[str], depth: int) -> bool:
+    def _visit_below(
+        self, name: str, path: str, folders: list[str], depth: int
+    ) -> tuple[bool, _Files]:
         if depth >= _MAX_DEPTH and folders:
             self._result.problems.append(Problem(path, message="folders are nested too deep"))
-            return False
+            return False, {}
         below = False
+        loose: _Files = {}
         for child in sorted(folders):
             if child not in OWN_FOLDERS or not name:
-                below |= self.visit(f"{name}/{child}" if name else child, depth + 1)
-        return below
+                found, files = self.visit(f"{name}/{child}" if name else child, depth + 1)
+                below |= found
+                loose.update((f"{child}/{file}", state) for file, state in files.items())
+        return below, loose
 
     def _add(
         self,
         name: str,
         path: str,
-        files: dict[str, os.stat_result],
+        files: _Files,
         own: frozenset[str],
         is_collection: bool,  # noqa: FBT001 - a fact of the folder, not a switch
     ) -> None:
@@ -121,7 +146,8 @@ class _Walker:
         facts.sort()
         text = "\n".join(facts).encode("utf-8", "surrogateescape")
         signature = hashlib.blake2b(text, digest_size=12).hexdigest()
-        self._result.folders[name] = Folder(name, is_collection, signature, newest)
+        names = tuple(sorted(files))
+        self._result.folders[name] = Folder(name, is_collection, signature, newest, names)
 
     def _reserved(self, path: str, own: frozenset[str]) -> None:
         for folder in sorted(own):
@@ -173,7 +199,8 @@ class _Walker:
 
 
 def _fact(label: str, found: os.stat_result) -> str:
-    return f"{label}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}"
+    times = f"{found.st_mtime_ns}\0{found.st_ctime_ns}"
+    return f"{label}\0{found.st_size}\0{times}\0{found.st_ino}"
 
 
 def _link(path: str) -> Problem:

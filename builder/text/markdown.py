@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from builder.errors import ContentError
-from builder.output import fingerprint
+from builder.fingerprint import fingerprint
 
 _TAKING_PART = (
     "blocks", "engine", "highlight", "limits", "links", "markdown", "nesting", "safehtml",

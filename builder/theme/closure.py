@@ -38,8 +38,8 @@ class Reference:
 class Uses:
     """What one template reads: other templates, `site`, assets.
 
-    `site` is None where `site` is handed on whole; `assets` is None where an
-    asset's name is computed.
+    `site` is None where `site` is handed on whole, or a method of the mapping
+    that it is is called; `assets` is None where an asset's name is computed.
     """
 
     references: tuple[Reference, ...] = ()
@@ -75,7 +75,7 @@ def _site_attributes(tree: nodes.Template) -> frozenset[str] | None:
     for node in cast("Iterator[_Reading]", tree.find_all((nodes.Getattr, nodes.Getitem))):
         if isinstance(node.node, nodes.Name) and node.node.name == "site":
             name = _attribute(node)
-            if name is None:
+            if name is None or hasattr(dict, name):
                 return None
             known += 1
             read.add(name)

@@ -61,6 +61,7 @@ def make_environment(
         extensions=["jinja2.ext.loopcontrols"],
     )
     environment.globals["range"] = safe_range  # a slip in a loop must not hang a build
+    del environment.globals["lipsum"], environment.filters["random"]  # new at each build
     environment.filters.update(
         filters.all_filters(
             filters.UrlFilters(baseurl=baseurl, url=url, assets=assets),

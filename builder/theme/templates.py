@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from builder.errors import ContentError, Problem, did_you_mean
-from builder.output import fingerprint
+from builder.fingerprint import fingerprint
 from builder.theme import closure, liquid
 from builder.theme.environment import make_environment, page_source
 from builder.theme.sources import INCLUDES, LAYOUTS, PACKAGED, TemplateSource, read_sources
@@ -285,18 +285,3 @@ def _place(traceback: TracebackType | None, paths: Iterable[str]) -> tuple[str, 
 def _syntax_problem(source: TemplateSource, error: jinja2.TemplateSyntaxError) -> Problem:
     message = error.message or "cannot be read"
     return Problem(source.path, error.lineno, f"is not valid Jinja: {message}")
-
-
-def linked_assets(source: Path, theme: Path) -> set[str]:
-    """Return the names of assets that some template links through `asset_url`.
-
-    A template that computes a name links every asset there is. Templates
-    that cannot be read are left to `Templates` to report.
-    """
-    sources = read_sources(source, theme, [])
-    found = [closure.asset_names(template.text) for template in sources.values()]
-    if None in found:
-        from builder.documents.discover import assets_of  # noqa: PLC0415 - only where a name is computed
-
-        return set(assets_of(source, theme))
-    return {name for names in found for name in names or ()}

@@ -19,7 +19,7 @@ from builder.storage.cache import connect
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS bundles (
-    name TEXT PRIMARY KEY, fingerprint TEXT, load_key TEXT, row_key TEXT, facts TEXT
+    name TEXT PRIMARY KEY, fingerprint TEXT, load_key TEXT, facts TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outputs (
     path TEXT PRIMARY KEY, bundle TEXT, media_type TEXT, headers TEXT, digest TEXT,
@@ -37,7 +37,6 @@ class Known(NamedTuple):
 
     fingerprint: str
     load_key: str
-    row_key: str
 
 
 class Record:
@@ -58,7 +57,7 @@ class Record:
 
     def bundles(self) -> dict[str, Known]:
         """Return every bundle of the last build."""
-        rows = self._db.execute("SELECT name, fingerprint, load_key, row_key FROM bundles")
+        rows = self._db.execute("SELECT name, fingerprint, load_key FROM bundles")
         return {name: Known(*rest) for name, *rest in rows}
 
     def facts(self) -> Iterator[tuple[str, str]]:
@@ -72,7 +71,7 @@ class Record:
 
     def save_bundle(self, name: str, known: Known, facts: str) -> None:
         """Remember a bundle."""
-        self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?, ?)",
+        self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?)",
                          (name, *known, facts))  # fmt: skip
 
     def outputs_of(self, bundle: str) -> dict[str, Entry]:

@@ -61,6 +61,11 @@ class Workers:
                 yield from slot.collect(died)
                 slot.feed(self._session, task, cpu_seconds)
 
+    def tell(self, task: str, item: object) -> None:
+        """Call `session.<task>(item)` in every worker there is; later ones copy the parent's."""
+        for slot in self._slots:
+            slot.tell(task, item)
+
     def close(self) -> None:
         """End the workers; harmless when they have ended."""
         for slot in self._slots:
@@ -100,6 +105,12 @@ class _Slot:
         self._position[:] = bytes(_COUNTER)
         if self.pipe is not None:
             self.pipe.send((task, self.batch, cpu_seconds))
+
+    def tell(self, task: str, item: object) -> None:
+        """Give the idle process one item whose result nobody needs."""
+        if self.pipe is not None:
+            self.pipe.send((task, [item], 0))
+            self.pipe.recv()
 
     def collect(self, died: Callable[[Any, str], Any]) -> Iterator[Any]:
         """Yield the results of the batch; after a death, of the item that caused it."""

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+from builder.documents.discover import assets_of
 from builder.errors import ContentError
-from builder.theme.templates import TemplateOptions, Templates, linked_assets
+from builder.theme.find import linked_assets
+from builder.theme.sources import read_sources
+from builder.theme.templates import TemplateOptions, Templates
 
 
 def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
@@ -281,6 +284,11 @@ def test_linked_assets(tmp_path: Path) -> None:
         tmp_path / "theme",
         {"_layouts/b.html": "{{ 'img/c.svg' | asset_url }}{% if %}", "assets/d.css": ""},
     )
-    assert linked_assets(source, theme) == {"a.css", "b.js", "img/c.svg"}
+
+    def linked() -> set[str]:
+        files = assets_of(source, theme)
+        return linked_assets(read_sources(source, theme, []).values(), files)
+
+    assert linked() == {"a.css", "b.js", "img/c.svg"}
     write(source, {"_includes/x.html": "{{ page.logo | asset_url }}"})
-    assert linked_assets(source, theme) == {"own.css", "d.css"}
+    assert linked() == {"own.css", "d.css"}

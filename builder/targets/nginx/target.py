@@ -168,6 +168,7 @@ def _url(location: str) -> str:
     return quote(location, safe="%/:?#[]@!&()*+,;=~'")
 
 
+@dataclass(frozen=True)
 class Nginx:
     """A server of one's own with rules made from the last entry to the first."""
 
