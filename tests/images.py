@@ -72,6 +72,18 @@ class Image:
         return cls(manifest, {sha256(raw): raw, sha256(layer): layer})
 
     @classmethod
+    def holding(cls, data: bytes) -> Image:
+        """Return an artifact of one layer, of whatever bytes."""
+        config = b"{}"
+        document = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor("application/x-note", config),
+            "layers": [descriptor("application/x-note", data)],
+        }
+        return cls(as_json(document), {sha256(config): config, sha256(data): data})
+
+    @classmethod
     def index(cls, *images: Image) -> Image:
         blobs: dict[str, bytes] = {}
         entries = []

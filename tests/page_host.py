@@ -17,7 +17,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-_TYPES = {"html": "text/html; charset=utf-8", "json": "application/json; charset=utf-8"}
+_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json; charset=utf-8",
+    "png": "image/png",
+    "js": "application/javascript; charset=utf-8",
+}
 
 
 @dataclass

@@ -10,7 +10,7 @@ from builder.cli import run
 from builder.targets.active import begins_a_page
 from tests.apps.samples import app_of, packed
 from tests.conftest import write_tree
-from tests.images import CONFIG, MANIFEST, Image, as_json, descriptor, sha256
+from tests.images import Image, sha256
 
 HEADERLESS = ("plain", "github-pages", "gitlab-pages")
 TYPED = ("nginx", "caddy", "apache", "s3", "netlify", "cloudflare-pages", "vercel", "firebase")
@@ -63,19 +63,11 @@ def test_a_program_in_an_app_or_a_picture_is_refused_where_it_may_run(
     assert built(greeting, "github-pages") == 0
 
 
-def blob_of(collection: Path, data: bytes) -> None:
-    empty = b"{}"
-    layer = descriptor("text/plain", data, annotations={"org.opencontainers.image.title": "a"})
-    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(CONFIG, empty)}
-    raw = as_json({**document, "layers": [layer]})
-    Image(raw, {sha256(empty): empty, sha256(data): data}).tag(collection, "1.0")
-
-
 @pytest.mark.parametrize("data", [SCRIPT, b"\n\t <HTML >", b"<!-- a -->", b"<?xml version='1.0'?>"])
 def test_a_blob_that_begins_like_a_page_is_refused_where_types_are_guessed(
     data: bytes, greeting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blob_of(greeting / "collections/vanessa/web", data)
+    Image.holding(data).tag(greeting / "collections/vanessa/web", "1.0")
     for target in ("plain", "gitlab-pages"):
         assert built(greeting, target) == 1
         assert f"{sha256(data)[7:]}: begins like a web page" in capsys.readouterr().err
@@ -86,7 +78,7 @@ def test_a_blob_that_begins_like_a_page_is_refused_where_types_are_guessed(
 def test_a_host_that_gives_types_takes_them_all(target: str, greeting: Path) -> None:
     for tag in ACTIVE:
         Image.of("one").tag(greeting / "collections/vanessa/greeting", tag)
-    blob_of(greeting / "collections/vanessa/web", SCRIPT)
+    Image.holding(SCRIPT).tag(greeting / "collections/vanessa/web", "1.0")
     assert built(greeting, target) == 0
 
 

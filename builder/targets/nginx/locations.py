@@ -209,7 +209,7 @@ def server_config(
         "index": OCI_INDEX,
     }
     pages = _PAGES % {
-        "match": f"^~ {base}/" if base else "/",
+        "match": f"^~ {base}/",  # no other location of the server, such as PHP's, may take a page
         "settings": _page_settings(lines, types),
         "move": _move(base),
         "base": base,
