@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +12,7 @@ import click
 from builder.cli.add_files import list_files
 from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import ContentError, Problem, UsageError, printable
-from builder.oci.descriptor import Platform
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference, is_referrers_tag, tag_fault
 from builder.registry.clock import now
 from builder.registry.edit import lock
@@ -22,8 +21,6 @@ from builder.registry.keep import Part
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
 from builder.transports import ImageSource, SourceOptions, open_source
-
-_PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9]+))?")
 
 
 @click.command("add")
@@ -213,10 +210,11 @@ class _Intake:
 
 def parse_platform(text: str) -> Platform:
     """Return the platform that a user typed as OS/ARCH[/VARIANT]; raises UsageError."""
-    found = _PLATFORM.fullmatch(text)
+    found = Platform.parse(text)
     if found is None:
-        raise UsageError(f"--platform {text}: is no platform", "write OS/ARCH, as in linux/arm64")
-    return Platform(found[1], found[2], found[3] or "")
+        hint = "write OS/ARCH, as in linux/arm64 or 'windows(10.0.17763)/amd64'"
+        raise UsageError(f"--platform {text}: is no platform", hint)
+    return found
 
 
 def _json(added: Added, *, dry_run: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from builder.errors import ContentError, printable
 from builder.layers.extract import read_file
 from builder.layers.listing import Listing, merged
 from builder.layers.record import read_index
+from builder.oci.graph import only_one
 from builder.oci.manifest import Manifest
 from builder.registry.model import Collection, Tag
 from builder.storage.local import open_regular
@@ -56,15 +57,14 @@ def _image(collection: Collection, tag: Tag, platform: str | None) -> Manifest:
     manifest = tag.manifest
     if manifest is None:
         raise ContentError.at(tag.origin, "the tag has no manifest")
-    if not manifest.is_index:
-        return manifest
-    wanted = parse_platform(platform) if platform else None
-    children = [child for child in manifest.manifests if child.platform and child.platform.is_known]
-    fits = [child for child in children if wanted is None or child.platform == wanted]
-    if len(fits) != 1:
-        there = ", ".join(str(child.platform) for child in children)
+    images = collection.images(manifest)
+    if platform and manifest.is_index:
+        images = (only_one(images, parse_platform(platform), tag.origin),)
+    found = [item.manifest for item in images if item.manifest is not None]
+    if len(found) != 1:
+        there = ", ".join(repr(str(item.platform)) for item in images if item.platform)
         raise ContentError.at(tag.origin, "holds several images", f"--platform: one of {there}")
-    return collection.manifests[fits[0].digest]
+    return found[0]
 
 
 def _listings(collection: Collection, tag: Tag, manifest: Manifest) -> list[Listing]:

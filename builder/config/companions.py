@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from builder.config.reader import Reader
-from builder.oci.descriptor import Platform
+from builder.oci.platform import Platform
 from builder.pages.model import PageOptions
 from builder.registry.model import CompanionOptions
 
 SUFFIX = ".s1"
 _SUFFIX = re.compile(r"[A-Za-z0-9._-]{1,32}")
-_PLATFORM = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9_.]+))?")
 _SCHEMA1_KEYS = ("suffix", "platform")
 
 
@@ -53,13 +52,13 @@ def _schema1(value: Any, reader: Reader) -> tuple[str, Platform]:
     if not _SUFFIX.fullmatch(suffix):
         message = f"registry.schema1.suffix: {suffix!r} cannot end a tag"
         reader.problem(("registry", "schema1", "suffix"), message, "write one such as '.s1'")
-    found = _PLATFORM.fullmatch(str(value.get("platform") or default))
+    found = Platform.parse(str(value.get("platform") or default))
     if found is None:
         message = f"registry.schema1.platform: {value['platform']!r} is no platform"
         hint = "write OS/ARCH, as in linux/arm64"
         reader.problem(("registry", "schema1", "platform"), message, hint)
         return suffix, default
-    return suffix, Platform(found[1], found[2], found[3] or "")
+    return suffix, found
 
 
 def warn_of_project_page(pages: PageOptions, reader: Reader) -> None:

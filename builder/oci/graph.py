@@ -11,19 +11,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from builder.errors import ContentError
-from builder.oci import mediatype, validate
+from builder.oci import mediatype
 from builder.oci.content import ContentReader, read_verified
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
+from builder.oci.image import parse_config
 from builder.oci.manifest import Manifest
-from builder.oci.validate import ManifestError, parse_config, parse_manifest
+from builder.oci.platform import Platform, choose
+from builder.oci.validate import ManifestError, parse_manifest
 
 MAX_DEPTH = 8  # indexes within indexes
+MAX_INDEXES = 200  # in one index, at all depths, whose entries are listed
 MAX_NODES = 50_000
 MAX_ATTACHED = 10_000  # pieces of all that refers to one image, in turn
 
 # Given the digest of a manifest, returns what refers to it.
 Referrers = Callable[[Digest], Sequence[Descriptor]]
+# Given an entry of an index, returns its manifest; None where it is not held.
+Find = Callable[[Descriptor], Manifest | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ class _Walk:
                 self.label, f"{place}: indexes are nested deeper than {MAX_DEPTH}"
             )
         manifest = self._manifest(descriptor, place)
-        warnings = [*validate.warnings(manifest)]
+        warnings = [*filter(None, [descriptor.warning]), *manifest.warnings]
         if manifest.config is not None:
             warnings.extend(self._check_config(manifest, manifest.config))
         for pointer, child in _children(manifest):
@@ -135,10 +140,12 @@ class _Walk:
             return
         raw = read_verified(self.reader, config, self.label, f"{manifest.digest} /config")
         try:
-            document = parse_config(raw, manifest)
+            found = parse_config(raw, manifest)
         except ManifestError as error:
             raise error.located(self.label, config.digest) from None
-        yield from validate.config_warnings(document)
+        yield from found.warnings
+        for name in found.secrets:
+            yield f"the image sets {name} in its environment, which everyone who pulls can read"
 
 
 def _children(manifest: Manifest) -> Iterator[tuple[str, Descriptor]]:
@@ -150,27 +157,86 @@ def _children(manifest: Manifest) -> Iterator[tuple[str, Descriptor]]:
         yield f"/manifests/{number}", child
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an index holds at some depth; `manifest` is None where that is not held.
+
+    `platform` is its own, else that of the index around it.
+    """
+
+    descriptor: Descriptor
+    platform: Platform | None
+    manifest: Manifest | None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether this is something that runs or is fetched: no index, no attestation, no blob."""
+        if self.manifest is None:
+            is_manifest = self.descriptor.media_type in mediatype.IMAGE_MANIFESTS
+        else:
+            is_manifest = not self.manifest.is_index
+        return is_manifest and (self.platform is None or self.platform.is_known)
+
+
+def entries(index: Manifest, find: Find) -> Iterator[Entry]:
+    """Yield what is in an index, in order and at any depth, each index before its own entries.
+
+    What is in an index that stands in several others comes once.
+    """
+    yield from _entries(index, find, None, {index.digest})
+
+
+def _entries(
+    index: Manifest, find: Find, platform: Platform | None, seen: set[Digest]
+) -> Iterator[Entry]:
+    for descriptor in index.manifests:
+        is_manifest = descriptor.media_type in mediatype.MANIFESTS
+        manifest = find(descriptor) if is_manifest else None
+        its = descriptor.platform or platform
+        yield Entry(descriptor, its, manifest)
+        is_deeper = manifest is not None and manifest.is_index and len(seen) < MAX_INDEXES
+        if manifest is not None and is_deeper and descriptor.digest not in seen:
+            seen.add(descriptor.digest)
+            yield from _entries(manifest, find, its, seen)
+
+
 def select_platform(
     top: Descriptor, reader: ContentReader, label: str, wanted: Platform
 ) -> Descriptor:
-    """Return the entry of the index `top` for a platform; an image is returned as it is.
+    """Return the image for a platform in the index `top`; an image is returned as it is.
 
-    Raises ContentError naming the platforms that are there.
+    Raises ContentError naming the platforms that are there: when none fits,
+    or more than one does.
     """
     if top.media_type not in mediatype.INDEXES:
         return top
-    raw = read_verified(reader, top, label)
-    try:
-        index = parse_manifest(raw, top.media_type, allow_foreign=True)
-    except ManifestError as error:
-        raise error.located(label, top.digest) from None
-    for child in index.manifests:
-        if child.platform is not None and _fits(child.platform, wanted):
-            return child
-    there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
-    raise ContentError.at(label, f"has no image for {wanted}", f"it has: {there}")
+
+    def find(descriptor: Descriptor) -> Manifest | None:
+        if descriptor.media_type not in mediatype.INDEXES:
+            return None
+        raw = read_verified(reader, descriptor, label)
+        try:
+            return parse_manifest(raw, descriptor.media_type, allow_foreign=True)
+        except ManifestError as error:
+            raise error.located(label, descriptor.digest) from None
+
+    index = find(top)
+    images = [item for item in entries(index, find) if item.is_image] if index else []
+    return only_one(images, wanted, label).descriptor
 
 
-def _fits(platform: Platform, wanted: Platform) -> bool:
-    same = (platform.os, platform.architecture) == (wanted.os, wanted.architecture)
-    return same and wanted.variant in ("", platform.variant)
+def only_one(images: Sequence[Entry], wanted: Platform, label: str) -> Entry:
+    """Return the image that fits a platform; raises ContentError as `select_platform` does."""
+    named = [(item.platform, item) for item in images]
+    fitting = {item.descriptor.digest: item for item in choose(named, wanted)}
+    if len(fitting) == 1:
+        return next(iter(fitting.values()))
+    there = dict.fromkeys(str(platform) for platform, _ in named if platform)
+    if not fitting:
+        hint = f"it has: {', '.join(there)}" if there else "none of its entries says a platform"
+        raise ContentError.at(label, f"has no image for {wanted}", hint)
+    names = dict.fromkeys(str(item.platform) for item in fitting.values())
+    hint = f"say which: {', '.join(map(repr, names))}"
+    if len(names) == 1:
+        hint = f"choose by digest: {', '.join(fitting)}"
+    raise ContentError.at(label, f"has {len(fitting)} images for {wanted}", hint)

@@ -1,17 +1,28 @@
 """The image config: what a container runs, and how the image came to be.
 
 Source: image-spec `config.md`. Read for pages and listings only; the bytes
-stay what they are.
+stay what they are. Whatever can be read at all is taken: registries hold
+configs of artifacts that are `{}`, and of builders that knew no better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from builder.oci.descriptor import Platform
+from builder.oci import mediatype
+from builder.oci.manifest import Manifest
+from builder.oci.platform import Platform
+from builder.oci.secrets import is_secret
+from builder.oci.shapes import CONFIG
+from builder.oci.strictjson import StrictJSONError, loads
+from builder.oci.validate import Fault, ManifestError
+
+_DIFF_ID = re.compile(r"[a-z0-9]+:[a-fA-F0-9]{32,}")
+_NOWHERE = Platform("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +36,12 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """The parts of an image config that people want to see."""
+    """The parts of an image config that people want to see.
 
-    platform: Platform
+    `warnings` say what in it clients or readers may stumble on.
+    """
+
+    platform: Platform = _NOWHERE
     created: str = ""
     author: str = ""
     entrypoint: tuple[str, ...] = ()
@@ -41,18 +55,14 @@ class ImageConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     diff_ids: tuple[str, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> ImageConfig:
+    def from_json(cls, document: Mapping[str, Any], warnings: tuple[str, ...] = ()) -> ImageConfig:
         """Return the config of a JSON object; wrong types are left out, not raised."""
         run = _mapping(document.get("config"))
         return cls(
-            Platform(
-                _text(document.get("os")),
-                _text(document.get("architecture")),
-                _text(document.get("variant")),
-                _text(document.get("os.version")),
-            ),
+            Platform.from_json(document) or _NOWHERE,
             _text(document.get("created")),
             _text(document.get("author")),
             _texts(run.get("Entrypoint")),
@@ -65,7 +75,8 @@ class ImageConfig:
             tuple(sorted(_mapping(run.get("Volumes")))),
             {key: _text(value) for key, value in _mapping(run.get("Labels")).items()},
             _texts(_mapping(document.get("rootfs")).get("diff_ids")),
-            tuple(_history(item) for item in document.get("history") or ()),
+            tuple(map(_history, _list(document.get("history")))),
+            warnings,
         )
 
     @property
@@ -76,6 +87,63 @@ class ImageConfig:
         except ValueError:
             return None
         return moment if moment.year >= 1980 else None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of variables whose values look like secrets that everyone can read."""
+        names = (item.partition("=")[0] for item in self.env)
+        return tuple(name for name in names if is_secret(name))
+
+
+def parse_config(raw: bytes, manifest: Manifest) -> ImageConfig:
+    """Return the image config of `manifest`, with what is odd about it.
+
+    Raises ManifestError: not the JSON of an object, a key that clients could
+    take for another, or another number of diff IDs than an image has layers.
+    """
+    if not raw.strip():
+        return ImageConfig(warnings=("its config is empty, so that nothing tells how to run it",))
+    try:
+        document = loads(raw, what="the image config", shape=CONFIG)
+    except StrictJSONError as error:
+        hint = "make the image again with a current tool"
+        raise ManifestError([Fault("/config", error.message, hint)]) from None
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise ManifestError([Fault("/config", "the image config is not a JSON object")])
+    return ImageConfig.from_json(document, tuple(_oddities(document, manifest)))
+
+
+def _oddities(document: Mapping[str, Any], manifest: Manifest) -> Iterator[str]:
+    """Yield what clients may stumble on; raises ManifestError for what they refuse."""
+    yield from _diff_id_oddities(_mapping(document.get("rootfs")), manifest)
+    kinds: dict[str, type] = {"config": dict, "history": list, "rootfs": dict, "created": str}
+    for key, kind in kinds.items():
+        value = document.get(key)
+        if value is not None and not isinstance(value, kind):
+            yield f"its config says {key}: {str(value)[:40]}, which clients do not understand"
+
+
+def _diff_id_oddities(rootfs: Mapping[str, Any], manifest: Manifest) -> Iterator[str]:
+    ids = rootfs.get("diff_ids")
+    if rootfs.get("type", "layers") != "layers":
+        yield f"its config says rootfs.type: {str(rootfs['type'])[:40]}; clients know 'layers'"
+    if not isinstance(ids, list) or not all(
+        isinstance(item, str) and _DIFF_ID.fullmatch(item) for item in ids
+    ):
+        if manifest.layers or ids is not None:
+            yield "its config has no list of diff_ids, so that Docker and Podman cannot unpack it"
+    elif len(ids) != len(manifest.layers):
+        text = f"diff_ids names {len(ids)} layers, the manifest has {len(manifest.layers)}"
+        if all(mediatype.is_filesystem_layer(layer.media_type) for layer in manifest.layers):
+            hint = "no client could unpack it: make the image again"
+            raise ManifestError([Fault("/rootfs/diff_ids", text, hint)])
+        yield text
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _history(item: object) -> HistoryEntry:

@@ -8,13 +8,16 @@ a folder or lies in an archive; the folder's reader is here, the archive's in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from builder.errors import ContentError
 from builder.oci import mediatype
+from builder.oci.content import ContentReader
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import Manifest
+from builder.oci.shapes import LAYOUT
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.local import blob_path, open_inside
@@ -22,6 +25,13 @@ from builder.storage.local import blob_path, open_inside
 MARKER = "oci-layout"
 INDEX = "index.json"
 REF_NAME = "org.opencontainers.image.ref.name"
+# Where tools keep an image's name: the specification's place, then those of others.
+_NAMES = (
+    REF_NAME,
+    "io.containerd.image.name",
+    "org.opencontainers.ref.name",
+    "dev.cosignproject.cosign/imageRef",
+)
 _VERSIONS = ("1.0.0",)
 
 
@@ -55,7 +65,7 @@ class ImageLayout:
 def check_marker(raw: bytes, label: str) -> None:
     """Raise ContentError when the bytes of `oci-layout` do not say a version known here."""
     try:
-        document = loads(raw, what=MARKER)
+        document = loads(raw, what=MARKER, shape=LAYOUT)
     except StrictJSONError as error:
         raise ContentError.at(label, error.message) from None
     version = document.get("imageLayoutVersion") if isinstance(document, dict) else None
@@ -72,27 +82,47 @@ def parse_index(raw: bytes, label: str) -> Manifest:
         raise error.located(label) from None
 
 
-def find_entry(entries: Sequence[Descriptor], reference: str, label: str) -> Descriptor:
-    """Return the entry that `reference` names: a `ref.name`, a digest, or empty for the only one.
+def with_true_size(entry: Descriptor, reader: ContentReader) -> Descriptor:
+    """Return an entry of `index.json` with the size of the bytes that its digest proves.
 
-    Raises ContentError when it names none, or more than one.
+    `index.json` is no content: nothing proves what it says, and some are
+    written by hand. An entry whose bytes are missing or others stays as it is.
     """
-    names = sorted({entry.annotations.get(REF_NAME, "") for entry in entries} - {""})
+    try:
+        with reader.open(entry) as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return entry
+    if len(raw) in (entry.size, MAX_BYTES + 1) or not entry.digest.matches(raw):
+        return entry
+    text = f"{INDEX} says {entry.size} bytes for {entry.digest}, which has {len(raw)}"
+    return replace(entry, size=len(raw), warning=text)
+
+
+def name_of(entry: Descriptor) -> str:
+    """Return the name that an entry of `index.json` has, or the empty string."""
+    return next(filter(None, (entry.annotations.get(key, "") for key in _NAMES)), "")
+
+
+def find_entry(
+    entries: Sequence[Descriptor], reference: str, label: str, reader: ContentReader
+) -> Descriptor:
+    """Return the entry that `reference` names: its name, a digest, or empty for the only one.
+
+    `reader` gives the bytes that its size is checked by. Raises ContentError
+    when it names none, or more than one.
+    """
+    names = sorted({name_of(entry) for entry in entries} - {""})
     if not reference:
         found = list(entries)
         fault = f"holds {len(found)} images; say which"
     else:
-        found = [entry for entry in entries if _is_called(entry, reference)]
+        found = [entry for entry in entries if reference in (name_of(entry), entry.digest)]
         fault = f"holds {len(found) or 'no'} images called {reference!r}"
     if len(found) != 1:
         raise ContentError.at(label, fault, f"it holds: {', '.join(names)}" if names else "")
-    called = found[0].annotations.get(REF_NAME, "")
-    twice = [entry for entry in entries if called and entry.annotations.get(REF_NAME) == called]
+    called = name_of(found[0])
+    twice = [entry for entry in entries if called and name_of(entry) == called]
     if len(twice) > 1:
         raise ContentError.at(label, f"holds {len(twice)} images called {called!r}")
-    return found[0]
-
-
-def _is_called(entry: Descriptor, reference: str) -> bool:
-    name = entry.annotations.get(REF_NAME, "")
-    return reference in (name, entry.digest)
+    return with_true_size(found[0], reader)

@@ -20,7 +20,8 @@ class Manifest:
     """An image manifest or an index, OCI or Docker schema 2.
 
     Made by `oci.validate.parse_manifest`. `config` is None and `layers` empty
-    for an index; `manifests` is empty for an image.
+    for an index; `manifests` is empty for an image. `warnings` say what in it
+    is allowed and may surprise.
     """
 
     raw: bytes
@@ -32,6 +33,7 @@ class Manifest:
     subject: Descriptor | None = None
     artifact_type: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_index(self) -> bool:

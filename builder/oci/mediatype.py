@@ -1,6 +1,7 @@
-"""Media types of the OCI and Docker image formats.
+"""Media types: those of OCI and Docker images, and those that files of a name have.
 
-Source: image-spec `media-types.md`, distribution's `manifest-v2-2.md`.
+Source: image-spec `media-types.md`, distribution's `manifest-v2-2.md`, IANA's
+register. The one table of them: a type is spelt out here and nowhere else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzi
 SINGULARITY_MANIFEST = "application/vnd.singularity.distribution.manifest.v2+json"
 SINGULARITY_CONFIG = "application/vnd.singularity.container.image.v1+json"
 SINGULARITY_LAYER = "application/vnd.singularity.image.squashfs"
+ARTIFACT_MANIFEST = "application/vnd.oci.artifact.manifest.v1+json"
+SIF_LAYER = "application/vnd.sylabs.sif.layer.v1.sif"
+SIF_CONFIG = "application/vnd.sylabs.sif.config.v1+json"
 APP_CONFIG = "application/vnd.alembic.app.config.v1+json"
 OCTET_STREAM = "application/octet-stream"
 JSON = "application/json"
@@ -34,6 +38,12 @@ IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 # RFC 6838, section 4.2: two restricted names of up to 127 characters.
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 _GRAMMAR = re.compile(rf"{_NAME}/{_NAME}")
+# `.tar`, with how it is packed in Docker's way (`.gzip`) or as a suffix of RFC 6839 (`+gzip`).
+_TAR = re.compile(r".*[./+](?:x-)?tar(?:[.+](?P<packed>gzip|zstd|bzip2|xz))?")
+_LAYER = re.compile(
+    r"application/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)"
+    r"(?P<foreign>\.nondistributable|\.foreign)?\."
+)
 
 # Types a browser would run as a page of our own origin.
 _ACTIVE = frozenset({"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml"})
@@ -44,6 +54,23 @@ def is_valid(text: str) -> bool:
     return _GRAMMAR.fullmatch(text) is not None and text.lower() not in _ACTIVE
 
 
+def is_tar(media_type: str) -> bool:
+    """Tell whether content of this type is a tar, compressed or not."""
+    return _TAR.fullmatch(media_type) is not None
+
+
 def is_filesystem_layer(media_type: str) -> bool:
-    """Tell whether a layer of this type is a tar of files, compressed or not."""
-    return ".layer." in media_type or ".rootfs." in media_type
+    """Tell whether this is a layer of an image's file system: a tar, compressed or not."""
+    return _LAYER.match(media_type) is not None and is_tar(media_type)
+
+
+def is_foreign_layer(media_type: str) -> bool:
+    """Tell whether this is a layer that may not be passed on (Windows' base layers)."""
+    found = _LAYER.match(media_type)
+    return found is not None and found["foreign"] is not None
+
+
+def compression(media_type: str) -> str:
+    """Return how a tar is packed: `gzip`, `zstd`, `bzip2`, `xz`; empty for not, or no tar."""
+    found = _TAR.fullmatch(media_type)
+    return found["packed"] or "" if found is not None else ""

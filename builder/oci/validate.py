@@ -1,8 +1,9 @@
-"""Reading manifests and configs from outside, and refusing what is not clear.
+"""Reading manifests from outside, and refusing what is not clear.
 
-Source: image-spec `manifest.md`, `image-index.md`, `descriptor.md`,
-`config.md`, with CVE-2021-41190 in mind: a document that could be taken for
-both a manifest and an index is neither. Faults are told as JSON pointers.
+Source: image-spec `manifest.md`, `image-index.md`, `descriptor.md`, with
+CVE-2021-41190 in mind: a document that could be taken for both a manifest and
+an index is neither. Faults are told as JSON pointers. What is odd and yet
+pulled from other registries every day is taken, with a warning.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from builder.errors import BuilderError, ContentError, Problem
@@ -18,19 +19,25 @@ from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest, DigestError
 from builder.oci.manifest import Manifest
+from builder.oci.platform import Platform
+from builder.oci.shapes import MANIFEST
 from builder.oci.strictjson import StrictJSONError, loads
 
 MAX_ENTRIES = 10_000  # children of an index, layers of an image
 _MAX_SIZE = 2**63 - 1
-_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_?KEY|ACCESS_KEY", re.IGNORECASE)
-_DIFF_ID = re.compile(r"[a-z0-9]+:[a-fA-F0-9]{32,}")
+_AGAIN = "make it again with a current tool"
+_TYPE_HINT = (
+    "a media type here is TYPE/NAME without parameters, and none that browsers run as a page; "
+    "use application/octet-stream or a type of your own"
+)
 
 
 class Fault(NamedTuple):
-    """What is wrong at a JSON pointer of a document."""
+    """What is wrong at a JSON pointer of a document, and what to do about it."""
 
     pointer: str
     message: str
+    hint: str = ""
 
     def __str__(self) -> str:
         return f"{self.pointer}: {self.message}" if self.pointer else self.message
@@ -46,7 +53,9 @@ class ManifestError(BuilderError):
     def located(self, label: str, about: str = "") -> ContentError:
         """Return the error that names the source `label`, and `about` which document it is."""
         before = f"{about} " if about else ""
-        return ContentError(Problem(label, 0, f"{before}{fault}") for fault in self.faults)
+        return ContentError(
+            Problem(label, 0, f"{before}{fault}", fault.hint) for fault in self.faults
+        )
 
 
 def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = False) -> Manifest:
@@ -57,9 +66,9 @@ def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = Fa
     ManifestError with every fault.
     """
     try:
-        document = loads(raw, what="the manifest")
+        document = loads(raw, what="the manifest", shape=MANIFEST)
     except StrictJSONError as error:
-        raise ManifestError([Fault("", error.message)]) from None
+        raise ManifestError([Fault("", error.message, _AGAIN)]) from None
     if not isinstance(document, dict):
         raise ManifestError([Fault("", "the manifest is not a JSON object")])
     kind, faults = _kind(document, media_type)
@@ -73,13 +82,14 @@ def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = Fa
 
 def _kind(document: Mapping[str, Any], said: str) -> tuple[str, list[Fault]]:
     """Decide what a document is from everything that says so, which must agree."""
-    if fault := _shape_fault(document) or _media_type_fault(document, said):
+    if fault := _shape_fault(document, said) or _media_type_fault(document, said):
         return "", [fault]
     is_index = "manifests" in document
     kind = document.get("mediaType") or said
     kind = kind or (mediatype.OCI_INDEX if is_index else mediatype.OCI_MANIFEST)
     if kind not in mediatype.MANIFESTS - {mediatype.SINGULARITY_MANIFEST}:
-        return "", [Fault("/mediaType", f"{kind} is not a manifest type that is known here")]
+        hint = "registries serve OCI and Docker schema 2 manifests and indexes"
+        return "", [Fault("/mediaType", f"{kind} is not a manifest type that is known here", hint)]
     if is_index and kind not in mediatype.INDEXES:
         return "", [Fault("/mediaType", f"mediaType says {kind}, the content is an index")]
     if not is_index and kind in mediatype.INDEXES:
@@ -90,25 +100,31 @@ def _kind(document: Mapping[str, Any], said: str) -> tuple[str, list[Fault]]:
     return kind, []
 
 
-def _shape_fault(document: Mapping[str, Any]) -> Fault | None:
+def _shape_fault(document: Mapping[str, Any], said: str) -> Fault | None:
     """Return what keeps a document from being one kind of manifest and no other."""
+    if mediatype.ARTIFACT_MANIFEST in (document.get("mediaType"), said):
+        text = "is the artifact manifest of drafts of OCI 1.1, which clients no longer read"
+        return Fault("/mediaType", text, "push it again with a current oras, as an image manifest")
     version = document.get("schemaVersion")
     if version != 2 or isinstance(version, bool):
-        text = "Docker schema 1 is not supported" if version == 1 else f"must be 2, not {version!r}"
-        return Fault("/schemaVersion", f"schema version: {text}")
+        old = version == 1 and not isinstance(version, bool)
+        text = "Docker schema 1 is not supported" if old else f"must be 2, not {version!r}"
+        hint = "pull and push it with a current Docker or skopeo" if old else ""
+        return Fault("/schemaVersion", f"schema version: {text}", hint)
     if "fsLayers" in document:
         return Fault("/fsLayers", "belongs to Docker schema 1, which is not supported")
     image = {"config", "layers"} & document.keys()
     if image and "manifests" in document:
         text = f"ambiguous: has both manifests and {' and '.join(sorted(image))}"
-        return Fault("/manifests", text)
+        hint = "clients would read two things: keep the keys of an image or those of an index"
+        return Fault("/manifests", text, hint)
     return None
 
 
 def _media_type_fault(document: Mapping[str, Any], said: str) -> Fault | None:
     inside = document.get("mediaType", "")
     if not isinstance(inside, str) or (inside and not mediatype.is_valid(inside)):
-        return Fault("/mediaType", "is not a media type that may be published")
+        return Fault("/mediaType", "is not a media type that may be published", _TYPE_HINT)
     if inside and said and inside != said:
         text = f"mediaType is {inside}, but the descriptor that points here says {said}"
         return Fault("/mediaType", text)
@@ -119,14 +135,15 @@ def _common_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _annotation_faults("", document.get("annotations"))
     artifact_type = document.get("artifactType")
     if artifact_type is not None and not _is_media_type(artifact_type):
-        yield Fault("/artifactType", "is not a media type")
+        yield Fault("/artifactType", "is not a media type", _TYPE_HINT)
     if document.get("subject") is not None:
         yield from _descriptor_faults("/subject", document["subject"], allow_foreign=True)
 
 
 def _image_faults(document: Mapping[str, Any], *, allow_foreign: bool) -> Iterator[Fault]:
     if "config" not in document:
-        yield Fault("/config", "is missing; an image manifest must have one")
+        hint = "an artifact has the empty config of image-spec, '{}'"
+        yield Fault("/config", "is missing; an image manifest must have one", hint)
     else:
         yield from _descriptor_faults("/config", document["config"], allow_foreign=allow_foreign)
         yield from _artifact_faults(document)
@@ -137,7 +154,8 @@ def _artifact_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     config = document["config"]
     is_empty = isinstance(config, dict) and config.get("mediaType") == mediatype.OCI_EMPTY
     if is_empty and not document.get("artifactType"):
-        yield Fault("/artifactType", "must be set where the config is the empty one")
+        text = "must be set where the config is the empty one"
+        yield Fault("/artifactType", text, "say what it is, as in oras push --artifact-type TYPE")
 
 
 def _index_faults(document: Mapping[str, Any], *, allow_foreign: bool) -> Iterator[Fault]:
@@ -149,6 +167,8 @@ def _index_faults(document: Mapping[str, Any], *, allow_foreign: bool) -> Iterat
 
 
 def _list_faults(pointer: str, value: object, *, allow_foreign: bool) -> Iterator[Fault]:
+    if value is None:
+        return
     if not isinstance(value, list):
         yield Fault(pointer, "must be a list")
         return
@@ -164,7 +184,8 @@ def _descriptor_faults(pointer: str, value: object, *, allow_foreign: bool) -> I
         yield Fault(pointer, "must be a descriptor")
         return
     if not _is_media_type(value.get("mediaType")):
-        yield Fault(f"{pointer}/mediaType", "is not a media type that may be published")
+        text = "is not a media type that may be published"
+        yield Fault(f"{pointer}/mediaType", text, _TYPE_HINT)
     yield from _digest_faults(f"{pointer}/digest", value.get("digest"))
     size = value.get("size")
     if type(size) is not int or not 0 <= size <= _MAX_SIZE:
@@ -175,7 +196,7 @@ def _descriptor_faults(pointer: str, value: object, *, allow_foreign: bool) -> I
         yield from _data_faults(f"{pointer}/data", value)
     yield from _annotation_faults(pointer, value.get("annotations"))
     if value.get("artifactType") is not None and not _is_media_type(value["artifactType"]):
-        yield Fault(f"{pointer}/artifactType", "is not a media type")
+        yield Fault(f"{pointer}/artifactType", "is not a media type", _TYPE_HINT)
 
 
 def _digest_faults(pointer: str, value: object) -> Iterator[Fault]:
@@ -221,11 +242,11 @@ def _platform_faults(pointer: str, value: object) -> Iterator[Fault]:
         yield Fault(pointer, "must be an object")
         return
     for key in ("os", "architecture"):
-        text = value.get(key)
-        if not isinstance(text, str) or re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text) is None:
+        text = value.get(key) or ""  # artifacts in an index run on nothing
+        if not isinstance(text, str) or re.fullmatch(r"[A-Za-z0-9._-]{0,64}", text) is None:
             yield Fault(f"{pointer}/{key}", "must be the name of one")
     for key in ("variant", "os.version"):
-        if not isinstance(value.get(key, ""), str):
+        if not isinstance(value.get(key) or "", str):
             yield Fault(f"{pointer}/{_escape(key)}", "must be a text")
 
 
@@ -241,60 +262,36 @@ def _escape(key: str) -> str:
 def _manifest(raw: bytes, kind: str, document: Mapping[str, Any]) -> Manifest:
     subject = document.get("subject")
     is_index = kind in mediatype.INDEXES
+    config = None if is_index else Descriptor.from_json(document["config"])
+    layers = () if is_index else tuple(map(Descriptor.from_json, document.get("layers") or ()))
+    entries = tuple(map(Descriptor.from_json, document.get("manifests") or ()))
+    children = (*((config,) if config else ()), *layers, *entries)
     return Manifest(
         raw,
         kind,
         Digest.of(raw),
-        None if is_index else Descriptor.from_json(document["config"]),
-        () if is_index else tuple(map(Descriptor.from_json, document["layers"])),
-        tuple(map(Descriptor.from_json, document["manifests"])) if is_index else (),
+        config,
+        layers,
+        entries,
         Descriptor.from_json(subject) if subject else None,
         document.get("artifactType") or "",
         document.get("annotations") or {},
+        tuple(_warnings(document, "manifests" if is_index else "layers", children)),
     )
 
 
-def parse_config(raw: bytes, manifest: Manifest) -> dict[str, Any]:
-    """Return the image config of `manifest` as JSON, checked against it.
-
-    Raises ManifestError: not a JSON object, or another number of diff IDs
-    than the manifest has layers.
-    """
-    try:
-        document = loads(raw, what="the image config")
-    except StrictJSONError as error:
-        raise ManifestError([Fault("/config", error.message)]) from None
-    if not isinstance(document, dict):
-        raise ManifestError([Fault("/config", "the image config is not a JSON object")])
-    rootfs = document.get("rootfs")
-    ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if not isinstance(ids, list) or not all(
-        isinstance(item, str) and _DIFF_ID.fullmatch(item) for item in ids
-    ):
-        raise ManifestError([Fault("/rootfs/diff_ids", "diff_ids must be a list of digests")])
-    if len(ids) != len(manifest.layers):
-        text = f"diff_ids names {len(ids)} layers, the manifest has {len(manifest.layers)}"
-        raise ManifestError([Fault("/rootfs/diff_ids", text)])
-    return document
-
-
-def warnings(manifest: Manifest) -> Iterator[str]:
+def _warnings(
+    document: Mapping[str, Any], key: str, children: Sequence[Descriptor]
+) -> Iterator[str]:
     """Yield what is allowed in a manifest but will surprise its users."""
-    seen: set[str] = set()
-    for child in manifest.manifests:
-        platform = str(child.platform) if child.platform and child.platform.is_known else ""
-        if platform and platform in seen:
-            yield f"the index has two entries for {platform}; clients take the first"
-        seen.add(platform)
-    if any(item.digest.algorithm == "sha512" for item in manifest.children()):
+    if document.get(key) is None:
+        there = "null" if key in document else "missing"
+        yield f"/{key} is {there} where the specification has a list; it is read as an empty one"
+    seen: set[Platform] = set()
+    for child in children:
+        if (platform := child.platform) is not None and platform.is_known:
+            if platform.normal in seen:
+                yield f"the index has two entries for {platform}; clients take the first"
+            seen.add(platform.normal)
+    if any(item.digest.algorithm == "sha512" for item in children):
         yield "sha512 digests are served, but older clients cannot store them"
-
-
-def config_warnings(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what in an image config its author may not want everyone to read."""
-    run = config.get("config")
-    env = run.get("Env") if isinstance(run, dict) else None
-    for item in env if isinstance(env, list) else ():
-        name = str(item).partition("=")[0]
-        if _SECRET.search(name):
-            yield f"the image sets {name} in its environment, which everyone who pulls can read"

@@ -129,15 +129,16 @@ def _platforms(at: TagAddress) -> Iterator[tuple[str, str]]:
     """Yield the platforms of an index with a reference of each: a tag if there is one."""
     collection, tag = at.collection, at.tag
     made = {item.name for item in at.companions if not item.schema1}
-    for child in (tag.manifest.manifests if tag.manifest is not None else ())[:_MAX_PLATFORMS]:
-        image = collection.manifests.get(child.digest)
-        if image is None or image.is_index or not child.platform or not child.platform.is_known:
+    images = collection.images(tag.manifest) if tag.manifest is not None else ()
+    for item in images[:_MAX_PLATFORMS]:
+        digest = item.descriptor.digest
+        if item.manifest is None or item.platform is None:
             continue
-        name = f"{tag.name}{platform_suffix(child.platform)}"
+        name = f"{tag.name}{platform_suffix(item.platform)}"
         real = collection.tag(name)
         same = real is not None and real.manifest is not None and real.manifest.digest
-        is_tag = name in made or same == child.digest
-        yield str(child.platform), at.named(name) if is_tag else at.hashed(child.digest)
+        is_tag = name in made or same == digest
+        yield str(item.platform), at.named(name) if is_tag else at.hashed(digest)
 
 
 def _schema1(at: TagAddress) -> tuple[Companion, ...]:

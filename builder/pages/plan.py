@@ -13,6 +13,7 @@ from typing import Any
 
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
+from builder.oci.platform import Platform, choose
 from builder.pages import versions
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
@@ -22,6 +23,7 @@ _CHART = "application/vnd.cncf.helm."
 _SIF = "application/vnd.sylabs.sif."
 _APP = "application/vnd.alembic.app."
 _MAX_DESCRIPTION = 300
+_DEFAULT = Platform("linux", "amd64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,8 @@ def _same(one: Tag, other: Tag) -> bool:
 
 
 def _layers(collection: Collection, manifest: Manifest) -> Iterator[str]:
-    yield from (layer.digest for layer in manifest.layers)
-    for child in manifest.manifests:
-        image = collection.manifests.get(child.digest)
-        if image is not None and not image.is_index:
-            yield from (layer.digest for layer in image.layers)
+    for item in collection.images(manifest):
+        yield from (layer.digest for layer in (item.manifest.layers if item.manifest else ()))
 
 
 def _sizes(collection: Collection, order: Iterable[Tag]) -> dict[str, int]:
@@ -200,18 +199,10 @@ def tag_kind(collection: Collection, tag: Tag) -> str:
 
 def main_image(collection: Collection, manifest: Manifest) -> Manifest:
     """Return the image a page shows first: of an index its linux/amd64, else its first known."""
-    if not manifest.is_index:
-        return manifest
-    children = [
-        (child.platform, collection.manifests[child.digest])
-        for child in manifest.manifests
-        if child.digest in collection.manifests
-        if child.platform is None or child.platform.is_known
-    ]
-    for platform, image in children:
-        if platform is not None and (platform.os, platform.architecture) == ("linux", "amd64"):
-            return image
-    return children[0][1] if children else manifest
+    found = [(item.platform, item.manifest) for item in collection.images(manifest)]
+    held = [(platform, image) for platform, image in found if image is not None]
+    chosen = choose(held, _DEFAULT) or [image for _, image in held]
+    return chosen[0] if chosen else manifest
 
 
 def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
@@ -225,7 +216,7 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
     shown = [tag for tag in known.order if tag.has_manifest]
     newest = collection.tag(known.newest)
     platforms = dict.fromkeys(
-        str(platform)
+        platform.short
         for tag in shown
         if tag.manifest is not None
         for platform in collection.platforms(tag.manifest)

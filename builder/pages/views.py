@@ -86,9 +86,13 @@ class CollectionView:
 
 @dataclass(frozen=True, slots=True)
 class PlatformLine:
-    """One platform of an index; `shown` says that its image has a section of its own."""
+    """One image of an index; `shown` says that it has a section of its own.
+
+    `platform` tells it from the others, with its version; `short` does not.
+    """
 
     platform: str
+    short: str
     digest: str
     size: int
     layers: int
@@ -276,7 +280,7 @@ def _line(about: PageContext, tag: Tag) -> TagLine:
         url=tag_url(about.collection.name, tag.name),
         digest=digest,
         aliases=_others(about.known.aliases.get(digest, ()), tag.name),
-        platforms=tuple(map(str, platforms)),
+        platforms=tuple(dict.fromkeys(item.short for item in platforms)),
         size=about.known.sizes.get(tag.name, 0),
         created=tag.created,
         yanked=tag.yanked,
@@ -367,31 +371,26 @@ def _images(about: PageContext, manifest: Manifest) -> Iterator[imageview.Image]
         yield imageview.image_view(collection, manifest, about.known)
         return
     main = plan.main_image(collection, manifest)
-    found = []
-    for child in manifest.manifests:
-        image = collection.manifests.get(child.digest)
-        known = child.platform is None or child.platform.is_known
-        if image is not None and not image.is_index and known:
-            platform = str(child.platform) if child.platform is not None else ""
-            found.append(imageview.image_view(collection, image, about.known, platform))
+    found = [
+        imageview.image_view(collection, item.manifest, about.known, str(item.platform or ""))
+        for item in collection.images(manifest)
+        if item.manifest is not None
+    ]
     yield from sorted(found, key=lambda image: image.digest != main.digest)
 
 
 def _platform_lines(about: PageContext, manifest: Manifest) -> Iterator[PlatformLine]:
-    collection = about.collection
-    for child in manifest.manifests:
-        if child.platform is None or not child.platform.is_known:
-            continue
-        image = collection.manifests.get(child.digest)
-        if image is None:
-            yield PlatformLine(str(child.platform), child.digest, 0, 0, shown=False)
-            continue
+    if not manifest.is_index:
+        return
+    for item in about.collection.images(manifest):
+        image = item.manifest
         yield PlatformLine(
-            str(child.platform),
-            child.digest,
-            collection.image_size(image),
-            len(image.layers),
-            shown=not image.is_index,
+            str(item.platform or ""),
+            item.platform.short if item.platform else "",
+            item.descriptor.digest,
+            about.collection.image_size(image) if image is not None else 0,
+            len(image.layers) if image is not None else 0,
+            shown=image is not None,
         )
 
 

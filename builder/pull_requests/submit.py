@@ -16,7 +16,8 @@ from pathlib import Path
 
 from builder.config import Flags, load_config
 from builder.errors import ContentError, Problem
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Descriptor
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.pull_requests.base import open_base
 from builder.pull_requests.clone import Clone

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from builder.errors import ContentError
 from builder.oci.content import read_verified
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import select_platform
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.registry.content import StorageReader

@@ -14,8 +14,9 @@ from builder.errors import Problem
 from builder.layers.docker_archive import docker_archive
 from builder.layers.tarstream import tar_size
 from builder.oci import mediatype
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import Manifest
+from builder.oci.platform import Platform, choose
 from builder.oci.reference import tag_fault
 from builder.oci.schema1 import schema1_fault, schema1_payload
 from builder.registry.model import Archive, Collection, Companion, CompanionOptions, Tag
@@ -45,11 +46,7 @@ def with_companions(
 
 def platform_suffix(platform: Platform) -> str:
     """Return `-arm64` for linux/arm64 (and its only variant), `-arm-v7`, `-windows-amd64`."""
-    parts = [platform.architecture]
-    if platform.os != "linux":
-        parts.insert(0, platform.os)
-    if platform.variant and (platform.architecture, platform.variant) != ("arm64", "v8"):
-        parts.append(platform.variant)
+    parts = [part for part in platform.short.split("/") if part != "linux"]
     return "".join(f"-{part}" for part in parts)
 
 
@@ -103,11 +100,10 @@ class _Maker:
             return
         if not manifest.is_index:
             yield None, manifest
-        for child in manifest.manifests:
-            image = self.collection.manifests.get(child.digest)
-            known = child.platform is not None and child.platform.is_known
-            if image is not None and not image.is_index and known:
-                yield child.platform, image
+            return
+        for item in self.collection.images(manifest):
+            if item.manifest is not None and item.platform is not None:
+                yield item.platform, item.manifest
 
     def _main(self, tag: Tag) -> tuple[str, Manifest | None]:
         """Return the image that a companion of the tag itself holds, or warn that there is none."""
@@ -115,9 +111,9 @@ class _Maker:
         if not images:
             return "", None
         wanted = self.options.platform
-        for platform, image in images:
-            if platform is None or _fits(platform, wanted):
-                return str(platform or ""), image
+        chosen = choose(((on or wanted, (on, image)) for on, image in images), wanted)
+        for platform, image in chosen:
+            return str(platform or ""), image
         there = ", ".join(str(platform) for platform, _ in images)
         hint = f"it has {there}: name one in registry.schema1.platform"
         self._warn(tag, f"has no schema 1 companion: it has no image for {wanted}", hint)
@@ -198,8 +194,3 @@ def _is_container(image: Manifest) -> bool:
     return image.is_image and all(
         mediatype.is_filesystem_layer(layer.media_type) for layer in image.layers
     )
-
-
-def _fits(platform: Platform, wanted: Platform) -> bool:
-    same = (platform.os, platform.architecture) == (wanted.os, wanted.architecture)
-    return same and wanted.variant in ("", platform.variant)

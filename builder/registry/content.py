@@ -21,16 +21,15 @@ from builder.oci import mediatype
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.image import ImageConfig
+from builder.oci.graph import MAX_DEPTH, entries
+from builder.oci.image import ImageConfig, parse_config
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES
-from builder.oci.validate import ManifestError, parse_config, parse_manifest
+from builder.oci.validate import ManifestError, parse_manifest
 from builder.registry.model import BlobPlace, RegistryOptions
 from builder.storage import LocalStorage, Storage
 from builder.storage.cache import Cache
 from builder.storage.local import blob_path, open_regular
-
-_MAX_DEPTH = 8  # indexes within indexes
 
 
 class Missing(Exception):  # noqa: N818 - a fact about a tag, reported by who knows the tag
@@ -84,8 +83,8 @@ class ContentIndex:
         """Gather everything `manifest` needs; raises Missing for the first that is nowhere."""
         if manifest.digest in self.manifests:
             return
-        if depth > _MAX_DEPTH:
-            raise ContentError.at(origin, f"indexes are nested deeper than {_MAX_DEPTH}")
+        if depth > MAX_DEPTH:
+            raise ContentError.at(origin, f"indexes are nested deeper than {MAX_DEPTH}")
         for descriptor in manifest.blobs:
             self._place(descriptor)
         if manifest.is_image and manifest.config:
@@ -96,6 +95,16 @@ class ContentIndex:
             else:
                 self._place(descriptor)
         self.manifests[manifest.digest] = manifest
+
+    def warnings(self, manifest: Manifest) -> Iterator[str]:
+        """Yield what is odd about a manifest that is complete, and about all in it."""
+        children = entries(manifest, lambda entry: self.manifests.get(entry.digest))
+        inner = [item.manifest for item in children if item.manifest is not None]
+        for found in (manifest, *inner):
+            about = f"{found.digest}: " if found is not manifest else ""
+            config = self.configs.get(found.digest)
+            for text in (*found.warnings, *(config.warnings if config else ())):
+                yield f"{about}{text}"
 
     def unreached(self) -> Iterator[Manifest]:
         """Yield the manifests in the collection's own blobs that nothing has named yet."""
@@ -134,14 +143,13 @@ class ContentIndex:
             manifest = parse_manifest(raw, descriptor.media_type, allow_foreign=True)
             return replace(manifest, digest=descriptor.digest)
         except ManifestError as error:
-            message = f"{descriptor.digest}: {error.message}"
-            raise ContentError.at(origin, message) from None
+            raise error.located(origin, f"{descriptor.digest}:") from None
 
     def _config(self, manifest: Manifest, descriptor: Descriptor, origin: str) -> ImageConfig:
         try:
-            return ImageConfig.from_json(parse_config(self.read(descriptor), manifest))
+            return parse_config(self.read(descriptor), manifest)
         except ManifestError as error:
-            raise ContentError.at(origin, f"{descriptor.digest}: {error.message}") from None
+            raise error.located(origin, f"{descriptor.digest}:") from None
 
     def _place(self, descriptor: Descriptor) -> None:
         if descriptor.digest in self.blobs:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from builder import frontmatter
 from builder.errors import ContentError
 from builder.oci.content import ContentReader
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import Node, Referrers, select_platform, walk, walk_referrers
 from builder.oci.manifest import Manifest
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.registry.folder import CollectionFolder, new_readme
 from builder.registry.keep import Keeper, Part, Progress

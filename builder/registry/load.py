@@ -8,7 +8,7 @@ hashed, or named in a problem.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,16 @@ from builder.frontmatter import FrontMatter
 from builder.layers.listing import MAX_JSON, Listing, parse_listing
 from builder.layers.record import listing_path
 from builder.oci import mediatype
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.oci.layout import MARKER, ImageLayout, with_true_size
 from builder.oci.manifest import Manifest
 from builder.oci.reference import tag_fault
 from builder.oci.strictjson import MAX_BYTES
-from builder.oci.validate import ManifestError, parse_manifest, warnings
+from builder.oci.validate import ManifestError, parse_manifest
 from builder.registry.companions import with_companions
 from builder.registry.content import ContentIndex, Missing, referrers_of
+from builder.registry.layouts import layout_tags, tag_folder_image
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
 from builder.registry.recipe import MANIFEST, read_recipe, recipe_file
@@ -39,7 +43,6 @@ from builder.registry.schema import (
 from builder.storage.cache import Cache
 from builder.storage.local import open_inside, open_regular
 
-_REF_NAME = "org.opencontainers.image.ref.name"
 _IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")
 _MAX_README = 1 << 20
 
@@ -99,6 +102,7 @@ class _Loader:
         self._origin = f"{options.collections}/{name}"
         self._folder = options.source / self._origin
         self._shelf = ContentIndex(options, name, cache, self.problems.append)
+        self._warnings: list[str] = []  # what the page of the collection says
 
     def load(self) -> Collection:
         names = sorted(name for name in os.listdir(self._folder) if not is_litter(name))
@@ -122,6 +126,7 @@ class _Loader:
             self._images(),
             self._listings(),
             self._folder,
+            warnings=tuple(self._warnings),
         )
         companions = self._options.companions
         return with_companions(found, companions, self._shelf.read, self.problems.append)
@@ -160,14 +165,14 @@ class _Loader:
         folder = self._folder / "manifests" / name
         names = sorted(item for item in os.listdir(folder) if not is_litter(item))
         matter = self._tag_readme(folder, origin, names)
-        manifest = self._tag_manifest(folder, origin, names)
+        manifest, why = self._tag_manifest(folder, origin, names)
         legacy = parse_legacy(matter) if manifest is None and has_manifest(matter) else None
         recipe = None
         if file := recipe_file(names, origin):
             built = legacy is not None or (manifest is not None and README in names)
             recorded = str(matter.keys.get("inputs") or "")
             recipe = read_recipe(folder, origin, file, built=built, recorded=recorded)
-        if manifest is None and legacy is None and recipe is None:
+        if manifest is None and legacy is None and recipe is None and not why:
             raise ContentError([_no_content(folder, origin, names)])
         keys = matter.keys
         return Tag(
@@ -181,6 +186,8 @@ class _Loader:
             matter.body_line,
             str(keys.get("created") or ""),
             str(keys.get("yanked") or ""),
+            available=manifest is not None or not why,
+            warnings=tuple(filter(None, [why])),
         )
 
     def _tag_readme(self, folder: Path, origin: str, names: list[str]) -> FrontMatter:
@@ -194,68 +201,77 @@ class _Loader:
             self.problems.extend(legacy_problems(matter))
         return matter
 
-    def _tag_manifest(self, folder: Path, origin: str, names: list[str]) -> Manifest | None:
+    def _tag_manifest(
+        self, folder: Path, origin: str, names: list[str]
+    ) -> tuple[Manifest | None, str]:
+        """Return what a tag folder points to, and what is odd about that, or why it is nothing."""
         if MANIFEST in names:
             label = f"{origin}/{MANIFEST}"
             with open_regular(folder / MANIFEST, label) as stream:
-                return self._parse(stream.read(MAX_BYTES + 1), "", label)
-        if "oci-layout" not in names:
-            return None
+                raw = stream.read(MAX_BYTES + 1)
+            return self._parse(raw, "", label), _line_ends(raw)
+        if MARKER not in names:
+            return None, ""
         self._shelf.add_layout(folder, origin)
-        entries = self._layout_index(folder, origin).manifests
-        if len(entries) != 1:
-            message = f"an image layout as a tag must have one entry, this has {len(entries)}"
-            raise ContentError.at(f"{origin}/index.json", message)
-        return self._layout_manifest(entries[0], origin)
+        entries = self._entries(folder, origin)
+        manifests = self._manifests(entries, origin)
+        digest, why = tag_folder_image(folder.name, entries, manifests)
+        return manifests[digest] if digest else None, why
 
     def _layout_tags(self, names: list[str]) -> list[Tag]:
         """Return the tags of a collection folder that is an image layout itself."""
-        if "oci-layout" not in names:
+        if MARKER not in names:
             return []
-        tags: list[Tag] = []
         try:
-            for entry in self._layout_index(self._folder, self._origin).manifests:
-                tag = entry.annotations.get(_REF_NAME, "")
-                if fault := tag_fault(tag) if tag else "":
-                    message = f"{_REF_NAME}: {fault}"
-                    self.problems.append(Problem(f"{self._origin}/index.json", message=message))
-                    continue
-                manifest = self._layout_manifest(entry, self._origin)
-                if tag:
-                    tags.append(Tag(tag, f"{self._origin}/index.json", manifest))
-                else:
-                    self._complete(manifest, f"{self._origin}/index.json", entry.digest)
+            entries = self._entries(self._folder, self._origin)
+            manifests = self._manifests(entries, self._origin)
         except ContentError as error:
             self.problems.extend(error.problems)
-        return tags
+            return []
+        found = layout_tags(entries, manifests)
+        origin = f"{self._origin}/index.json"
+        if not found.tags:
+            found.left_out.append("the image layout holds no image under a tag")
+        for text in found.left_out:
+            self.problems.append(Problem(origin, message=text, warning=True))
+        self._warnings += found.left_out
+        for digest, manifest in manifests.items():
+            if digest not in found.tags.values():
+                self._complete(manifest, origin, digest)
+        sizes = {entry.digest: entry.warning for entry in entries}
+        return [
+            Tag(tag, origin, manifests[digest], warnings=tuple(filter(None, [sizes[digest]])))
+            for tag, digest in found.tags.items()
+        ]
 
-    def _layout_index(self, folder: Path, origin: str) -> Manifest:
-        label = f"{origin}/index.json"
-        try:
-            with open_regular(folder / "index.json", label) as stream:
-                return self._parse(stream.read(MAX_BYTES + 1), mediatype.OCI_INDEX, label)
-        except FileNotFoundError:
-            raise ContentError.at(label, "is missing from the image layout") from None
+    def _entries(self, folder: Path, origin: str) -> list[Descriptor]:
+        """Return the entries of an image layout with their true sizes."""
+        layout = ImageLayout(folder, origin)
+        return [with_true_size(entry, layout) for entry in layout.entries()]
 
-    def _layout_manifest(self, entry: Any, origin: str) -> Manifest:
-        try:
-            return self._parse(self._shelf.read(entry), entry.media_type, str(entry.digest))
-        except Missing:
-            message = f"{entry.digest} is missing from the image layout"
-            raise ContentError.at(f"{origin}/index.json", message) from None
+    def _manifests(self, entries: Sequence[Descriptor], origin: str) -> dict[Digest, Manifest]:
+        """Return the manifests of a layout's entries, under the digests that it has for them."""
+        found: dict[Digest, Manifest] = {}
+        for entry in entries:
+            if entry.media_type not in mediatype.MANIFESTS:
+                continue
+            try:
+                raw = self._shelf.read(entry)
+            except Missing:
+                message = f"{entry.digest} is missing from the image layout"
+                raise ContentError.at(f"{origin}/index.json", message) from None
+            manifest = self._parse(raw, entry.media_type, str(entry.digest))
+            found[entry.digest] = replace(manifest, digest=entry.digest)
+        return found
 
     def _parse(self, raw: bytes, media_type: str, label: str) -> Manifest:
         try:
-            manifest = parse_manifest(raw, media_type, allow_foreign=True)
+            return parse_manifest(raw, media_type, allow_foreign=True)
         except ManifestError as error:
             raise ContentError(
-                Problem(label, message=str(fault), hint="add the image again")
+                Problem(label, message=str(fault), hint=fault.hint or "add the image again")
                 for fault in error.faults
             ) from None
-        self.problems.extend(
-            Problem(label, message=text, warning=True) for text in warnings(manifest)
-        )
-        return manifest
 
     def _case_clashes(self, tags: list[Tag]) -> None:
         seen: dict[str, Tag] = {}
@@ -273,12 +289,18 @@ class _Loader:
         if tag.legacy is not None:
             return self._finish_legacy(tag, tag.legacy)
         if tag.manifest is None:
+            self.problems.extend(
+                Problem(tag.origin, message=f"is left out: {text}", warning=True)
+                for text in tag.warnings
+            )
             return tag
         available = self._complete(tag.manifest, tag.origin, tag.name)
         config = self._shelf.configs.get(tag.manifest.digest)
         moment = config.created_date if config else None
         created = tag.created or (moment.isoformat() if moment else "")
-        return replace(tag, available=available, created=created)
+        odd = tuple(dict.fromkeys((*tag.warnings, *self._shelf.warnings(tag.manifest))))
+        self.problems.extend(Problem(tag.origin, message=text, warning=True) for text in odd)
+        return replace(tag, available=available, created=created, warnings=odd)
 
     def _finish_legacy(self, tag: Tag, legacy: LegacyManifest) -> Tag:
         manifest = oci_manifest(legacy)
@@ -332,6 +354,16 @@ class _Loader:
 
 
 def _anything(value: Any) -> str:  # noqa: ARG001 - checked by registry.legacy
+    return ""
+
+
+def _line_ends(raw: bytes) -> str:
+    """Return a warning where git seems to have changed a manifest's bytes, and so its digest."""
+    if 0 < raw.count(b"\n") == raw.count(b"\r\n"):
+        return (
+            f"{MANIFEST} has the line ends of Windows: where git made them the digest is another "
+            "than it was; write 'manifest.json -text' into .gitattributes and add it again"
+        )
     return ""
 
 

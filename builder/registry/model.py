@@ -9,16 +9,18 @@ picklable. Nothing here touches a disk.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from builder.layers.listing import Listing
 from builder.layers.tarstream import Part
-from builder.oci.descriptor import Platform
+from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
+from builder.oci.graph import Entry, entries
 from builder.oci.image import ImageConfig
 from builder.oci.manifest import Manifest
+from builder.oci.platform import Platform
 from builder.storage.base import Offsite
 
 
@@ -118,7 +120,8 @@ class Tag:
     `manifest` is what the tag points to; it is None for a tag that is only
     pending, and for one that exists at the friendly endpoints only, which
     then has `legacy`. `available` is false where blobs are missing and the
-    run allows that.
+    run allows that, and where a tag was left out; `warnings` say why, and all
+    else that is odd about it.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Tag:
     created: str = ""  # ISO 8601, or empty when nobody knows
     yanked: str = ""
     available: bool = True
+    warnings: tuple[str, ...] = ()
 
     @property
     def in_v2(self) -> bool:
@@ -183,7 +187,8 @@ class Collection:
     under their digest text. `configs` holds the image config of each image
     manifest by the manifest's digest. `referrers` maps a subject's digest to
     the digests that refer to it. `companions` and `archives` are published
-    beside the tags they are under.
+    beside the tags they are under. `warnings` say what of its folder is left
+    out, and why.
     """
 
     name: str
@@ -202,6 +207,7 @@ class Collection:
     folder: Path = Path()  # where all this was read from
     companions: Mapping[str, tuple[Companion, ...]] = field(default_factory=dict)
     archives: Mapping[str, tuple[Archive, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -217,13 +223,33 @@ class Collection:
         """Return the tag of that name, if any."""
         return next((tag for tag in self.tags if tag.name == name), None)
 
+    def find(self, descriptor: Descriptor) -> Manifest | None:
+        """Return the manifest that a descriptor names, if it is held."""
+        return self.manifests.get(descriptor.digest)
+
+    def images(self, manifest: Manifest) -> tuple[Entry, ...]:
+        """Return the images of an index at any depth, or the only one, in order.
+
+        A platform that the index leaves out is the config's. What is no image
+        (attestations, blobs, further indexes) is left out.
+        """
+        if not manifest.is_index:
+            return (Entry(manifest.descriptor, self._platform(manifest.digest), manifest),)
+        found = [item for item in entries(manifest, self.find) if item.is_image]
+        return tuple(
+            item
+            if item.platform
+            else replace(item, platform=self._platform(item.descriptor.digest))
+            for item in found
+        )
+
+    def _platform(self, digest: Digest) -> Platform | None:
+        config = self.configs.get(digest)
+        return config.platform if config and config.platform.os else None
+
     def platforms(self, manifest: Manifest) -> tuple[Platform, ...]:
         """Return what an image or an index runs on, in its own order."""
-        if not manifest.is_index:
-            config = self.configs.get(manifest.digest)
-            return (config.platform,) if config and config.platform.os else ()
-        found = (item.platform for item in manifest.manifests)
-        return tuple(platform for platform in found if platform and platform.is_known)
+        return tuple(item.platform for item in self.images(manifest) if item.platform)
 
     def image_size(self, manifest: Manifest) -> int:
         """Return the compressed bytes a client could fetch for a manifest, each blob once."""
@@ -231,9 +257,9 @@ class Collection:
         stack = [manifest]
         while stack:
             for child in stack.pop().children():
-                sizes[child.digest] = child.size
-                if child.digest in self.manifests:
+                if child.digest not in sizes and child.digest in self.manifests:
                     stack.append(self.manifests[child.digest])
+                sizes[child.digest] = child.size
         return sum(sizes.values()) - manifest.size
 
 

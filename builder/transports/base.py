@@ -16,7 +16,7 @@ from builder.oci import mediatype
 from builder.oci.content import ContentReader, read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.layout import REF_NAME
+from builder.oci.layout import name_of, with_true_size
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.remote.options import RemoteOptions
 
@@ -82,7 +82,7 @@ class ImageSource(Protocol):
 
 def names_of(entries: Iterable[Descriptor]) -> tuple[str, ...]:
     """Return the names that an image layout's entries have, in byte order."""
-    return tuple(sorted({entry.annotations.get(REF_NAME, "") for entry in entries} - {""}))
+    return tuple(sorted({name_of(entry) for entry in entries} - {""}))
 
 
 def referrers_among(
@@ -94,9 +94,10 @@ def referrers_among(
     tell which is which. Raises ContentError for an entry that is no manifest.
     """
     found: dict[Digest, Descriptor] = {}
-    for entry in entries:
-        if entry.media_type not in mediatype.MANIFESTS or entry.digest in found:
+    for listed in entries:
+        if listed.media_type not in mediatype.MANIFESTS or listed.digest in found:
             continue
+        entry = with_true_size(listed, reader)
         raw = read_verified(reader, entry, label)
         try:
             manifest = parse_manifest(raw, entry.media_type, allow_foreign=True)

@@ -41,7 +41,7 @@ class OCIArchiveSource:
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the entry of that name."""
-        return find_entry(self.entries(), reference or self._reference, self.label)
+        return find_entry(self.entries(), reference or self._reference, self.label, self)
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob's member."""

@@ -37,7 +37,7 @@ class LayoutSource:
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the entry of that name."""
-        return find_entry(self.entries(), reference or self._reference, self.label)
+        return find_entry(self.entries(), reference or self._reference, self.label, self)
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob's file."""

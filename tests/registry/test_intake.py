@@ -14,8 +14,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from builder.errors import BuilderError, ContentError, LocalError
-from builder.oci.descriptor import Descriptor, Platform
+from builder.oci.descriptor import Descriptor
 from builder.oci.layout import ImageLayout
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.registry.edit import lock
 from builder.registry.intake import Added, add_image, add_referrer, companions_of

@@ -159,6 +159,18 @@ BAD = [
     Case("index with config", {"wrap": with_config}, ("ambiguous",)),
     Case("schema 1 beside 2", manifest("fsLayers", to=[]), ("/fsLayers",)),
     Case("keys but for case", manifest("LAYERS", to=[]), ("LAYERS", "case")),
+    Case("key but for case", manifest("Manifests", to=[]), ("/Manifests", "case", "'manifests'")),
+    Case("key of a descriptor but for case", manifest("config", "Digest", to="x"),
+         ("Digest", "case")),
+    Case("key of a config but for case", config("config", "env", to=["A=1"]),
+         ("env", "case")),
+    Case("number beyond all", raw(lambda data: data.replace(b'"layers"', b'"x": 1e999, "layers"')),
+         ("1e999", "range")),
+    Case("type with a parameter", manifest("layers", 0, "mediaType", to="text/plain;version=1"),
+         ("/layers/0/mediaType", "hint", "without parameters")),
+    Case("artifact manifest of a draft",
+         manifest("mediaType", to="application/vnd.oci.artifact.manifest.v1+json"),
+         ("artifact manifest", "hint", "oras")),
     Case("key twice", raw(lambda data: data.replace(b'"digest"', b'"digest": "x", "digest"', 1)),
          ("duplicate", "digest")),
     Case("types disagree", {"index": set_in("manifests", 0, "mediaType",
@@ -172,7 +184,6 @@ BAD = [
     Case("schema true", manifest("schemaVersion", to=True), ("/schemaVersion",)),
     Case("no config", {"manifest": drop("config")}, ("/config",)),
     Case("config is null", manifest("config", to=None), ("/config",)),
-    Case("layers is null", manifest("layers", to=None), ("/layers",)),
     Case("layer is a text", manifest("layers", to=["x"]), ("/layers/0",)),
     # Sizes.
     Case("negative", manifest(*SIZE, to=-1), ("/layers/0/size",)),
@@ -212,7 +223,6 @@ BAD = [
     Case("config is a list", {"raw_config": lambda _: b"[]"}, ("config",)),
     Case("half a surrogate pair", {"raw_config": lambda _: b'{"author": "\\ud800"}'}, ("config",)),
     Case("too few diff IDs", config("rootfs", to={"diff_ids": []}), ("/rootfs/diff_ids",)),
-    Case("no rootfs", {"config": drop("rootfs")}, ("/rootfs/diff_ids",)),
     # The document itself.
     Case("bytes after it", raw(lambda data: data + b'\n{"x":1}'), ("extra data",)),
     Case("byte order mark", raw(lambda data: b"\xef\xbb\xbf" + data), ("JSON",)),
@@ -288,6 +298,10 @@ def same_platform(folder: Path, top: dict[str, Any]) -> dict[str, Any]:
     return index_of(folder, [entry, entry])
 
 
+def no_platform(folder: Path, top: dict[str, Any]) -> dict[str, Any]:
+    return index_of(folder, [{**top, "platform": {"os": "", "architecture": ""}}])
+
+
 def in_sha512(layer: Path, folder: Path) -> None:
     data = layer.read_bytes()
     digest = "sha512:" + hashlib.sha512(data).hexdigest()
@@ -306,6 +320,28 @@ GOOD = [
     Case("two entries of one platform", {"wrap": same_platform}, ("warning", "linux/amd64")),
     Case("sha512", after=in_sha512, words=("warning", "sha512")),
     Case("subject that is nowhere", manifest("subject", to=SUBJECT)),
+    Case("layers is null", {"manifest": set_in("layers", to=None), "config": drop("rootfs")},
+         ("warning", "/layers is null")),
+    Case("no layers", {"manifest": drop("layers"), "config": drop("rootfs")},
+         ("warning", "/layers is missing")),
+    Case("no rootfs", {"config": drop("rootfs")}, ("warning", "diff_ids")),
+    Case("rootfs of another type", config("rootfs", "type", to="tree"), ("warning", "tree")),
+    Case("empty config", {"raw_config": lambda _: b""}, ("warning", "config is empty")),
+    Case("config of nothing", {"raw_config": lambda _: b"{}"}, ("warning", "diff_ids")),
+    Case("config is null", {"raw_config": lambda _: b"null"}, ("warning", "diff_ids")),
+    Case("history is a number", config("history", to=5), ("warning", "history: 5")),
+    Case("history is a text", config("history", to="x"), ("warning", "history: x")),
+    Case("history of oddities", config("history", to=["a", None, {"created_by": ["x"]}])),
+    Case("created is null", config("created", to=None)),
+    Case("config is a truth value", config("config", to=True), ("warning", "config: True")),
+    Case("labels are a list", config("config", to={"Labels": ["a"], "Env": "A=1", "Cmd": 5})),
+    Case("labels that differ by case", config("config", "Labels", to={"a": "1", "A": "2"})),
+    Case("os is darwin", config("os", to="darwin")),
+    Case("wrong size in index.json", {"index": set_in("manifests", 0, "size", to=9999)},
+         ("warning", "index.json says 9999 bytes", "which has")),
+    Case("name in another place", {"index": set_in("manifests", 0, "annotations",
+         to={"io.containerd.image.name": "example.org/a/b:latest"})}),
+    Case("platform of nothing", {"wrap": no_platform}),
     Case("unusual white space", raw(lambda data: data.replace(b" ", b"\t \n"))),
     Case("a layer of 512 MiB of zeros", {"layer": bomb()}),
     Case("a layer that is no gzip", {"layer": b"not gzip"}),
