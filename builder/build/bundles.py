@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from builder.build.worker import Facts, Session, Shared, make
+from builder.build.worker import Facts, Item, Session, Shared, make
 from builder.documents.content import Content
 from builder.fingerprint import fingerprint
 from builder.output import Bundle, Claim
@@ -38,10 +38,14 @@ class Loaded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Bundles:
-    """Makes bundles; `options` identifies the code and its configuration."""
+    """Makes bundles; `options` identifies the code and its configuration.
+
+    `texts` identify what namespaces and documents are made from.
+    """
 
     session: Session
     options: str
+    texts: Mapping[Item, str]
 
     def bundle(
         self,
@@ -63,14 +67,20 @@ class _Bundles:
 
 
 def bundles_of(
-    loaded: Mapping[str, Loaded], session: Session, content: Content, *, options: str
+    loaded: Mapping[str, Loaded],
+    session: Session,
+    content: Content,
+    texts: Mapping[Item, str],
+    *,
+    options: str,
 ) -> list[Bundle]:
     """Return every bundle of the site, collections first.
 
-    `session` is in the state that the bundles will be made in; `options`
-    identifies the code and its configuration.
+    `session` is in the state that the bundles will be made in; `texts` identify
+    what namespaces and documents are made from, `options` the code and its
+    configuration.
     """
-    makers = _Bundles(session, options)
+    makers = _Bundles(session, options, texts)
     below = rows_below(session.state.rows)
     return [
         *_collections(makers, loaded, below),
@@ -83,7 +93,7 @@ def _collections(
     makers: _Bundles, loaded: Mapping[str, Loaded], below: Mapping[str, Sequence[Row]]
 ) -> Iterator[Bundle]:
     for name, (facts, load_key) in sorted(loaded.items()):
-        seen = (load_key, facts.elsewhere, facts.complete)
+        seen = (load_key, facts.elsewhere, facts.complete, facts.answers)
         arguments = (name, tuple(below.get(name, ())))
         yield makers.bundle(
             name, "collection_outputs", arguments, facts.claims,
@@ -102,7 +112,7 @@ def _namespaces(
         yield makers.bundle(
             f"namespace {namespace.name}", "namespace_outputs",
             (namespace, tuple(rows), tuple(inner)), namespace_claims(namespace),
-            layouts=NAMESPACE_LAYOUTS,
+            layouts=NAMESPACE_LAYOUTS, seen=makers.texts.get(("namespace", namespace.name)),
         )  # fmt: skip
 
 
@@ -112,8 +122,9 @@ def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
     moved = (Claim(f"{old}/index.html", "_config.yml") for old, _ in pages)
     claims = (*list_claims(session.state), *REGISTRY_CLAIMS, *moved)
     shared = (Shared("state"), Shared("redirects"))
+    home = [makers.texts["document", name] for name in sorted(content.documents)]
     every = sorted(session.templates.names())  # a home page has whichever it names
-    yield makers.bundle("lists", "lists_outputs", shared, claims, layouts=every)
+    yield makers.bundle("lists", "lists_outputs", shared, claims, layouts=every, seen=home)
     assets = (Claim(asset.published, f"assets/{name}") for name, asset in session.assets.items())
     yield makers.bundle("assets", "asset_outputs", (Shared("assets"),), assets)
     for document in session.state.documents:
@@ -125,6 +136,7 @@ def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
         yield makers.bundle(
             f"page {document.source}", "document_outputs", (document,), (claim, *old),
             layouts=(layout,) if layout in session.templates.names() else (),
+            seen=makers.texts["document", document.source],
         )  # fmt: skip
     if content.static:
         files = (Claim(path, file.source) for path, file in content.static.items())

@@ -16,6 +16,7 @@ from builder.errors import Problem
 from builder.fingerprint import fingerprint
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import Folder, scan
+from builder.text.addresses import Addresses
 from builder.write.record import Known, Record
 
 _RACY = 20_000_000  # nanoseconds: two writes this close can leave one time
@@ -86,20 +87,28 @@ class Inventory:
         signature = self._read.get(name) or self.folders[name].signature
         return f"{signature} {self._key}"
 
-    def changed(self, known: Mapping[str, Known], record: Record) -> list[str]:
-        """Return the collections that must be loaded: new, changed, or with blobs elsewhere."""
+    def changed(
+        self, known: Mapping[str, Known], record: Record, addresses: Addresses
+    ) -> list[str]:
+        """Return the collections that must be loaded.
+
+        These are new, changed, with blobs elsewhere, or with links that lead
+        to another place than they did.
+        """
         moved = record.meta("store") != self.store_key()
-        if moved and known:
-            self._read_facts(record)
+        self._read_facts(record)
         result = []
         for name, folder in self.folders.items():
             if not folder.is_collection:
                 continue
             same = name in known and known[name].load_key == self._load_key(name)
-            if not same or (moved and self._depends_on_store(name)):
+            facts = self._facts.get(name)
+            if (
+                not same
+                or (moved and self._depends_on_store(name))
+                or (facts is not None and not addresses.hold(facts.answers))
+            ):
                 result.append(name)
-        if result or not self._facts:
-            self._read_facts(record)
         return result
 
     def _depends_on_store(self, name: str) -> bool:

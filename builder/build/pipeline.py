@@ -13,7 +13,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import astuple
+from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import unquote
 
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
@@ -26,14 +28,17 @@ from builder.errors import ContentError, LocalError, Problem, SiteError
 from builder.fingerprint import fingerprint
 from builder.output import Bundle, Capabilities, Claim, Data, Output, OutputTree
 from builder.pages import plan
+from builder.pages.lists import LISTS
 from builder.pages.model import SiteState
 from builder.pages.page import site_of
 from builder.pages.render import COLLECTION_LAYOUTS
 from builder.registry.endpoints import EndpointOptions
 from builder.registry.model import Namespace
+from builder.registry.scan import is_picture
 from builder.storage.cache import Cache
 from builder.storage.lock import lock
 from builder.targets.limits import too_large, too_much
+from builder.text.addresses import Addresses, Answer
 from builder.theme.find import Theme, find_theme
 from builder.theme.templates import Templates
 from builder.write.folder import Folder, write_beside
@@ -117,11 +122,14 @@ class Pipeline:
             transaction = Transaction(Folder(self._config.destination), record)
             transaction.begin()
             inputs = self._inputs(theme, content)
-            if transaction.trusted and not problems and record.meta("inputs") == inputs:
+            addresses = self._addresses(theme, content)
+            asked = json.loads(record.meta("asked") or "[]")
+            same = record.meta("inputs") == inputs and addresses.hold(Answer(*a) for a in asked)
+            if transaction.trusted and not problems and same:
                 report = transaction.report
                 report.warnings = [Problem(*item) for item in json.loads(record.meta("warnings"))]
             else:
-                report = self._make(theme, content, transaction, problems)
+                report = self._make(theme, content, addresses, transaction, problems)
                 record.set_meta("inputs", inputs)
                 record.set_meta("warnings", json.dumps([*map(astuple, report.warnings)]))
                 record.commit()
@@ -129,16 +137,21 @@ class Pipeline:
         return report
 
     def _make(
-        self, theme: Theme, content: Content, transaction: Transaction, problems: list[Problem]
+        self,
+        theme: Theme,
+        content: Content,
+        addresses: Addresses,
+        transaction: Transaction,
+        problems: list[Problem],
     ) -> Report:
         """Load what changed, plan the whole site, write what is new."""
         record = transaction.record
         known = record.bundles()
-        dirty = self._inventory.changed(known, record)
-        session = self._session(theme, content, transaction.folder)
+        dirty = self._inventory.changed(known, record, addresses)
+        session = self._session(theme, content, transaction.folder, addresses)
         self._cache.close()
         with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
-            found, namespaces = self._load(workers, dirty, content)
+            found, namespaces, texts, asked = self._load(workers, dirty, content)
             problems += found
             capable, stored = self._limits, sum(facts.stored for facts in self._inventory.facts())
             problems += too_much(capable, CONFIG, stored, 0)
@@ -149,7 +162,7 @@ class Pipeline:
             session.learn(site_of(session.templates, layouts, session.pages, session.state))
             workers.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
             loaded = self._inventory.loaded()
-            bundles = bundles_of(loaded, session, content, options=self._options)
+            bundles = bundles_of(loaded, session, content, texts, options=self._options)
             changed = [item for item in bundles if self._is_dirty(item, known)]
             gone = known.keys() - {item.name for item in bundles} - {SIDE}
             if changed or gone or not transaction.trusted:
@@ -165,6 +178,9 @@ class Pipeline:
                 record.set_meta("store", self._inventory.store_key())
                 transaction.end()
             self._check_limits(record)
+        for facts in self._inventory.facts():
+            asked += facts.answers
+        record.set_meta("asked", json.dumps(sorted({a for a in asked if a.on_disk})))
         warnings = {item for facts in self._inventory.facts() for item in facts.warnings}
         warnings |= {item for item in problems if item.warning}
         names = [name for name, folder in self._inventory.folders.items() if folder.is_collection]
@@ -190,7 +206,35 @@ class Pipeline:
         if problems:
             raise SiteError(problems)
 
-    def _session(self, theme: Theme, content: Content, folder: Folder) -> Session:
+    def _addresses(self, theme: Theme, content: Content) -> Addresses:
+        """Return where every source file is published."""
+        config, folders = self._config, self._inventory.folders.values()
+        files = {document.source: unquote(document.url) for document in content.documents.values()}
+        files |= {file.source: f"/{path}" for path, file in content.static.items()}
+        files |= {f"assets/{name}": f"/{asset.published}" for name, asset in theme.assets.items()}
+        old = {f"/{name.strip('/')}/*" for name in config.redirects}
+        old |= {path for document in content.documents.values() for path in document.redirect_from}
+        names = frozenset(folder.name for folder in folders if folder.is_collection)
+        patterns = [app.name for app in config.apps]
+        return Addresses(
+            config.source,
+            config.registry.collections,
+            files,
+            names,
+            frozenset(folder.name for folder in folders if not folder.is_collection),
+            frozenset(
+                f"{folder.name}/{file}"
+                for folder in folders for file in folder.files if is_picture(file)
+            ),
+            frozenset(n for n in names if any(fnmatchcase(n, pattern) for pattern in patterns)),
+            frozenset(old | LISTS),
+            config.pages.repository,
+            config.pages.branch,
+        )  # fmt: skip
+
+    def _session(
+        self, theme: Theme, content: Content, folder: Folder, addresses: Addresses
+    ) -> Session:
         config = self._config
         address, capable = config.address, config.pages.capabilities
         return Session(
@@ -204,6 +248,8 @@ class Pipeline:
             documents=content.documents,
             assets=theme.assets,
             redirects=config.redirects,
+            folders=self._inventory.folders,
+            addresses=addresses,
             apps=config.apps,
             app_store=AppStore(config.cache / "apps"),
         )
@@ -236,14 +282,20 @@ class Pipeline:
         workers: Workers,
         dirty: Iterable[str],
         content: Content,
-    ) -> tuple[list[Problem], list[Namespace]]:
-        """Load in worker processes; a text that takes too long is its own problem."""
+    ) -> tuple[list[Problem], list[Namespace], dict[Item, str], list[Answer]]:
+        """Load in worker processes; a text that takes too long is its own problem.
+
+        The third value identifies what namespaces and documents are made from,
+        the fourth is what their texts asked.
+        """
         items: list[Item] = [("collection", name) for name in sorted(dirty)]
         folders = sorted(self._inventory.folders.items())
         items += [("namespace", name) for name, folder in folders if not folder.is_collection]
         items += [("document", name) for name in sorted(content.documents)]
         problems: list[Problem] = []
         namespaces: list[Namespace] = []
+        texts: dict[Item, str] = {}
+        asked: list[Answer] = []
         learnt = []
         results: Iterator[LoadedItem] = workers.run(
             "load", items, key=lambda item: item, died=self._died, cpu_seconds=RENDER_SECONDS
@@ -252,6 +304,8 @@ class Pipeline:
             self._progress("reading", count, len(items))
             problems.extend(result.problems)
             learnt += result.learnt
+            texts[result.item] = result.signature
+            asked += result.answers
             if isinstance(result.facts, Namespace):
                 namespaces.append(result.facts)
             elif result.facts is not None:
@@ -259,7 +313,7 @@ class Pipeline:
         if learnt:
             self._cache.save(learnt)
             self._cache.close()
-        return problems, namespaces
+        return problems, namespaces, texts, asked
 
     def _died(self, item: Item, why: str) -> LoadedItem:
         kind, name = item

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -35,10 +36,12 @@ from builder.registry.endpoints import (
 )
 from builder.registry.load import load_collection, load_namespace
 from builder.registry.model import BlobPlace, Collection, Namespace, RegistryOptions, Row
+from builder.registry.scan import Folder as ContentFolder
 from builder.storage.cache import Cache, CacheItem
 from builder.targets.active import active_blobs, active_files, active_tags
 from builder.targets.base import Target
 from builder.targets.limits import too_large
+from builder.text.addresses import Addresses, Answer
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
 from builder.theme.find import Asset
 from builder.theme.templates import Templates
@@ -56,7 +59,7 @@ class Facts:
     `elsewhere` holds digest and place of each blob that is not in the
     collection's own folder; `complete` is false when content was missing and
     the run allowed that; `stored` are the bytes of its blobs and archives on
-    the site's host.
+    the site's host; `answers` are what its texts asked of the rest of the site.
     """
 
     row: Row
@@ -65,6 +68,7 @@ class Facts:
     elsewhere: tuple[tuple[str, str], ...] = ()
     complete: bool = True
     stored: int = 0
+    answers: tuple[Answer, ...] = ()
 
     def to_text(self) -> str:
         """Return the JSON that the last build's record keeps."""
@@ -73,7 +77,7 @@ class Facts:
     @classmethod
     def from_text(cls, text: str) -> Facts:
         """Return the facts of a record; the inverse of `to_text`."""
-        row, claims, warnings, elsewhere, complete, stored = json.loads(text)
+        row, claims, warnings, elsewhere, complete, stored, *answers = json.loads(text)
         return cls(
             Row(*map(_frozen, row)),
             tuple(Claim(*claim) for claim in claims),
@@ -81,6 +85,7 @@ class Facts:
             _frozen(elsewhere),
             complete,
             stored,
+            tuple(Answer(*answer) for answer in chain(*answers)),  # none of older versions
         )
 
 
@@ -99,13 +104,18 @@ def _frozen(value: Any) -> Any:
 
 
 class LoadedItem(NamedTuple):
-    """The result of loading one item in a worker; `signature` is that of what was read."""
+    """The result of loading one item in a worker.
+
+    `signature` is that of what was read; of namespaces and documents that of
+    what their text became, too. `answers` are what the latter asked.
+    """
 
     item: Item
     facts: Facts | Namespace | None
     problems: tuple[Problem, ...]
     learnt: list[CacheItem]
     signature: str = ""
+    answers: tuple[Answer, ...] = ()
 
 
 class Shared(NamedTuple):
@@ -139,9 +149,12 @@ class Session:
     documents: Mapping[str, Document] = field(default_factory=dict)
     assets: Mapping[str, Asset] = field(default_factory=dict)
     redirects: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, ContentFolder] = field(default_factory=dict)
+    addresses: Addresses = field(default_factory=lambda: Addresses(Path()))
     apps: tuple[AppOptions, ...] = ()
     app_store: AppStore = field(default_factory=lambda: AppStore(Path()))
     _loaded: dict[str, _Loaded] = field(default_factory=dict)
+    _asked: list[Answer] = field(default_factory=list)  # by the texts of the item at hand
     _markdown: MarkdownRenderer | None = None
     _press: PageRenderer | None = None
 
@@ -161,17 +174,20 @@ class Session:
         kind, name = item
         facts: Facts | Namespace | None = None
         signature = ""
+        self._asked.clear()
         try:
             if kind == "collection":
                 facts, problems, signature = self._load_collection(name)
             elif kind == "namespace":
-                facts, problems = self._load_namespace(name)
+                facts, problems, signature = self._load_namespace(name)
             else:
                 document = self.documents[name]
-                problems = _warnings(document.source, self.document_text(document))
+                text = self.document_text(document)
+                problems, signature = _warnings(document.source, text), fingerprint(text)
         except ContentError as error:
             problems = error.problems
-        return LoadedItem(item, facts, problems, self.cache.drain(), signature)
+        asked = () if kind == "collection" else tuple(self._asked)
+        return LoadedItem(item, facts, problems, self.cache.drain(), signature, asked)
 
     def write(self, task: Task) -> Written:
         """Make one bundle and write it."""
@@ -198,7 +214,8 @@ class Session:
         elsewhere = tuple(sorted(_elsewhere(collection)))
         complete = all(tag.available for tag in collection.tags)
         stored = sum(size for _, size in files)
-        facts = Facts(row, claims, problems, elsewhere, complete, stored)
+        answers = tuple(answer for text in texts.values() for answer in text.answers)
+        facts = Facts(row, claims, problems, elsewhere, complete, stored, answers)
         return facts, problems, loaded.signature
 
     def _active(self, collection: Collection, apps: PublishedApps) -> Iterator[Problem]:
@@ -229,51 +246,52 @@ class Session:
         texts: dict[str, Rendered] = {}
         problems: list[Problem] = []
         parts = [("", collection.readme, collection.readme_line, collection.readme_path)]
-        parts += [
-            (tag.name, tag.notes, tag.notes_line, f"{tag.origin}/README.md")
-            for tag in collection.tags
-        ]
+        parts += [(tag.name, tag.notes, tag.notes_line, tag.notes_path) for tag in collection.tags]
         for key, body, line, path in parts:
             if not body.strip():
                 continue
-            base = f"{collection.name}/tags/{key}/" if key else f"{collection.name}/"
+            address = f"/{collection.name}/tags/{key}/" if key else f"/{collection.name}/"
             try:
-                texts[key] = self._render(body, path, line, base, tuple(collection.files))
+                texts[key] = self._render(body, path, line, address)
                 problems.extend(_warnings(path, texts[key]))
             except ContentError as error:
                 problems.extend(error.problems)
         return texts, problems
 
-    def _load_namespace(self, name: str) -> tuple[Namespace, tuple[Problem, ...]]:
-        namespace, problems = load_namespace(self.registry, name)
+    def _load_namespace(self, name: str) -> tuple[Namespace, tuple[Problem, ...], str]:
+        folder = self.folders[name]
+        namespace, problems = load_namespace(self.registry, folder)
         text = self._text_of(namespace)
-        return namespace, (*problems, *_warnings(f"{namespace.origin}/README.md", text))
+        problems = (*problems, *_warnings(namespace.readme_path, text))
+        return namespace, problems, fingerprint(text, folder)
 
     def _text_of(self, namespace: Namespace) -> Rendered:
         if not namespace.readme.strip():
             return Rendered("")
-        path = f"{namespace.origin}/README.md"
-        return self._render(namespace.readme, path, namespace.readme_line, f"{namespace.name}/", ())
+        path, line = namespace.readme_path, namespace.readme_line
+        return self._render(namespace.readme, path, line, f"/{namespace.name}/")
 
     def document_text(self, document: Document) -> Rendered:
         """Return a document's body as HTML: Markdown rendered, anything else as it is."""
         if not document.is_markdown:
             return Rendered(document.body)
-        base = document.output.rpartition("/")[0]
-        base = f"{base}/" if base else ""
-        return self._render(document.body, document.source, document.body_line, base, ())
+        address = f"/{document.output.removesuffix('index.html')}"
+        return self._render(document.body, document.source, document.body_line, address)
 
-    def _render(self, text: str, path: str, line: int, base: str, files: Sequence[str]) -> Rendered:
-        mark = fingerprint(engine_key(), text, path, line, base, files, self.pages.baseurl)
+    def _render(self, text: str, path: str, line: int, address: str) -> Rendered:
+        """Return a text rendered; a kept one is good while its answers are what they were."""
+        mark = fingerprint(engine_key(), text, path, line, address, self.pages.baseurl)
         key = f"markdown {mark}"
         if (kept := self.cache.get(key)) is not None:
-            html, warnings, title, excerpt = json.loads(kept)
-            return Rendered(html, tuple((at, what) for at, what in warnings), title, excerpt)
+            held = Rendered.from_text(kept.decode())
+            if self.addresses.hold(held.answers):
+                self._asked += held.answers
+                return held
         if self._markdown is None:
-            self._markdown = MarkdownRenderer(self.pages.baseurl)
-        made = self._markdown.render(text, path=path, first_line=line, base=base, files=files)
-        value = [made.html, made.warnings, made.title, made.excerpt]
-        self.cache.put(key, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+            self._markdown = MarkdownRenderer(self.pages.baseurl, self.addresses)
+        made = self._markdown.render(text, path=path, first_line=line, address=address)
+        self._asked += made.answers
+        self.cache.put(key, made.to_text().encode("utf-8", "replace"))
         return made
 
     def collection_outputs(self, name: str, children: Sequence[Row]) -> Iterator[Output]:

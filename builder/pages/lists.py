@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from builder.documents.parse import Document
 
 ORIGIN = "the site's lists"
+# Addresses that no source file stands behind; `*` is all that is below.
+LISTS = frozenset({
+    "/browse/*", "/search/", "/collections.json", "/search.json", "/feed.xml", "/sitemap.xml",
+    "/robots.txt", "/api/*", "/v2/*", "/404.html",
+})  # fmt: skip
 _HOME = "index.html"
 _BROWSE = Link("Browse", "/browse/")
 _NAMES_WITHOUT_SCRIPT = 1_000

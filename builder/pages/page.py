@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup
 
@@ -17,6 +16,7 @@ from builder.pages import listing
 from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.views import Link
+from builder.text.addresses import forge_url
 from builder.theme.filters import jsonify
 from builder.theme.templates import Templates
 
@@ -53,7 +53,7 @@ class Page:
             "twin": self.twin,
             "feed": self.feed,
             "source": self.source,
-            "edit_url": edit_url(options, self.source),
+            "edit_url": forge_url(options.repository, options.branch, self.source, "edit"),
             "json_ld": jsonify(self.data) if self.data else Markup(),
             "unlisted": self.unlisted,
             "lang": options.lang,
@@ -64,19 +64,6 @@ def crumbs(name: str) -> tuple[Link, ...]:
     """Return the folders above a collection or namespace, outermost first, without itself."""
     parts = name.split("/")
     return tuple(Link(part, f"/{'/'.join(parts[:n])}/") for n, part in enumerate(parts[:-1], 1))
-
-
-def edit_url(options: PageOptions, source: str) -> str:
-    """Return where the file `source` can be edited, for the hosts whose addresses are known."""
-    if not options.repository or not source:
-        return ""
-    host = urlsplit(options.repository).hostname or ""
-    middle = {"github.com": "edit", "codeberg.org": "_edit"}.get(host)
-    if "gitlab" in host:
-        middle = "-/edit"
-    if middle is None:
-        return ""
-    return f"{options.repository.rstrip('/')}/{middle}/{quote(options.branch)}/{quote(source)}"
 
 
 def site_values(options: PageOptions, state: SiteState) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _IMAGES = {
     "avif": "image/avif", "gif": "image/gif", "ico": "image/x-icon", "jpeg": "image/jpeg",
-    "jpg": "image/jpeg", "png": "image/png", "svg": "image/svg+xml", "webp": "image/webp",
+    "jpg": "image/jpeg", "png": "image/png", "webp": "image/webp",
 }  # fmt: skip
 _TYPES = {
     "html": HTML, "htm": HTML, "css": "text/css", "js": "text/javascript", "json": JSON,
@@ -33,7 +33,6 @@ _TYPES = {
     "webmanifest": "application/manifest+json",
 }  # fmt: skip
 _EMPTY = Rendered("")
-_SVG_POLICY = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),)
 
 # The layouts that the pages of collections and namespaces are made with.
 COLLECTION_LAYOUTS = ("collection", "tag", ROW)
@@ -65,13 +64,7 @@ class Renderer:
         yield from self._collection_page(about, listing.visible(children))
         for tag in about.known.order:
             yield from self._tag_page(about, tag)
-        for name, path in collection.files.items():
-            media_type = _IMAGES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
-            headers = _SVG_POLICY if name.lower().endswith(".svg") else ()
-            yield Output(
-                f"{collection.name}/{name}", media_type, Made(path.read_bytes),
-                f"{collection.origin}/{name}", headers=headers, order=PAGES,
-            )  # fmt: skip
+        yield from _pictures(collection)
         for old in row.redirect_from:
             yield self._press.redirect(old, row.url, collection.readme_path or collection.origin)
 
@@ -124,7 +117,7 @@ class Renderer:
             crumbs=(*crumbs(collection.name), Link(collection.name.rpartition("/")[2], row.url)),
             twin=f"{url}index.json",
             feed=f"{row.url}feed.xml",
-            source=tag.origin,
+            source=tag.notes_path,
             data=software(
                 self._options, name=collection.name, url=url, description=description,
                 softwareVersion=tag.name, dateModified=tag.created[:10],
@@ -169,7 +162,7 @@ class Renderer:
                 crumbs=crumbs(name),
                 twin=f"{url}index.json",
                 feed=f"{url}feed.xml",
-                source=namespace.origin,
+                source=namespace.readme_path,
                 keys=namespace.keys,
             )
             values = {
@@ -187,6 +180,7 @@ class Renderer:
             f"{name}/index.json", namespace.origin,
             json_pages.namespace_json, namespace, shown, names, self._options,
         )  # fmt: skip
+        yield from _pictures(namespace)
         entries = feeds.row_entries(shown)
         yield self._press.data(
             f"{name}/feed.xml", feeds.ATOM, namespace.origin,
@@ -244,7 +238,19 @@ def namespace_claims(namespace: Namespace) -> tuple[Claim, ...]:
     """Return the paths that the pages of a namespace own."""
     name = namespace.name
     mine = (f"{name}/index.html", f"{name}/index.json", f"{name}/feed.xml", f"{name}/page/")
-    return tuple(Claim(path, namespace.origin) for path in mine)
+    return (*(Claim(path, namespace.origin) for path in mine), *_picture_claims(namespace))
+
+
+def _pictures(owner: Collection | Namespace) -> Iterator[Output]:
+    """Yield the pictures that the README of a collection or namespace may show."""
+    for name, path in owner.files.items():
+        media_type = _IMAGES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+        made, origin = Made(path.read_bytes), f"{owner.origin}/{name}"
+        yield Output(f"{owner.name}/{name}", media_type, made, origin, order=PAGES)
+
+
+def _picture_claims(owner: Collection | Namespace) -> Iterator[Claim]:
+    return (Claim(f"{owner.name}/{name}", f"{owner.origin}/{name}") for name in owner.files)
 
 
 def document_layout(document: Document) -> str:

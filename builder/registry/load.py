@@ -32,7 +32,7 @@ from builder.registry.layouts import layout_tags, tag_folder_image
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
 from builder.registry.recipe import MANIFEST, read_recipe, recipe_file
-from builder.registry.scan import README, Folder, find_folder, is_litter
+from builder.registry.scan import Folder, find_folder, is_litter, is_picture, readme_of
 from builder.registry.schema import (
     LEGACY_KEYS,
     TAG_KEYS,
@@ -43,7 +43,6 @@ from builder.registry.schema import (
 from builder.storage.cache import Cache
 from builder.storage.local import open_inside, open_regular
 
-_IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")
 _MAX_README = 1 << 20
 
 
@@ -69,15 +68,22 @@ def load_collection(options: RegistryOptions, name: str, cache: Cache) -> Loaded
     return Loaded(None if failed else collection, problems, folder.signature)
 
 
-def load_namespace(options: RegistryOptions, name: str) -> tuple[Namespace, tuple[Problem, ...]]:
-    """Return the namespace `name` with the text of its README."""
+def load_namespace(
+    options: RegistryOptions, found: Folder
+) -> tuple[Namespace, tuple[Problem, ...]]:
+    """Return the namespace that a walk found, with the text of its README."""
+    name = found.name
     origin = f"{options.collections}/{name}"
+    path = f"{origin}/{readme_of(found.files)}"
     try:
-        matter = _read_readme(options.source / origin / README, f"{origin}/{README}")
+        matter = _read_readme(options.source / path, path)
     except ContentError as error:
         return Namespace(name, origin), error.problems
     problems = tuple(check_collection(matter, name))
-    return Namespace(name, origin, matter.keys, matter.body, matter.body_line), problems
+    files = {file: options.source / origin / file for file in found.files if is_picture(file)}
+    return Namespace(
+        name, origin, matter.keys, matter.body, matter.body_line, path, files
+    ), problems
 
 
 def _read_readme(path: Path, label: str) -> FrontMatter:
@@ -132,11 +138,12 @@ class _Loader:
         return with_companions(found, companions, self._shelf.read, self.problems.append)
 
     def _readme(self, names: list[str]) -> FrontMatter:
-        path = f"{self._origin}/{README}"
-        if README not in names:
-            return FrontMatter(path, {}, "")
+        file = readme_of(names)
+        path = f"{self._origin}/{file}"
+        if not file:
+            return FrontMatter("", {}, "")
         try:
-            matter = _read_readme(self._folder / README, path)
+            matter = _read_readme(self._folder / file, path)
         except ContentError as error:
             self.problems.extend(error.problems)
             return FrontMatter(path, {}, "")
@@ -169,7 +176,7 @@ class _Loader:
         legacy = parse_legacy(matter) if manifest is None and has_manifest(matter) else None
         recipe = None
         if file := recipe_file(names, origin):
-            built = legacy is not None or (manifest is not None and README in names)
+            built = legacy is not None or (manifest is not None and readme_of(names) != "")
             recorded = str(matter.keys.get("inputs") or "")
             recipe = read_recipe(folder, origin, file, built=built, recorded=recorded)
         if manifest is None and legacy is None and recipe is None and not why:
@@ -188,13 +195,15 @@ class _Loader:
             str(keys.get("yanked") or ""),
             available=manifest is not None or not why,
             warnings=tuple(filter(None, [why])),
+            notes_path=matter.path,
         )
 
     def _tag_readme(self, folder: Path, origin: str, names: list[str]) -> FrontMatter:
-        path = f"{origin}/{README}"
-        if README not in names:
-            return FrontMatter(path, {}, "")
-        matter = _read_readme(folder / README, path)
+        file = readme_of(names)
+        path = f"{origin}/{file}"
+        if not file:
+            return FrontMatter("", {}, "")
+        matter = _read_readme(folder / file, path)
         known = {**TAG_KEYS, **dict.fromkeys(LEGACY_KEYS, _anything)}
         self.problems.extend(check_keys(matter, known))
         if "layers" in matter.keys and MANIFEST in names:
@@ -349,8 +358,7 @@ class _Loader:
 
     def _images(self) -> Mapping[str, Path]:
         """Return the images that the README may show, by their path in the folder."""
-        shown = (name for name in self._files if name.lower().endswith(_IMAGE_FILES))
-        return {name: self._folder / name for name in shown}
+        return {name: self._folder / name for name in self._files if is_picture(name)}
 
 
 def _anything(value: Any) -> str:  # noqa: ARG001 - checked by registry.legacy

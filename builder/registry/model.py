@@ -136,6 +136,7 @@ class Tag:
     yanked: str = ""
     available: bool = True
     warnings: tuple[str, ...] = ()
+    notes_path: str = ""
 
     @property
     def in_v2(self) -> bool:
@@ -314,6 +315,8 @@ class Namespace:
     keys: Mapping[str, Any] = field(default_factory=dict)
     readme: str = ""
     readme_line: int = 1
+    readme_path: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)  # pictures its README may show
 
     @property
     def title(self) -> str:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import ContentError, Problem
 from builder.oci.reference import name_fault
 
-README = "README.md"
+README = "README.md"  # as the commands write it
+_READMES = ("readme.md", "readme.markdown")  # in any case
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")  # no SVG: it can hold script
 # The folders of a collection that are never collections themselves.
 OWN_FOLDERS = frozenset({"manifests", "blobs", "tags"})
 _MAX_DEPTH = 40
@@ -75,6 +77,17 @@ def is_litter(name: str) -> bool:
     return name[0] == "." or name[-1] == "~" or name in ("Thumbs.db", "desktop.ini")
 
 
+def readme_of(names: Iterable[str]) -> str:
+    """Return which of a folder's files is its README, or nothing; `README.md` comes first."""
+    found = sorted(name for name in names if name.lower() in _READMES)
+    return README if README in found else next(iter(found), "")
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a file of this name is published for READMEs to show."""
+    return name.lower().endswith(PICTURES)
+
+
 class _Walker:
     """One walk; `root` is the registry's folder, `base` the collections folder's name."""
 
@@ -101,7 +114,7 @@ class _Walker:
             return below, {}
         own = OWN_FOLDERS.intersection(folders)
         has_tags = "manifests" in own and self._has_folders(f"{path}/manifests")
-        has_readme = README in files
+        has_readme = readme_of(files) != ""
         is_collection = has_tags or "oci-layout" in files or (has_readme and not below)
         if own and not is_collection and not has_readme:
             self._reserved(path, own)

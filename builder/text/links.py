@@ -1,58 +1,63 @@
 """Addresses in a README: which are allowed, and where relative ones lead on the site.
 
-Only text is looked at, never the disk: a link to `../../etc/passwd` is an
-address that leaves the site and nothing more.
+What a relative one means is decided on text alone, against `Addresses`: a link
+to `../../etc/passwd` is an address that leaves the site and nothing more.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from urllib.parse import quote, unquote
+
+from builder.text.addresses import SAFE_PATH, Addresses, Answer
 
 ID_PREFIX = "user-content-"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALLOWED = frozenset({"http:", "https:", "mailto:"})
 _IGNORED = re.compile(r"[\x00-\x1f\x7f]")  # browsers drop these before they look for a scheme
-_FOLDER_FILES = frozenset({"readme.md", "index.md", "index.html"})
-_SAFE_PATH = "/!$&'()*+,;=:@-._~"
-_SAFE_REST = _SAFE_PATH + "?%"
+_SAFE_REST = SAFE_PATH + "?%"
 
 Warn = Callable[[str, str], None]
 
 
 class Links:
-    """Rewrites the addresses of one page.
+    """Rewrites the addresses of one page, and keeps what it asked.
 
-    `base` is the page's output folder (`vanessa/greeting/`), `files` are the
-    names published in it; `warn` is called with an address and what is wrong
-    with it.
+    `source` is the path of the file that holds them, `address` that of its
+    page; without `addresses` links are taken as they are. `warn` is called
+    with an address as it is written and what is wrong with it.
     """
 
-    def __init__(self, baseurl: str, base: str, files: Collection[str], warn: Warn) -> None:
+    def __init__(
+        self, baseurl: str, source: str, address: str, addresses: Addresses | None, warn: Warn
+    ) -> None:
         self._baseurl = baseurl.rstrip("/")
-        self._base = base
-        self._files = files
+        self._folder = source.split("/")[:-1]
+        self._address = address.split("/")[1:-1]
+        self._addresses = addresses
         self._warn = warn
+        self.answers: list[Answer] = []
+        self.fragments: list[str] = []  # of this page, as they are written
 
     def href(self, raw: str) -> str | None:
         """Return where a link leads, or None when it must lead nowhere."""
         address = _clean(raw)
         if address.startswith("#"):
+            self.fragments += [address[1:]] * (len(address) > 1)
             return f"#{prefixed(_rest(address[1:]))}" if len(address) > 1 else "#"
         if absolute := _absolute(address):
             return absolute
         if _SCHEME.match(address):
             return None
         path, rest = _split(address)
-        found = self._resolve(raw, path)
-        if found is None:
-            return None
-        target, is_readme = found
-        if is_readme and rest.startswith("#"):
+        where = self._find(raw, path, "link")
+        if not where or is_external(where):
+            return where + _rest(rest) if where else None
+        if rest.startswith("#") and (self._addresses is None or self._addresses.is_text(where)):
             rest = f"#{prefixed(rest[1:])}"
-        return self._published(target) + _rest(rest)
+        return self._published(where) + _rest(rest)
 
     def src(self, raw: str) -> str | None:
         """Return where an image is, or None when it is nowhere on this site."""
@@ -62,45 +67,49 @@ class Links:
         if _SCHEME.match(address) or not address:
             return None
         path, rest = _split(address)
-        found = self._resolve(raw, path)
-        if found is None:
+        where = self._find(raw, path, "image")
+        if not where:
             return None
-        target = found[0]
-        if target.startswith(self._base) and target[len(self._base) :] not in self._files:
-            self._warn(raw, f"the image {raw!r} is not published beside this page")
+        if is_external(where) or where.endswith("/"):
+            self._warn(raw, f"the image {raw!r} is not published")
             return None
-        return self._published(target) + _rest(rest)
+        return self._published(where) + _rest(rest)
 
-    def _published(self, target: str) -> str:
-        return f"{self._baseurl}/{quote(target, safe=_SAFE_PATH)}"
+    def _published(self, where: str) -> str:
+        return f"{self._baseurl}{quote(where, safe=SAFE_PATH)}"
 
-    def _resolve(self, raw: str, path: str) -> tuple[str, bool] | None:
-        """Return the output path that `path` means, and whether it names a folder's README."""
+    def _find(self, raw: str, path: str, what: str) -> str:
+        """Return where `path` is published, an empty text after a warning when it is not."""
         rooted = path.startswith("/")
         if rooted and self._baseurl and f"{path}/".startswith(f"{self._baseurl}/"):
             path = path[len(self._baseurl) :]
-        parts = [] if rooted else self._base.split("/")[:-1]
-        wanted = path.split("/")
-        for part in wanted:
-            if part == "..":
-                if not parts:
-                    self._warn(raw, f"the link {raw!r} leaves the site")
-                    return None
-                parts.pop()
-            elif part not in {"", "."}:
-                parts.append(part)
-        if wanted[-1].lower() in _FOLDER_FILES and parts:
-            return _folder(parts[:-1]), True
-        if wanted[-1] in {"", ".", ".."}:
-            return _folder(parts), False
-        return "/".join(parts), False
+        parts = path.split("/")
+        file = _joined([] if rooted else self._folder, parts)
+        page = _joined([] if rooted else self._address, parts)
+        if file is None and page is None:
+            self._warn(raw, f"the {what} {raw!r} leaves the site")
+            return ""
+        at = "" if page is None else f"/{page}/" if page and not parts[-1] else f"/{page}"
+        if self._addresses is None:
+            return at
+        where = self._addresses.find(file, at)
+        self.answers.append(Answer(file, at, where))
+        if not where:
+            self._warn(raw, f"the {what} {raw!r} {self._addresses.why_not(file)}")
+        return where
 
 
-def _folder(parts: list[str]) -> str:
-    # A tag's README is in manifests/<tag>/ and its page in tags/<tag>/.
-    if len(parts) > 2 and parts[-2] == "manifests":
-        parts = [*parts[:-2], "tags", parts[-1]]
-    return "".join(f"{part}/" for part in parts)
+def _joined(folder: list[str], parts: list[str]) -> str | None:
+    """Return the path that `parts` mean in `folder`, or None when it leaves the root."""
+    result = list(folder)
+    for part in parts:
+        if part == "..":
+            if not result:
+                return None
+            result.pop()
+        elif part not in {"", "."}:
+            result.append(part)
+    return "/".join(result)
 
 
 def prefixed(identifier: str) -> str:

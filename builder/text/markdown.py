@@ -8,9 +8,9 @@ it returns depends on its arguments alone.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -18,9 +18,11 @@ from pathlib import Path
 
 from builder.errors import ContentError
 from builder.fingerprint import fingerprint
+from builder.text.addresses import Addresses, Answer
 
 _TAKING_PART = (
-    "blocks", "engine", "highlight", "limits", "links", "markdown", "nesting", "safehtml",
+    "addresses", "blocks", "engine", "highlight", "limits", "links", "markdown", "nesting",
+    "safehtml",
 )  # fmt: skip
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -43,29 +45,46 @@ class Rendered:
 
     `title` is the text of the first `h1`, which is not in `html` when the
     text began with it; `excerpt` is the plain text of the first paragraph,
-    at most 200 characters; `warnings` are lines and messages.
+    at most 200 characters; `warnings` are lines and messages; `answers` are
+    what was asked of the rest of the site.
     """
 
     html: str
     warnings: tuple[tuple[int, str], ...] = ()
     title: str = ""
     excerpt: str = ""
+    answers: tuple[Answer, ...] = ()
+
+    def to_text(self) -> str:
+        """Return the JSON that the render cache keeps."""
+        value = [self.html, self.warnings, self.title, self.excerpt, self.answers]
+        return json.dumps(value, ensure_ascii=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> Rendered:
+        """Return what was kept; the inverse of `to_text`."""
+        html, warnings, title, excerpt, answers = json.loads(text)
+        told = tuple((line, message) for line, message in warnings)
+        return cls(html, told, title, excerpt, tuple(Answer(*answer) for answer in answers))
 
 
 class MarkdownRenderer:
-    """Renders one text after another; `baseurl` goes before every address on the site."""
+    """Renders one text after another.
 
-    def __init__(self, baseurl: str = "") -> None:
+    `baseurl` goes before every address on the site; `addresses` say where
+    links lead, which without them are taken as they are.
+    """
+
+    def __init__(self, baseurl: str = "", addresses: Addresses | None = None) -> None:
         self._baseurl = baseurl
+        self._addresses = addresses
 
-    def render(
-        self, text: str, *, path: str, first_line: int, base: str, files: Collection[str]
-    ) -> Rendered:
-        """Return `text` rendered for a page in the output folder `base` (`vanessa/greeting/`).
+    def render(self, text: str, *, path: str, first_line: int, address: str = "/") -> Rendered:
+        """Return `text` rendered for the page at `address` (`/vanessa/greeting/`).
 
-        `files` are the names published beside it; `path` and `first_line`
-        say where the text begins (line 0: unknown). Raises ContentError when
-        the text is larger or nested deeper than the limits.
+        `path` and `first_line` say where the text begins (line 0: unknown).
+        Raises ContentError when the text is larger or nested deeper than the
+        limits.
         """
         # Heavy imports; a build that changes nothing renders nothing.
         from builder.text import engine, limits, nesting, safehtml  # noqa: PLC0415
@@ -93,12 +112,13 @@ class MarkdownRenderer:
         if _RAW_HTML.search(text):  # else what there is was made by the parser, and well
             html = safehtml.without_false_tags(html)
             nesting.check_html(html, path=path, first_line=first_line)
-        links = Links(self._baseurl, base, files, warn)
+        links = Links(self._baseurl, path, address, self._addresses, warn)
         return Rendered(
             safehtml.clean(html, links),
             tuple(dict.fromkeys(warnings)),
             parser.title,
             parser.excerpt,
+            tuple(dict.fromkeys(links.answers)),
         )
 
 

@@ -83,7 +83,7 @@ def _markdownify(baseurl: str) -> Callable[[jinja2.runtime.Context, object], Mar
             renderers.append(MarkdownRenderer(baseurl))
         path = page_source(context) or "markdownify"
         text = "" if value is None else str(value)
-        rendered = renderers[0].render(text, path=path, first_line=0, base="", files=())
+        rendered = renderers[0].render(text, path=path, first_line=0)
         return Markup(rendered.html)  # noqa: S704 - sanitised there
 
     return markdownify

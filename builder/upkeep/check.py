@@ -68,7 +68,7 @@ def check(
         if item.collection is not None and also is not None:
             problems += also(item.collection)
         tags += len(item.collection.tags) if item.collection else 0
-    for name, folder in scan(options.source, options.collections).folders.items():
+    for folder in scan(options.source, options.collections).folders.values():
         if not folder.is_collection:
-            problems += load_namespace(options, name)[1]
+            problems += load_namespace(options, folder)[1]
     return Checked(tuple(sorted(set(problems))), collections, tags)

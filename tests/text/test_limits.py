@@ -78,7 +78,7 @@ REFUSED = [
 @pytest.mark.parametrize(("text", "word"), REFUSED, ids=range(len(REFUSED)))
 def test_texts_that_take_minutes_are_refused_at_once(text: str, word: str) -> None:
     with pytest.raises(ContentError) as caught:
-        MarkdownRenderer().render(text, path="a/README.md", first_line=5, base="", files=())
+        MarkdownRenderer().render(text, path="a/README.md", first_line=5)
     (problem,) = caught.value.problems
     assert problem.path == "a/README.md"
     assert problem.line >= 5

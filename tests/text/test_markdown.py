@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from builder.errors import ContentError
 from builder.text import engine
+from builder.text.addresses import Addresses
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
 
 
-def render(text: str, *, base: str = "vanessa/greeting/", files: tuple[str, ...] = ()) -> Rendered:
-    return MarkdownRenderer("/base").render(
-        text, path="README.md", first_line=5, base=base, files=files
+NAME = "vanessa/greeting"
+
+
+def render(text: str, *, files: tuple[str, ...] = ()) -> Rendered:
+    pictures = frozenset(f"{NAME}/{file}" for file in files)
+    known = Addresses(Path(), collections=frozenset({NAME}), pictures=pictures)
+    return MarkdownRenderer("/base", known).render(
+        text, path=f"collections/{NAME}/README.md", first_line=5, address=f"/{NAME}/"
     )
 
 
@@ -110,7 +118,7 @@ def test_no_template_language_is_run(text: str) -> None:
 
 
 def test_every_link_is_without_opener() -> None:
-    html = render('<a href="x" target="_blank" rel="opener">x</a> [y](z)').html
+    html = render('<a href="//x.example" target="_blank" rel="opener">x</a> [y](http://z.example)').html
     assert html.count('rel="nofollow noopener"') == 2
 
 
@@ -172,10 +180,10 @@ def test_an_excerpt_is_cut_between_words() -> None:
 
 
 def test_warnings_name_the_line() -> None:
-    rendered = render("a\n\n[x](../../../../etc/passwd)\n\n![y](no.png)\n")
+    rendered = render("a\n\n[x](../../../../../etc/passwd)\n\n![y](no.png)\n")
     assert rendered.warnings == (
-        (7, "the link '../../../../etc/passwd' leaves the site"),
-        (9, "the image 'no.png' is not published beside this page"),
+        (7, "the link '../../../../../etc/passwd' leaves the site"),
+        (9, "the image 'no.png' leads to nothing that is published"),
     )
     assert "passwd" not in rendered.html
 
@@ -195,10 +203,10 @@ def test_a_render_leaves_nothing_for_the_next() -> None:
         "```py\nx\n```",
         "[TOC]\n\n## b",
     ]
-    once = [MarkdownRenderer().render(t, path="p", first_line=1, base="", files=()) for t in texts]
+    once = [MarkdownRenderer().render(t, path="p", first_line=1) for t in texts]
     for order in (texts, texts[::-1]):
         for text in order:
-            again = renderer.render(text, path="p", first_line=1, base="", files=())
+            again = renderer.render(text, path="p", first_line=1)
             assert again == once[texts.index(text)]
 
 
