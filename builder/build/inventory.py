@@ -71,6 +71,8 @@ class Inventory:
         base = self._options.collections + "/"
         names = set()
         for path in touched:
+            if not path or f"{path}/" == base:  # all may be new
+                return None
             if not path.startswith(base):
                 continue
             parts = path.removeprefix(base).split("/")

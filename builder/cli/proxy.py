@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,7 +70,7 @@ def command(
     URL is where a static registry is published, with its path: its `/v2/`
     may be served by any host of files.
     """
-    from builder.preview.server import Server  # noqa: PLC0415 - tornado is heavy
+    from builder.preview.server import Server, url_host  # noqa: PLC0415 - tornado is heavy
     from builder.proxy.cache import BlobCache  # noqa: PLC0415
     from builder.proxy.lookup import ProxiedSite  # noqa: PLC0415
     from builder.proxy.respond import ProxyResponder  # noqa: PLC0415
@@ -87,7 +86,6 @@ def command(
     far = Site(site, RemoteOptions(insecure, ca))
     if not far.check():
         console.say(f"warning: {far.url}/v2/ is missing: is a static registry published there?")
-    _allow_many_files()
     with ExitStack() as closing:
         place = Path(folder) if folder else _default_cache()
         if no_cache:
@@ -100,7 +98,7 @@ def command(
             console.say(f"warning: anyone who reaches {host} can pull from this registry")
 
         def ready() -> None:
-            shown = f"{host if ':' not in host else f'[{host}]'}:{server.port}"
+            shown = f"{url_host(host)}:{server.port}"
             console.result(
                 {"address": shown, "site": far.url},
                 f"serving http://{shown}/  from {far.url}  (Ctrl-C ends it)",
@@ -119,11 +117,3 @@ def _default_cache() -> Path:
     # The XDG base directory specification says to ignore a relative path.
     home = Path(base) if base.startswith("/") else Path.home() / ".cache"
     return home / "builder" / "proxy"
-
-
-def _allow_many_files() -> None:
-    """Raise the limit of open files: each pull holds a connection and a file a layer."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

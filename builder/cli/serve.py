@@ -7,6 +7,7 @@ import signal
 import time
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from builder.cli.options import (
 from builder.cli.serve_apps import serve_apps
 from builder.cli.stopping import run_until_stopped
 from builder.config import Config
+from builder.documents.discover import is_read
 from builder.errors import BuilderError, ContentError, LockedError, UsageError
 from builder.remote.options import RemoteOptions
 
@@ -46,6 +48,13 @@ class _Outcome(NamedTuple):
     default=4000,
     show_default=True,
     help="Port; 0 takes a free one.",
+)
+@click.option(
+    "--allow-host",
+    "allowed",
+    multiple=True,
+    metavar="NAME",
+    help="Another name that may stand in the Host header; may be given often.",
 )
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")
 @click.option("--no-livereload", is_flag=True, help="Do not reload the browser after a change.")
@@ -77,6 +86,7 @@ def command(
     verbose: bool,
     host: str,
     port: int,
+    allowed: tuple[str, ...],
     open_browser: bool,
     no_livereload: bool,
     registry: str | None,
@@ -97,32 +107,24 @@ def command(
     if insecure or ca or kind:
         raise UsageError("--insecure, --ca and --type are for --from alone")
     del strict, verbose
+    flags: dict[str, Any] = {"baseurl": baseurl, "drafts": drafts, "allow_missing": allow_missing}
+    name = target or "preview"
+    place = destination or f".builder-cache/preview/{name}"
+
+    def configure(address: str) -> Config:
+        return common.config(target=name, destination=place, url=url or address, **flags)
+
     console = common.console
-    shown = host if ":" not in host else f"[{host}]"
-    address = url or f"http://{shown}:{port}"
-    arguments: dict[str, Any] = {
-        "baseurl": baseurl, "url": address,
-        "drafts": drafts, "allow_missing": allow_missing,
-    }  # fmt: skip
-
-    def configure() -> Config:
-        name = target or "preview"
-        place = destination or f".builder-cache/preview/{name}"
-        return common.config(target=name, destination=place, **arguments)
-
-    first = configure()
     if not target:
-        _say_limits(console, common.config(target="", destination="", **arguments))
-    builder = _Builder(configure, jobs)
-    began = time.monotonic()
-    outcome = builder.build(None)
-    if outcome.failed:
-        raise ContentError.at(common.source, "the first build failed", "mend what is said above")
-    console.say(f"{outcome.text} in {time.monotonic() - began:.2f} s")
+        _say_limits(console, common.config(target="", destination="", url=url or "", **flags))
     if host not in ("127.0.0.1", "localhost", "::1"):
         console.say(f"warning: anyone who reaches {host} can read this registry")
-    _serve(first, builder, console, host=host, port=port, reload=not no_livereload,
-           started=lambda: webbrowser.open(address) if open_browser else None)  # fmt: skip
+    builder = _Builder(configure, jobs)
+    try:
+        _serve(configure, builder, console, host=host, port=port, allowed=allowed,
+               reload=not no_livereload, browse=open_browser)  # fmt: skip
+    finally:
+        builder.close()
 
 
 def _say_limits(console: Console, config: Config) -> None:
@@ -145,46 +147,79 @@ def _say_limits(console: Console, config: Config) -> None:
 
 
 def _serve(
-    config: Config,
+    configure: Callable[[str], Config],
     builder: _Builder,
     console: Console,
     *,
     host: str,
     port: int,
+    allowed: tuple[str, ...],
     reload: bool,
-    started: Callable[[], object],
+    browse: bool,
 ) -> None:
     from builder.preview.respond import Responder  # noqa: PLC0415 - tornado is heavy
-    from builder.preview.server import Server  # noqa: PLC0415
+    from builder.preview.server import Server, url_host  # noqa: PLC0415
     from builder.preview.watch import Watcher  # noqa: PLC0415
     from builder.write.lookup import BuiltSite  # noqa: PLC0415
+
+    server = Server(host=host, port=port, reload=reload, allow_hosts=allowed)
+    address = f"http://{url_host(host)}:{server.port}"
+    config = configure(address)
+    configs = _names(config)
 
     def responder() -> Responder:
         site = BuiltSite(config.destination, Pipeline(config).record_path)
         return Responder(site, config.pages.capabilities, config.address.baseurl)
 
-    server = Server(responder(), host=host, port=port, reload=reload)
-
-    def rebuild(touched: frozenset[str]) -> None:
+    def rebuild(touched: frozenset[str] | None) -> _Outcome:
         began = time.monotonic()
-        outcome = builder.build(touched)
+        outcome = builder.build(address, touched)
         console.say(f"{outcome.text} in {time.monotonic() - began:.2f} s")
         server.show(None if outcome.failed else responder, outcome.problems)
+        return outcome
 
     def ready() -> None:
-        shown = f"http://{host}:{server.port}{config.address.baseurl}/"
+        shown = f"{address}{config.address.baseurl}/"
         click.echo(f"serving {shown}  (Ctrl-C ends it)")
-        started()
+        if browse:
+            webbrowser.open(shown)
 
-    ignored = [config.cache, config.destination, config.source / "_site", config.source / "_blobs"]
-    ignored += [config.source / name for name in ("builder", "tests", "docs", ".venv", ".git")]
-    watcher = Watcher(config.source, ignored, rebuild)
+    def changed(touched: frozenset[str]) -> None:
+        rebuild(touched)
+
+    watcher = Watcher(
+        config.source, lambda path: is_read(path, config.site, configs), changed, console.say
+    )
+    kept = _has_kept(config)
+    if not kept and rebuild(None).failed:
+        server.close()
+        raise ContentError.at(
+            str(config.source), "the first build failed", "mend what is said above"
+        )
+    server.responder = responder()
     watcher.start()
+    if kept:
+        console.say("the last preview is served until what is new has been built")
+        watcher.look()
     try:
         run_until_stopped(server, ready)
     finally:
         watcher.stop()
-        builder.close()
+
+
+def _has_kept(config: Config) -> bool:
+    """Tell whether the last preview is whole, so that it can be shown at once."""
+    try:
+        with Pipeline(config).built():
+            return True
+    except BuilderError:
+        return False
+
+
+def _names(config: Config) -> frozenset[str]:
+    """Return the configuration files as source paths, the usual one even where it is missing."""
+    inside = (path for path in config.files if path.is_relative_to(config.source))
+    return frozenset({"_config.yml", *(str(path.relative_to(config.source)) for path in inside)})
 
 
 class _Builder:
@@ -194,7 +229,7 @@ class _Builder:
     build makes the next one short.
     """
 
-    def __init__(self, configure: Callable[[], Config], jobs: int) -> None:
+    def __init__(self, configure: Callable[[str], Config], jobs: int) -> None:
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
@@ -203,10 +238,10 @@ class _Builder:
         self._process.start()
         theirs.close()
 
-    def build(self, touched: frozenset[str] | None) -> _Outcome:
-        """Build there, print what is wrong, and return how it went."""
+    def build(self, address: str, touched: frozenset[str] | None) -> _Outcome:
+        """Build for a preview at `address` there, print what is wrong, and return how it went."""
         try:
-            self._pipe.send(touched)
+            self._pipe.send((address, touched))
             outcome: _Outcome = self._pipe.recv()
         except (EOFError, BrokenPipeError):
             text = "the building process has ended; start 'builder serve' again"
@@ -224,34 +259,47 @@ class _Builder:
 
 
 def _build_loop(
-    pipe: Connection, parents: Connection, configure: Callable[[], Config], jobs: int
+    pipe: Connection, parents: Connection, configure: Callable[[str], Config], jobs: int
 ) -> None:
     """Build whenever asked, until the pipe is closed."""
     parents.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    pipeline: Pipeline | None = None
-    stamp: object = None
-    while True:
+    kept = _Kept(configure, jobs)
+    with suppress(EOFError, ConnectionResetError, BrokenPipeError):  # the server has ended
+        while True:
+            pipe.send(kept.build(*pipe.recv()))
+
+
+class _Kept:
+    """The pipeline of one build after the other, made anew when the configuration changes."""
+
+    def __init__(self, configure: Callable[[str], Config], jobs: int) -> None:
+        self._configure = configure
+        self._jobs = jobs
+        self._pipeline: Pipeline | None = None
+        self._stamp: object = None
+
+    def build(self, address: str, touched: frozenset[str] | None) -> _Outcome:
+        """Build; what goes wrong is an outcome too."""
         try:
-            touched = pipe.recv()
-        except (EOFError, ConnectionResetError):
-            return
-        try:
-            if pipeline is None or stamp != _config_stamp(pipeline.config):
-                pipeline, touched = Pipeline(configure(), jobs=jobs), None
-                stamp = _config_stamp(pipeline.config)
-            report = pipeline.build(touched)
-            warnings = tuple(map(str, report.warnings)) if touched is None else ()
-            pipe.send(_Outcome(summary(report), warnings, failed=False))
+            return self._build(address, touched)
         except LockedError as error:
-            pipe.send(_Outcome("waiting", (str(error),), failed=True))
+            return _Outcome("waiting", (str(error),), failed=True)
         except BuilderError as error:
             problems = getattr(error, "problems", (error,))
-            pipe.send(_Outcome("not built", tuple(map(str, problems)), failed=True))
+            return _Outcome("not built", tuple(map(str, problems)), failed=True)
         except OSError as error:
             text = f"{error.filename or 'the disk'}: {error.strerror}"
-            pipe.send(_Outcome("not built", (text,), failed=True))
+            return _Outcome("not built", (text,), failed=True)
+
+    def _build(self, address: str, touched: frozenset[str] | None) -> _Outcome:
+        if self._pipeline is None or self._stamp != _config_stamp(self._pipeline.config):
+            self._pipeline, touched = Pipeline(self._configure(address), jobs=self._jobs), None
+            self._stamp = _config_stamp(self._pipeline.config)
+        report = self._pipeline.build(touched)
+        warnings = tuple(map(str, report.warnings)) if touched is None else ()
+        return _Outcome(summary(report), warnings, failed=False)
 
 
 def _config_stamp(config: Config) -> object:

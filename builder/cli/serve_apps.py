@@ -24,7 +24,7 @@ def serve_apps(
     """Serve until interrupted; raises UsageError for flags of the other kind of serving."""
     from builder.apps.source import RegistryApps  # noqa: PLC0415 - tornado is heavy
     from builder.preview.respond import Responder  # noqa: PLC0415
-    from builder.preview.server import Server  # noqa: PLC0415
+    from builder.preview.server import Server, url_host  # noqa: PLC0415
     from builder.targets import open_target  # noqa: PLC0415
 
     _refuse_others(context)
@@ -37,7 +37,7 @@ def serve_apps(
     apps.check()
     capable = open_target("preview").capabilities
     server = Server(Responder(apps, capable), host=host, port=port, reload=False, blocking=True)
-    address = f"http://{host if ':' not in host else f'[{host}]'}"
+    address = f"http://{url_host(host)}"
 
     def ready() -> None:
         click.echo(f"serving {address}:{server.port}/  from {place}  (Ctrl-C ends it)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -26,6 +26,8 @@ DATA = (".yml", ".yaml", ".json", ".csv", ".tsv")
 
 # Folders that are somebody else's: never entered, whatever `include` says.
 _NEVER = frozenset({"collections", "_blobs", ".builder-cache", "_layouts", "_includes", ".git"})
+# Of these, what the registry and the theme are made of.
+_REGISTRY = frozenset({"collections", "_blobs", "_layouts", "_includes", "assets"})
 _ANYWHERE = frozenset({"node_modules", "vendor", ".venv", "__pycache__"})
 DEFAULT_EXCLUDE = (
     "builder", "tests", "docs", "scripts", "dist", "venv", "*.egg-info", "Makefile",
@@ -117,6 +119,28 @@ def discover(options: SiteOptions) -> tuple[SourceFile, ...]:
     return files
 
 
+def is_read(path: str, options: SiteOptions, configs: Iterable[str] = ()) -> bool:
+    """Tell whether a file or folder at a source path may be part of the site.
+
+    That is also so for the theme, the registry's own folders and `configs`;
+    not for what a build writes, nor for what editors leave behind.
+    """
+    if path in configs:
+        return True
+    walk = _Walk(options)
+    parts = path.split("/")
+    if parts[0] in _REGISTRY:
+        return not any(part.startswith(".") or part.endswith("~") for part in parts)
+    optional = False
+    for end in range(1, len(parts) + 1):
+        inner = "/".join(parts[:end])
+        decision = walk.decision(inner, optional=optional)
+        if decision == "leave":
+            return False
+        optional = decision == "through"
+    return True
+
+
 class _Walk:
     """A walk over the source folder, with the problems met on the way."""
 
@@ -138,14 +162,12 @@ class _Walk:
     def _entry(
         self, entry: os.DirEntry[str], path: str, collection: str, *, optional: bool
     ) -> Iterator[SourceFile]:
-        if path in self._never or entry.name in _ANYWHERE:
-            return
-        own = self._collection_folder(path)
-        included = _matches(path, self._options.include)
-        if not (included or own or (not optional and self._is_ordinary(path))):
-            if _leads_to(path, self._options.include) and entry.is_dir(follow_symlinks=False):
+        decision = self.decision(path, optional=optional)
+        if decision != "take":
+            if decision == "through" and entry.is_dir(follow_symlinks=False):
                 yield from self.folder(path, collection, optional=True)
             return
+        own = self._collection_folder(path)
         if problem := _unusable(entry, path):
             self.problems.append(problem)
         elif entry.is_dir(follow_symlinks=False):
@@ -156,6 +178,15 @@ class _Walk:
             if kind == "static" and (problem := _secret(self._options.source / path, path)):
                 self.problems.append(problem)
             yield SourceFile(path, kind, name)
+
+    def decision(self, path: str, *, optional: bool) -> Literal["take", "through", "leave"]:
+        """Say whether a path is taken, or only what `include` names below it, or nothing."""
+        if path in self._never or path.rpartition("/")[2] in _ANYWHERE:
+            return "leave"
+        included = _matches(path, self._options.include)
+        if included or self._collection_folder(path) or (not optional and self._is_ordinary(path)):
+            return "take"
+        return "through" if _leads_to(path, self._options.include) else "leave"
 
     def _collection_folder(self, path: str) -> str:
         """Return the collection whose folder `path` is; `*data` and `*drafts` for those two."""

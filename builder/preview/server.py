@@ -7,12 +7,10 @@ browser of whoever previews it.
 
 from __future__ import annotations
 
-import asyncio
 import html
 import json
 import logging
 import os
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
@@ -21,24 +19,25 @@ from urllib.parse import urlsplit
 
 import livereload
 from livereload.handlers import LiveReloadHandler
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from builder.errors import BuilderError, LocalError, RemoteError
+from builder.errors import BuilderError, RemoteError
 from builder.output import Entry
+from builder.preview.listening import PlainServer, listen
 from builder.preview.respond import Request, Response, header_map
 from builder.preview.sending import aside, send
 
 log = logging.getLogger(__name__)
 
-TLS_HANDSHAKE = b"\x16"
-MAX_PAUSE = 1.0  # seconds; a connection this silent is left to the HTTP server
 _SCRIPT = b'<script src="/livereload.js"></script>'
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _FORBIDDEN = b"this server answers only to its own names\n"
+
+
+def url_host(host: str) -> str:
+    """Return a bind address as it stands in a URL and in the Host header."""
+    return f"[{host}]" if ":" in host else host.lower()
 
 
 class Answers(Protocol):
@@ -52,17 +51,18 @@ class Answers(Protocol):
 
 
 class Server:
-    """Serves what `responder` answers, until `stop` is called.
+    """Serves what `responder` answers, until `stop` is called; 503 while there is none.
 
     `responder` may be replaced at any time by `show`; requests under way end
     with the one they began with. `blocking` says that its answers take time:
     then each is made in a thread. `allow_hosts` are further names that may
-    stand in the Host header.
+    stand in the Host header. The port is taken here: raises LocalError when
+    it cannot be had.
     """
 
     def __init__(
         self,
-        responder: Answers,
+        responder: Answers | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 4000,
@@ -74,32 +74,30 @@ class Server:
         self.blocking = blocking
         self.problems: tuple[str, ...] = ()
         self.reload_enabled = reload
-        self._bind = host
-        self._wanted = port
-        self._names = {*_LOOPBACK, host, *allow_hosts}
+        self._sockets = listen(host, port)
+        self._names = {*_LOOPBACK, url_host(host), *map(str.lower, allow_hosts)}
         self._loop: IOLoop | None = None
         self._waiters: set[Any] = set()
-        self.port = port
+        self.port: int = self._sockets[0].getsockname()[1]
 
     def run(self, started: Callable[[], None] | None = None) -> None:
-        """Serve until stopped; raises LocalError when the port is taken."""
+        """Serve until stopped."""
         self._loop = IOLoop.current()
-        try:
-            sockets = bind_sockets(self._wanted, self._bind)
-        except OSError as error:
-            message = f"cannot listen on {self._bind} port {self._wanted}: {error.strerror}"
-            is_name = isinstance(error, socket.gaierror)
-            flag = "-H/--host" if is_name else "-P/--port"
-            raise LocalError(message, f"choose another with {flag}") from error
-        self.port = sockets[0].getsockname()[1]
-        server = _PlainServer(self._application(), max_header_size=64 << 10)
-        server.add_sockets(sockets)
+        server = PlainServer(self._application())
+        server.take(self._sockets)
         if started:
             self._loop.add_callback(started)
         try:
             self._loop.start()
         finally:
-            server.stop()
+            self.close()
+
+    def close(self) -> None:
+        """Give the port back; also for a process that was forked and serves nothing."""
+        for sock in self._sockets:
+            if self._loop and sock.fileno() >= 0:
+                self._loop.remove_handler(sock)
+            sock.close()
 
     def stop(self) -> None:
         """End `run`; may be called from any thread and from a signal handler."""
@@ -122,11 +120,11 @@ class Server:
             waiter.send_message({"command": "reload", "path": "*", "liveCSS": False})
 
     def allows(self, host: str) -> bool:
-        """Tell whether a Host header, or the host of an Origin, is one of ours."""
-        name, _, port = host.rpartition(":")
-        if not name or host.endswith("]"):
+        """Tell whether a Host header names one of ours; a forwarded port may be any."""
+        name, colon, port = host.rpartition(":")
+        if not colon or host.endswith("]"):
             name, port = host, ""
-        return name in self._names and port in ("", str(self.port))
+        return name.lower() in self._names and (not port or port.isdecimal())
 
     def _application(self) -> Application:
         routes: list[Any] = []
@@ -139,63 +137,30 @@ class Server:
         return Application(routes, log_function=_log)
 
 
-class _PlainServer(HTTPServer):
-    """An HTTP server that hangs up on TLS.
-
-    Clients try https first; a server that waits for the rest of what looks
-    like a header makes each of them wait for ten seconds.
-    """
-
-    def initialize(self, *args: Any, **kwargs: Any) -> None:
-        """Take tornado's arguments, and keep the connections that are looked at."""
-        super().initialize(*args, **kwargs)
-        self._looking: set[asyncio.Task[None]] = set()
-
-    def handle_stream(self, stream: IOStream, address: Any) -> None:
-        """Serve a connection once its first byte shows that it speaks HTTP."""
-        task = asyncio.ensure_future(self._look(stream, address))
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
-
-    async def _look(self, stream: IOStream, address: Any) -> None:
-        pause = 0.0005
-        while (first := _peek(stream)) is None and pause < MAX_PAUSE:
-            await asyncio.sleep(pause)
-            pause *= 1.5
-        if first == TLS_HANDSHAKE:
-            stream.close()
-        elif not stream.closed():
-            super().handle_stream(stream, address)
-
-
-def _peek(stream: IOStream) -> bytes | None:
-    """Return a connection's first byte without taking it; None when it has sent nothing yet."""
-    try:
-        return stream.socket.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return None
-    except (OSError, AttributeError):  # already gone
-        return b""
-
-
 def _log(handler: RequestHandler) -> None:
     request = handler.request
     log.debug("%s %s %s", handler.get_status(), request.method, request.uri)
 
 
-class _Guarded(RequestHandler):
-    """A handler that answers only to the server's own names."""
+class _OwnNames(RequestHandler):
+    """Answers only to the server's own names: another's could be that of a hostile page."""
 
-    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-    def initialize(self, server: Server, **_: object) -> None:
-        self.server = server
+    server: Server
 
     def prepare(self) -> Awaitable[None] | None:
         if not self.server.allows(self.request.host):
             self.set_status(421)
             self.finish(_FORBIDDEN)
         return None
+
+
+class _Guarded(_OwnNames):
+    """A handler of plain requests."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+    def initialize(self, server: Server, **_: object) -> None:
+        self.server = server
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -210,6 +175,11 @@ class _Handler(_Guarded):
 
     async def _answer(self) -> None:
         request = self.request
+        if self.server.responder is None:
+            self.set_status(503)
+            self._send(b"nothing is built yet\n")
+            return
+        self._answers = self.server.responder  # to the end, whatever is shown meanwhile
         headers = header_map(request.headers.get_all())
         if "range" in headers:  # tornado joins repeated headers; one is all we read
             headers["range"] = headers["range"].split(";")[0]
@@ -229,7 +199,7 @@ class _Handler(_Guarded):
 
     async def _respond(self, request: Request) -> Response:
         """Ask the responder; what goes wrong far away is an answer too."""
-        respond = self.server.responder.respond
+        respond = self._answers.respond
         if not self.server.blocking:
             return respond(request)
         try:
@@ -251,7 +221,7 @@ class _Handler(_Guarded):
         """Return a page with the reload script and, if any, what is wrong with the sources."""
         if response.entry is None:
             return response.data
-        with self.server.responder.open(response.entry) as stream:
+        with self._answers.open(response.entry) as stream:
             page = stream.read()
         self.clear_header("ETag")
         before, end, after = page.rpartition(b"</body>")
@@ -273,7 +243,7 @@ class _Handler(_Guarded):
             self.set_header("Content-Length", str(response.length))
             return
         try:
-            stream = response.stream or self.server.responder.open(entry)
+            stream = response.stream or self._answers.open(entry)
         except FileNotFoundError:
             self.set_status(404)
             self._send(b"not found\n")
@@ -299,7 +269,7 @@ class _ReloadScript(_Guarded):
         self.write(path.read_bytes())
 
 
-class _Socket(LiveReloadHandler):  # type: ignore[misc] # livereload has no types
+class _Socket(_OwnNames, LiveReloadHandler):  # type: ignore[misc] # livereload has no types
     """livereload's socket, for pages of this server alone."""
 
     def initialize(self, server: Server, waiters: set[Any]) -> None:
@@ -308,12 +278,17 @@ class _Socket(LiveReloadHandler):  # type: ignore[misc] # livereload has no type
 
     def check_origin(self, origin: str) -> bool:
         """Accept a socket from our own pages only."""
-        return self.server.allows(self.request.host) and self.server.allows(urlsplit(origin).netloc)
+        return urlsplit(origin).netloc == self.request.host
 
-    def on_message(self, message: str) -> None:
-        """Greet a browser and remember it."""
-        super().on_message(message)
-        if json.loads(message).get("command") == "hello":
+    def on_message(self, message: str | bytes) -> None:
+        """Greet a browser and remember it; hang up on what is no message of livereload's."""
+        try:
+            command = json.loads(message)["command"]
+            super().on_message(message)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.close()
+            return
+        if command == "hello":
             self.mine.add(self)
 
     def on_close(self) -> None:

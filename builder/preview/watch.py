@@ -3,14 +3,17 @@
 watchdog also reports opens and closes; a watcher that listens to those, and a
 build that reads, keep each other busy for ever. So four kinds of event are
 asked for, and a file counts as changed only when its time or size is new.
+Folders that come to the root later are watched from then on.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import (
@@ -25,8 +28,13 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.polling import PollingObserver
+
+log = logging.getLogger(__name__)
 
 QUIET = 0.05  # seconds without an event that end a burst
+POLL_SECONDS = 1
 PATIENCE = 0.5  # seconds after which a burst is handed on even if it goes on
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileModifiedEvent, FileDeletedEvent, FileMovedEvent,
@@ -37,26 +45,65 @@ OnChange = Callable[[frozenset[str]], None]
 
 
 class Watcher(FileSystemEventHandler):
-    """Calls `on_change` with the changed paths, relative to `root`, from its own thread."""
+    """Calls `on_change` with the changed paths, relative to `root`, from its own thread.
 
-    def __init__(self, root: Path, ignored: Iterable[Path], on_change: OnChange) -> None:
+    `is_read` tells of such a path whether it is of interest. `say` hears when
+    the system's means of watching are used up and files are looked at instead.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        is_read: Callable[[str], bool],
+        on_change: OnChange,
+        say: Callable[[str], None],
+    ) -> None:
         self._root = os.path.realpath(root)
-        self._ignored = tuple(f"{os.path.realpath(path)}/" for path in ignored)
+        self._is_read = is_read
         self._on_change = on_change
+        self._say = say
         self._seen: dict[str, tuple[int, int]] = {}
+        self._watches: dict[str, ObservedWatch] = {}
         self._pending: set[str] = set()
         self._first = self._last = 0.0
         self._signal = threading.Condition()
         self._stopped = False
-        self._observer = Observer()
+        self._observer: BaseObserver = Observer()
         self._thread = threading.Thread(target=self._deliver, daemon=True, name="watcher")
 
     def start(self) -> None:
         """Begin to watch."""
-        for path in self._folders():
-            self._observer.schedule(self, path, recursive=path != self._root, event_filter=_EVENTS)
-        self._observer.start()
+        try:
+            self._begin()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+                raise
+            self._poll()
         self._thread.start()
+
+    def look(self) -> None:
+        """Call `on_change` once with nothing that changed: what came before is unknown."""
+        self._add("")
+
+    def _begin(self) -> None:
+        for path in self._folders():
+            self._watch(path)
+        self._observer.start()
+
+    def _poll(self) -> None:
+        """Look at all files again and again, where the system cannot tell of changes."""
+        self._observer.unschedule_all()
+        self._observer = PollingObserver(timeout=POLL_SECONDS)
+        self._watches.clear()
+        self._begin()
+        # What changes before its threads have looked for the first time is seen by this.
+        late = threading.Timer(2 * POLL_SECONDS, self.look)
+        late.daemon = True
+        late.start()
+        self._say(
+            "note: the limit of inotify is reached, so files are looked at every second;\n"
+            "      'sysctl fs.inotify.max_user_watches=524288' as root raises it"
+        )
 
     def stop(self) -> None:
         """End watching."""
@@ -71,21 +118,36 @@ class Watcher(FileSystemEventHandler):
         """Return the root itself, and each folder of it that is read, with all below it."""
         with os.scandir(self._root) as entries:
             folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-        return [self._root, *(path for path in folders if not self._is_ignored(f"{path}/"))]
+        return [self._root, *(path for path in folders if self._is_read(self._relative(path)))]
+
+    def _watch(self, path: str) -> None:
+        self._watches[path] = self._observer.schedule(
+            self, path, recursive=path != self._root, event_filter=_EVENTS
+        )
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Take one event of watchdog's."""
         for raw in (event.src_path, event.dest_path):
             path = os.fsdecode(raw) if raw else ""
-            if path and not self._is_ignored(path) and self._is_real(event, path):
-                self._add(path)
+            if path and path != self._root and self._is_read(self._relative(path)):
+                if event.is_directory and os.path.dirname(path) == self._root:
+                    self._folder_moved(path)
+                if self._is_real(event, path):
+                    self._add(self._relative(path))
 
-    def _is_ignored(self, path: str) -> bool:
-        if f"{path}/".startswith(self._ignored):
-            return True
-        parts = path.removeprefix(self._root).strip("/").split("/")
-        return any(part.startswith(".") or part.endswith("~") or part == "node_modules"
-                   for part in parts if part)  # fmt: skip
+    def _folder_moved(self, path: str) -> None:
+        """Watch a folder that came to the root; forget one that has gone."""
+        held = self._watches.pop(path, None)
+        if held is not None:
+            self._observer.unschedule(held)
+        if os.path.isdir(path) and not os.path.islink(path):
+            try:
+                self._watch(path)
+            except OSError as error:
+                log.debug("%s cannot be watched: %s", path, error)
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self._root).lstrip("/")
 
     def _is_real(self, event: FileSystemEvent, path: str) -> bool:
         """Tell whether a file is other than when it was last seen."""
@@ -108,7 +170,7 @@ class Watcher(FileSystemEventHandler):
             now = time.monotonic()
             self._first = self._first if self._pending else now
             self._last = now
-            self._pending.add(path.removeprefix(self._root).lstrip("/"))
+            self._pending.add(path)
             self._signal.notify()
 
     def _deliver(self) -> None:

@@ -1,0 +1,134 @@
+"""Taking connections: bounded in number, patient where the machine runs out, plain to TLS.
+
+A stranger may open more connections than there are descriptors. Then none is
+taken for a moment, and those that are open go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import socket
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.netutil import bind_sockets
+
+from builder.errors import LocalError
+
+IDLE_SECONDS = 60  # after which a silent connection is closed
+MAX_CONNECTIONS = 2048
+MAX_HEADER = 1 << 20  # bytes; longer addresses than any host takes are answered, not dropped
+_PAUSE = 0.2  # seconds without accepting, when there is no room
+_AT_ONCE = 64  # connections taken before others get their turn
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_TLS_HANDSHAKE = b"\x16"
+_LONGEST_LOOK = 1.0  # seconds; a connection this silent is left to the HTTP server
+# What Go's client understands at once: "server gave HTTP response to HTTPS client".
+_PLAIN = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nthis server speaks http\n"
+
+
+def allow_many_files() -> int:
+    """Raise the limit of open files as far as is sensible; return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return 8192 if soft == resource.RLIM_INFINITY else soft
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen on all addresses of `host`; 0 takes a free port.
+
+    Raises LocalError where that cannot be.
+    """
+    try:
+        return bind_sockets(port, host)
+    except OSError as error:
+        message = f"cannot listen on {host} port {port}: {error.strerror}"
+        flag = "-H/--host" if isinstance(error, socket.gaierror) else "-P/--port"
+        raise LocalError(message, f"choose another with {flag}") from error
+
+
+class PlainServer(HTTPServer):
+    """An HTTP server over sockets that are bound already."""
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        """Take tornado's arguments; see `take`."""
+        kwargs |= {"max_header_size": MAX_HEADER, "idle_connection_timeout": IDLE_SECONDS}
+        super().initialize(*args, **kwargs)
+        self._streams: set[IOStream] = set()
+        self._looking: set[asyncio.Task[None]] = set()
+        self._room = min(MAX_CONNECTIONS, allow_many_files() // 3)  # each may open files too
+
+    def take(self, sockets: list[socket.socket]) -> None:
+        """Accept connections of these sockets until they are closed."""
+        for sock in sockets:
+            self._watch(sock)
+
+    def _watch(self, sock: socket.socket) -> None:
+        if sock.fileno() >= 0:
+            loop = IOLoop.current()
+            loop.add_handler(sock, lambda *_: self._accept(sock), IOLoop.READ)
+
+    def _rest(self, sock: socket.socket) -> None:
+        loop = IOLoop.current()
+        loop.remove_handler(sock)
+        loop.call_later(_PAUSE, self._watch, sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        if len(self._streams) >= self._room:
+            self._streams = {stream for stream in self._streams if not stream.closed()}
+        for _ in range(_AT_ONCE):
+            if len(self._streams) >= self._room:
+                self._rest(sock)
+                return
+            try:
+                connection, address = sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                self._rest(sock)
+                return
+            stream = IOStream(connection)
+            self._streams.add(stream)
+            task = asyncio.ensure_future(self._look(stream, address))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+    async def _look(self, stream: IOStream, address: Any) -> None:
+        """Serve a connection once its first byte shows that it speaks HTTP."""
+        pause = 0.0005
+        while (first := _peek(stream)) is None and pause < _LONGEST_LOOK:
+            await asyncio.sleep(pause)
+            pause *= 1.5
+        if first == _TLS_HANDSHAKE:
+            await _refuse_tls(stream)
+        elif not stream.closed():
+            self.handle_stream(stream, address)
+
+
+async def _refuse_tls(stream: IOStream) -> None:
+    """Say that this is no TLS; what was sent is read first, or closing would be a reset."""
+    try:
+        await stream.read_bytes(1 << 14, partial=True)
+        await stream.write(_PLAIN)
+    except StreamClosedError:
+        return
+    stream.close()
+
+
+def _peek(stream: IOStream) -> bytes | None:
+    """Return a connection's first byte without taking it; None when it has sent nothing yet."""
+    try:
+        return stream.socket.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return None
+    except (OSError, AttributeError):  # already gone
+        return b""
