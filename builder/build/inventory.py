@@ -42,6 +42,7 @@ class Inventory:
         time: such a walk is repeated a moment later.
         """
         started = time.time_ns()
+        self._read.clear()
         names = self._touched_names(touched)
         problems = self._walk(names)
         seen = self.folders if names is None else names & self.folders.keys()
