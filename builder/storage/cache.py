@@ -1,17 +1,32 @@
 """A cache of derived bytes, keyed by what they were derived from.
 
 One SQLite file in `.builder-cache/`; deleting it costs time and changes no
-output. Worker processes read it and collect what they made; the process that
-started them writes, so that no two processes write at once.
+output. So no error of it is an error of the run: what cannot be written is
+made again next time, what is damaged is made anew. Worker processes read it
+and collect what they made; the process that started them writes, so that no
+two processes write at once.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from builder.errors import LocalError
+
+log = logging.getLogger(__name__)
+
 CacheItem = tuple[str, bytes]
+_SUM = 12  # bytes before each value
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class DamagedError(LocalError):
+    """A file that can be made again was damaged, and has been removed."""
 
 
 class Cache:
@@ -26,8 +41,11 @@ class Cache:
         """Return the value of `key`, or None."""
         if key in self._fresh:
             return self._fresh[key]
-        row = self._open().execute("SELECT value FROM cache WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        row = None
+        with self._harmless():
+            found = self._open().execute("SELECT value FROM cache WHERE key = ?", (key,))
+            row = found.fetchone()
+        return _sound(key, row[0]) if row else None
 
     def put(self, key: str, value: bytes) -> None:
         """Remember a value until it is drained."""
@@ -41,14 +59,29 @@ class Cache:
 
     def save(self, items: Iterable[CacheItem]) -> None:
         """Write values that a worker drained; call in one process only."""
-        with self._open() as connection:
-            connection.executemany("INSERT OR REPLACE INTO cache VALUES (?, ?)", items)
+        with self._harmless(), self._open() as connection:
+            rows = ((key, _sum(key, value) + value) for key, value in items)
+            connection.executemany("INSERT OR REPLACE INTO cache VALUES (?, ?)", rows)
 
     def close(self) -> None:
         """Close the file; the next call opens it again. Call before forking."""
         if self._connection is not None and self._path is not None:
             self._connection.close()
             self._connection = None
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        """Go on without the cache where it fails."""
+        try:
+            with guarded(self._path):
+                yield
+        except DamagedError as error:
+            log.debug("%s", error)
+            self.close()
+        except (LocalError, OSError) as error:
+            log.debug("no cache in this run: %s", error)
+            self.close()
+            self._path = None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -59,16 +92,51 @@ class Cache:
         return self._connection
 
 
+def _sum(key: str, value: bytes) -> bytes:
+    """Return what tells a value that a disk has altered: SQLite does not look."""
+    return hashlib.blake2b(value, digest_size=_SUM, key=key.encode()[:64]).digest()
+
+
+def _sound(key: str, stored: bytes) -> bytes | None:
+    value = stored[_SUM:]
+    return value if stored[:_SUM] == _sum(key, value) else None
+
+
 def connect(path: Path | None) -> sqlite3.Connection:
-    """Open an SQLite file whose loss is harmless; a damaged one is replaced."""
+    """Open an SQLite file whose loss is harmless; a damaged one is replaced.
+
+    Raises LocalError where it can be neither opened nor made.
+    """
     if path is None:
         return sqlite3.connect(":memory:")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _configured(path)
-    except sqlite3.DatabaseError:
-        path.unlink(missing_ok=True)
-        return _configured(path)
+        with guarded(path):
+            return _configured(path)
+    except DamagedError:
+        with guarded(path):
+            return _configured(path)
+
+
+@contextmanager
+def guarded(path: Path | None) -> Iterator[None]:
+    """Turn errors of SQLite into errors of this disk; a damaged file is removed.
+
+    Raises DamagedError for what another try heals, LocalError for the rest:
+    a full disk, a folder that nobody may write to.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        shown = str(path or "a database in memory")
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if path is not None and code in _DAMAGED:
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+            raise DamagedError(f"{shown}: was damaged, and is made anew", "run again") from error
+        hint = "is the disk full, or may you not write there?"
+        raise LocalError(f"{shown}: {error}", hint) from error
 
 
 def _configured(path: Path) -> sqlite3.Connection:

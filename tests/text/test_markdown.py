@@ -118,7 +118,9 @@ def test_no_template_language_is_run(text: str) -> None:
 
 
 def test_every_link_is_without_opener() -> None:
-    html = render('<a href="//x.example" target="_blank" rel="opener">x</a> [y](http://z.example)').html
+    html = render(
+        '<a href="//x.example" target="_blank" rel="opener">x</a> [y](http://z.example)'
+    ).html
     assert html.count('rel="nofollow noopener"') == 2
 
 
