@@ -24,7 +24,7 @@ from builder.config import Config
 from builder.documents.content import epoch
 from builder.errors import ContentError, LocalError, UsageError, counted, did_you_mean
 from builder.publish.hosts import deploy_command
-from builder.publish.plan import Half, Plan, PublishOptions
+from builder.publish.plan import Half, Plan, PublishOptions, site_name
 from builder.targets import target_names
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
     help="Sign the release with the key in FILE.  [default: BUILDER_SIGNING_KEY]",
 )
 @click.option(
+    "--expires",
+    type=click.IntRange(1, 3650),
+    metavar="DAYS",
+    help="Say that the release is out of date after DAYS; publish again before.",
+)
+@click.option(
     "--endpoint",
     metavar="URL",
     default="",
@@ -91,6 +97,7 @@ def command(
     grace: int,
     reload_command: str,
     key_file: str,
+    expires: int | None,
     endpoint: str,
     dry_run: bool,
     insecure: bool,
@@ -123,13 +130,14 @@ def command(
         _check_folder(dest, config.source)
     reloading = _words(reload_command)
     from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
-    from builder.publish.signing import find_signing_key  # noqa: PLC0415
+    from builder.publish.signing import PublicKey, find_signing_key  # noqa: PLC0415
     from builder.publish.site import Site  # noqa: PLC0415
 
     key = find_signing_key(key_file)
     _check_key(key, config.keys, dry_run=dry_run)
     options = PublishOptions(
-        time=_time(), name=_name(config, only), key=key,
+        time=_time(), name=site_name(config.address, only or ""), key=key, expires=expires or 0,
+        keys=tuple(PublicKey.parse(text, "registry.keys") for text in config.keys),
         keep=keep, grace=grace * 60, prune=prune, jobs=jobs or 16,
     )  # fmt: skip
     pipeline = Pipeline(config, jobs=jobs, progress=console.step)
@@ -269,11 +277,6 @@ def _shown(path: Path) -> str:
 
 def _time() -> str:
     return (epoch() or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _name(config: Config, only: str | None) -> str:
-    site = f"{config.address.url}{config.address.baseurl}"
-    return f"{site} {only}".strip() if only else site
 
 
 def _note(target: str, plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Where the last release seen is remembered.  [default: .builder-cache of a registry]",
 )
+@click.option(
+    "--name",
+    metavar="URL",
+    help="The site this must be a release of.  [default: with keys the registry's, or the URL]",
+)
 @click.option("--only", type=click.Choice(["v2", "pages"]), help="Only one half of a split site.")
 @click.option(
     "--sample",
@@ -56,6 +62,7 @@ def command(
     places: tuple[str, ...],
     public_keys: tuple[str, ...],
     state: str | None,
+    name: str | None,
     only: str | None,
     sample: int,
     jobs: int,
@@ -69,6 +76,7 @@ def command(
     that the catalog, tags, manifests and referrers lead to, wherever layers
     are stored. Several places must have the same release.
     """
+    from builder.publish.plan import site_name  # noqa: PLC0415
     from builder.publish.signing import PublicKey, find_public_key  # noqa: PLC0415
     from builder.remote.http import Http  # noqa: PLC0415
     from builder.remote.options import RemoteOptions  # noqa: PLC0415
@@ -79,9 +87,12 @@ def command(
     config = common.config()
     keys = [find_public_key(text) for text in public_keys]
     keys = keys or [PublicKey.parse(text, "registry.keys") for text in config.keys]
-    options = VerifyOptions(
-        keys, cast("Literal['', 'v2', 'pages']", only or ""), sample / 100, jobs
-    )
+    if keys and name is None:
+        name = site_name(config.address, "") if config.files else ""
+        name = name or next((place.rstrip("/") for place in places if "://" in place), "")
+    half = cast("Literal['', 'v2', 'pages']", only or "")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    options = VerifyOptions(keys, half, sample / 100, jobs, name or "", now)
     folder = Path(state) if state else config.cache if config.files else None
     http = Http(RemoteOptions(insecure, ca))
     if config.registry.offsite is not None:
@@ -153,6 +164,7 @@ def _json(item: Verified) -> dict[str, Any]:
         and {
             "generation": release.generation,
             "time": release.time,
+            "expires": release.expires or None,
             "name": release.name,
             "signed": bool(release.signatures),
             "checkedBy": release.checked_by or None,

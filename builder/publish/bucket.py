@@ -22,12 +22,20 @@ from builder.publish.plan import (
     in_half,
     in_order,
     is_content,
-    needs_signature,
+    is_stale,
     stage_of,
     staying,
     with_lists,
 )
-from builder.publish.release import LISTS, RELEASE, Release, read_list, read_release
+from builder.publish.release import (
+    LISTS,
+    RELEASE,
+    Release,
+    is_signed_by,
+    read_list,
+    read_release,
+)
+from builder.publish.signing import PublicKey
 from builder.publish.site import Site, made_entry, verified
 from builder.storage.object_faults import ConflictError
 from builder.storage.objects import SINGLE, ObjectStore, Stat
@@ -36,6 +44,8 @@ from builder.storage.parallel import Stopped, run_parallel
 Item = TypeVar("Item")
 Progress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 ROOT = "v2/"  # the key that answers for /v2/ where nothing else does
+_REMOVE = "remove it if nobody needs it, then publish again"
+_MOST_UNSIGNED = 1 << 20  # releases of a site that began to sign after that many
 _DIGEST = "digest"  # the name of the metadata that says that an object is ours, and which it is
 
 
@@ -80,19 +90,44 @@ class _Publisher:
         if ROOT[:-1] in self._listed and store.slash_keys:
             self._listed[ROOT] = self._listed.pop(ROOT[:-1])
         self._pointer = store.get(RELEASE)
-        self._previous = _read(store, self._pointer[0]) if self._pointer else None
+        self._previous, self._last = self._predecessor()
         self._site = site.with_rules()[0]
         self._conditions: dict[str, Stat | None] = {}
 
+    def _predecessor(self) -> tuple[Release | None, int]:
+        """Return the release that is there, if it is believed, and the last one's number.
+
+        Where releases are signed, only the word of a signed one counts:
+        whoever can write here could say any number, or put an older one back.
+        """
+        found = _read(self._store, self._pointer[0]) if self._pointer else None
+        signers = self._options.signers
+        if not signers:
+            return found, found.generation if found else 0
+        believed = found if found and _is_signed(found, signers) else None
+        last = believed.generation if believed else 0
+        for number in sorted(self._past(), reverse=True):
+            if number <= last:
+                break
+            past = self._store.get(f"{PAST}{number}.json")
+            release = _read(self._store, past[0]) if past else None
+            if release and release.generation == number and _is_signed(release, signers):
+                return believed, number
+        if found and not last and found.generation > _MOST_UNSIGNED:
+            message = f"says that it is release {found.generation}, and nobody signed that"
+            raise ContentError.at(f"{self._store.label}/{RELEASE}", message, _REMOVE)
+        return believed, last or (found.generation if found else 0)
+
     def plan(self) -> Plan:
         """Return what must be sent, and removed, looking where the listing is not enough."""
-        release, lists = with_lists(self._site.entries, self._previous, self._options)
+        label = self._store.label
+        release, lists = with_lists(self._site.entries, self._last, self._options, label)
         kept = {entry.path for entry in self._site.entries} | lists.keys()
         self._site = self._site.adding(lists, "application/json")
         self._add_root()
         lacking = self._lacking()
         previous = self._previous
-        changed = bool(lacking) or previous is None or needs_signature(previous, self._options)
+        changed = bool(lacking) or previous is None or is_stale(previous, self._options)
         if previous and (release.lists, release.name) != (previous.lists, previous.name):
             changed = True
         if changed or previous is None:
@@ -107,7 +142,6 @@ class _Publisher:
             release = previous
         same = len(self._site.entries) - len(lacking)
         remove = self._surplus(kept, release) if self._options.prune else ()
-        label = self._store.label
         return Plan(label, release.generation, tuple(lacking), same, tuple(remove), changed)
 
     def _add_root(self) -> None:
@@ -237,12 +271,21 @@ class _Publisher:
 
     def _staying(self, generation: int) -> list[int]:
         """Return the releases before `generation` whose content stays."""
-        made = []
-        for key, stat in self._listed.items():
-            number = key.removeprefix(PAST).removesuffix(".json")
-            if key.startswith(PAST) and number.isdigit() and int(number) < generation:
-                made.append((int(number), stat.modified.timestamp()))
+        made = [
+            (number, stat.modified.timestamp())
+            for number, stat in self._past().items()
+            if number < generation
+        ]
         return staying(sorted(made), time.time(), self._options, extra=1)
+
+    def _past(self) -> dict[int, Stat]:
+        """Return the envelopes of releases that are there, by number."""
+        names = ((key.removeprefix(PAST).removesuffix(".json"), key) for key in self._listed)
+        return {
+            int(number): self._listed[key]
+            for number, key in names
+            if key.startswith(PAST) and number.isdecimal()
+        }
 
     def _is_ours(self, key: str) -> bool:
         return key.startswith((LISTS, PAST)) or in_half(key, self._half)
@@ -268,8 +311,11 @@ def _read(store: ObjectStore, data: bytes) -> Release:
     try:
         return read_release(data, label=label)
     except ContentError as error:
-        hint = "remove it if nobody needs it, then publish again"
-        raise ContentError.at(label, error.problems[0].message, hint) from None
+        raise ContentError.at(label, error.problems[0].message, _REMOVE) from None
+
+
+def _is_signed(release: Release, signers: Iterable[PublicKey]) -> bool:
+    return any(is_signed_by(release, key) for key in signers)
 
 
 def _attributes(entry: Entry) -> dict[str, str]:

@@ -18,7 +18,7 @@ from builder.publish.plan import (
     PublishOptions,
     in_order,
     is_content,
-    needs_signature,
+    is_stale,
     staying,
     with_lists,
 )
@@ -91,8 +91,9 @@ class _Publisher:
         self._target = site.target.capabilities.name
         self._maker = f"{self._target} {package_version()}"
         self._numbers = releases.numbers()
-        last = self._numbers[-1] if self._numbers else 0
-        self._previous = releases.release(last) if last else None
+        # A number is a folder's name here, and never what somebody wrote into a release.
+        self._last = self._numbers[-1] if self._numbers else 0
+        self._previous = releases.release(self._last) if self._last else None
         self._carried = self._carry(site)
         self._site, self._beside = site.with_rules(self._carried)
 
@@ -120,7 +121,8 @@ class _Publisher:
             same = len(self._site.entries)
             plan = Plan(str(self._releases.root), self._numbers[-1], (), same, changed=False)
             return self._finish(plan, dry_run=dry_run)
-        release, lists = with_lists(self._site.entries, self._previous, self._options)
+        label = str(self._releases.root)
+        release, lists = with_lists(self._site.entries, self._last, self._options, label)
         number = release.generation
         files = lists | {RELEASE: release.to_bytes()}
         self._site = self._site.adding(files, "application/json")
@@ -167,7 +169,7 @@ class _Publisher:
         own = [item for item in self._releases.entries(number)[0] if not _is_of_release(item.path)]
         if [_facts(item) for item in own] != [_facts(item) for item in self._site.entries]:
             return False
-        return not needs_signature(self._previous, self._options)
+        return not is_stale(self._previous, self._options)
 
     def _lacking(self) -> tuple[list[Entry], int]:
         """Return an entry for each content that the store lacks, and how many files it has."""

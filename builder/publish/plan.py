@@ -10,12 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
+from builder.errors import ContentError
 from builder.output import Entry
-from builder.publish.release import LISTS, RELEASE, Release, make_release
-from builder.publish.signing import SigningKey
+from builder.publish.release import (
+    LISTS,
+    MAX_GENERATION,
+    RELEASE,
+    Release,
+    is_signed_by,
+    make_release,
+)
+from builder.publish.signing import PublicKey, SigningKey
 from builder.targets import rules
+from builder.targets.base import Address
 
 BLOBS, MANIFESTS, REFERRERS, NAMES, PAGES, POINTER = range(6)
 STAGES = ("blobs", "manifests", "referrers", "tags and lists", "pages", "pointer")
@@ -31,16 +41,33 @@ class PublishOptions:
 
     `keep` counts the releases whose content stays, `grace` the seconds for
     which it stays at least after a release was replaced; `time` is ISO 8601 in
-    UTC; `name` says which site, or which half of one, this is.
+    UTC; `name` says which site, or which half of one, this is. `keys` may have
+    signed what is there; after `expires` days (0: never) the release is out of
+    date.
     """
 
     time: str
     name: str
     key: SigningKey | None = None
+    keys: tuple[PublicKey, ...] = ()
+    expires: int = 0
     keep: int = 5
     grace: float = 3600.0
     prune: bool = False
     jobs: int = 8
+
+    @property
+    def end(self) -> str:
+        """When a release that is made now is out of date: ISO 8601 in UTC, or empty."""
+        if not self.expires:
+            return ""
+        end = datetime.fromisoformat(self.time) + timedelta(days=self.expires)
+        return end.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def signers(self) -> tuple[PublicKey, ...]:
+        """The keys that a release of ours is signed by; empty where none is signed."""
+        return (*self.keys, self.key.public) if self.key else self.keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +97,11 @@ class Plan:
             sizes = [entry.size for entry in self.send if stage_of(entry.path) == number]
             if sizes:
                 yield name, len(sizes), sum(sizes)
+
+
+def site_name(address: Address, half: Half) -> str:
+    """Return the name that a release of a site, or of one half of it, says."""
+    return f"{address.url}{address.baseurl} {half}".strip()
 
 
 def staying(
@@ -121,18 +153,32 @@ def cache_control(path: str) -> str:
 
 
 def with_lists(
-    entries: Iterable[Entry], previous: Release | None, options: PublishOptions
+    entries: Iterable[Entry], last: int, options: PublishOptions, label: str
 ) -> tuple[Release, dict[str, bytes]]:
-    """Return the release of `entries` and the files that make it up but its envelope."""
+    """Return the release of `entries` after release `last`, and its files but the envelope.
+
+    Raises ContentError naming `label` where numbers have come to their end.
+    """
+    if last >= MAX_GENERATION:
+        message = f"has release {last}, which nobody gets to by publishing"
+        raise ContentError.at(label, message, "find out who put it there, then remove it")
     lists: dict[str, bytes] = {}
     made = make_release(
-        entries, previous, options.key, options.time, name=options.name, keep=lists.__setitem__
-    )
+        entries, last + 1, options.key, options.time,
+        name=options.name, expires=options.end, keep=lists.__setitem__,
+    )  # fmt: skip
     return made, lists
 
 
-def needs_signature(previous: Release | None, options: PublishOptions) -> bool:
-    """Tell whether a key is given that the last release does not name."""
-    if options.key is None or previous is None:
+def is_stale(previous: Release | None, options: PublishOptions) -> bool:
+    """Tell whether the same files need a new release: for a signature, or before it expires."""
+    if previous is None:
         return False
-    return options.key.public.id not in {name for name, _ in previous.signatures}
+    if options.key is not None and not is_signed_by(previous, options.key.public):
+        return True
+    if not options.end:
+        return bool(previous.expires)
+    if not previous.expires:
+        return True
+    left = datetime.fromisoformat(previous.expires) - datetime.fromisoformat(options.time)
+    return left < timedelta(days=options.expires) / 2

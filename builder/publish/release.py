@@ -36,6 +36,7 @@ from builder.publish.signing import PublicKey, SigningKey
 RELEASE = "release.json"
 LISTS = "api/release/"  # the folder of the lists; each is named by its digest
 PAYLOAD_TYPE = "application/vnd.static-container-registry.release.v1+json"
+MAX_GENERATION = 1 << 31  # a number that nobody gets to by publishing
 MAX_LIST = 1 << 20  # bytes after which a list ends, wherever it is
 _CUT = 1024  # files in a list, on average
 _LONGEST = 64 << 10  # bytes of a line
@@ -70,7 +71,8 @@ class Release:
     `time` is ISO 8601 in UTC, `name` says which site it is, `files` counts what
     the lists name and `size` its bytes. `signatures` are pairs of a key's name
     and its signature; `checked_by` is the key that a signature was checked
-    with, empty when none was.
+    with, empty when none was; after `expires`, if it is not empty, somebody
+    should have published again.
     """
 
     generation: int
@@ -82,6 +84,7 @@ class Release:
     signatures: tuple[tuple[str, bytes], ...] = ()
     checked_by: str = ""
     payload: bytes = field(default=b"", repr=False)
+    expires: str = ""
 
     @property
     def digest(self) -> Digest:
@@ -103,19 +106,21 @@ class Release:
 
 def make_release(
     entries: Iterable[Entry],
-    previous: Release | None,
+    generation: int,
     key: SigningKey | None,
     time: str,
     *,
     name: str,
+    expires: str = "",
     keep: Callable[[str, bytes], None],
 ) -> Release:
-    """Return the release of `entries`, in byte order of their paths, that follows `previous`.
+    """Return release number `generation` of `entries`, in byte order of their paths.
 
     Entries without bytes of their own (redirects) are left out. Each list is
     handed to `keep` with its path, one at a time; all of them must be in
-    place before the release is. `time` is ISO 8601 in UTC, as
-    `2024-05-01T12:00:00Z`; without `key` the release is not signed.
+    place before the release is. `time`, and `expires` if there is an end, are
+    ISO 8601 in UTC, as `2024-05-01T12:00:00Z`; without `key` the release is
+    not signed.
     """
     lists, files, size = [], 0, 0
     for rows in _cut(entry for entry in entries if not entry.location):
@@ -126,8 +131,9 @@ def make_release(
         files += len(rows)
         size += sum(row.size for row in rows)
     document = {
-        "generation": previous.generation + 1 if previous else 1,
+        "generation": generation,
         "time": time,
+        **({"expires": expires} if expires else {}),
         "name": name,
         "files": files,
         "bytes": size,
@@ -219,12 +225,15 @@ def _release(document: Any, payload: bytes, signatures: tuple[tuple[str, bytes],
     lists = tuple(
         FileList(Digest(item["digest"]), _count(item["size"])) for item in document["lists"]
     )
-    time = _text(document["time"])
-    if not _TIME.fullmatch(time) or _count(document["generation"]) < 1:
+    time, expires = _text(document["time"]), _text(document.get("expires", ""))
+    generation = _count(document["generation"])
+    if not _TIME.fullmatch(time) or (expires and not _TIME.fullmatch(expires)):
+        raise ValueError
+    if not 1 <= generation <= MAX_GENERATION:
         raise ValueError
     return Release(
-        document["generation"], time, _text(document["name"]), _count(document["files"]),
-        _count(document["bytes"]), lists, signatures, "", payload,
+        generation, time, _text(document["name"]), _count(document["files"]),
+        _count(document["bytes"]), lists, signatures, "", payload, expires,
     )  # fmt: skip
 
 
@@ -234,15 +243,19 @@ def _checked(release: Release, public_keys: Sequence[PublicKey], label: str) -> 
     if not release.signatures:
         message = "is not signed, though a key for it is known"
         raise ContentError.at(label, message, "publish with --key, or ask who serves this")
-    signed = _signed(release.payload)
     for key in public_keys:
-        for _, signature in release.signatures:
-            if key.verifies(signature, signed):
-                return replace(release, checked_by=key.id)
+        if is_signed_by(release, key):
+            return replace(release, checked_by=key.id)
     known = ", ".join(key.id for key in public_keys)
     names = ", ".join(sorted({name for name, _ in release.signatures}))
     message = f"no key that is known ({known}) made its signature (which says {names})"
     raise ContentError.at(label, message, "believe nothing here until you know why")
+
+
+def is_signed_by(release: Release, key: PublicKey) -> bool:
+    """Tell whether one of a release's signatures is the key's, whatever name it goes by."""
+    signed = _signed(release.payload)
+    return any(key.verifies(signature, signed) for _, signature in release.signatures)
 
 
 def _bytes(text: Any) -> bytes:

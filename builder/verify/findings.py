@@ -17,13 +17,16 @@ class VerifyOptions:
 
     `keys` must have signed the release, where there are some; `only` leaves
     out what is or is not below `v2/`; of large content a share of `sample`
-    (0 to 1) is hashed.
+    (0 to 1) is hashed. The release must be of the site `name`, where that is
+    not empty, and must not have expired at `now`, ISO 8601 in UTC.
     """
 
     keys: Sequence[PublicKey] = ()
     only: Literal["", "v2", "pages"] = ""
     sample: float = 1.0
     threads: int = 8
+    name: str = ""
+    now: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

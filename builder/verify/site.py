@@ -56,7 +56,8 @@ class Verifier:
         """Read the site's release; None where there is none.
 
         Raises ContentError for one that is damaged or that no known key has
-        signed, also for none at all where keys are known; RemoteError.
+        signed, for one of another site, and for none at all where keys are
+        known; RemoteError.
         """
         try:
             data = self._small(RELEASE)
@@ -66,8 +67,22 @@ class Verifier:
                 hint = "publish with 'builder publish', or ask who serves this"
                 raise ContentError.at(RELEASE, message, hint) from None
             return None
-        self.result.release = read_release(data, self._options.keys)
-        return self.result.release
+        release = self.result.release = read_release(data, self._options.keys)
+        self._check_name(release)
+        if release.expires and self._options.now > release.expires:
+            message = f"is of {release.time} and was out of date at {release.expires}"
+            hint = "a host or mirror stands still, or nobody published again"
+            self.found(Finding(RELEASE, message, hint=hint))
+        return release
+
+    def _check_name(self, release: Release) -> None:
+        """Raise ContentError for a release of another site, whoever signed it."""
+        name, only = self._options.name, self._options.only
+        if name and release.name not in {name, f"{name} {only}".strip()}:
+            said = repr(release.name) if release.name else "a site without a name"
+            message = f"is a release of {said}, not of {name!r}"
+            hint = "if it should be, give --name; a site's name is its url in _config.yml"
+            raise ContentError.at(RELEASE, message, hint)
 
     def run(self, advance: Callable[[int], None]) -> Verified:
         """Verify what the release lists, then what the API leads to.

@@ -21,7 +21,8 @@ def test_a_released_site_behind_a_server(name: str, example: Path, tmp_path: Pat
     tmp_path.chmod(0o755)
     with HOSTS[name](example, tmp_path) as host:
         made = release(tmp_path / "site", key=KEY)
-        command = [*BUILDER, "verify", "--json", f"http://{host}", "--public-key", KEY.public.text]
+        command = [*BUILDER, "verify", "--json", f"http://{host}", "--public-key", KEY.public.text,
+                   "--name", made.name]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 0, done.stderr
         (found,) = json.loads(done.stdout)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from builder.publish.plan import PAGES, POINTER, stage_of
+from builder.publish.release import MAX_GENERATION, make_release, read_release
+from builder.publish.signing import SigningKey
 from tests.images import Image
 from tests.publish.conftest import Publish, complete
 from tests.publish.fake_s3 import FakeS3
@@ -296,3 +300,68 @@ def test_a_pointer_that_is_no_release(publish: Publish, fake: FakeS3) -> None:
     assert status == 1
     assert "s3://bucket/release.json" in error
     assert list(fake.objects) == ["release.json"]
+
+
+def forge(fake: FakeS3, generation: int, key: SigningKey | None = None) -> None:
+    """Put a release in place of the one that is there, as whoever may write to the bucket can."""
+    made = make_release([], generation, key, "2024-05-01T12:00:00Z", name="x", keep=_forget)
+    stored = fake.objects["release.json"]
+    fake.objects["release.json"] = replace(stored, body=made.to_bytes())
+
+
+def _forget(path: str, data: bytes) -> None:
+    """Keep no list."""
+
+
+def test_only_a_signed_release_says_which_number_is_next(
+    publish: Publish, fake: FakeS3, move: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = SigningKey.make()
+    monkeypatch.setenv("BUILDER_SIGNING_KEY", key.to_pem().decode())
+    publish("s3://bucket", *V2)
+    move("two")
+    assert publish("s3://bucket", *V2)["generation"] == 2
+    for number, signer in ((MAX_GENERATION - 1, None), (7_000_000, SigningKey.make()), (1, key)):
+        forge(fake, number, signer)
+        expected = generation_of_highest(fake) + 1
+        assert publish("s3://bucket", *V2)["generation"] == expected
+        assert read_release(fake.objects["release.json"].body, [key.public]).generation == expected
+
+
+def generation_of_highest(fake: FakeS3) -> int:
+    names = [key for key in fake.objects if key.startswith("api/releases/")]
+    return max(int(name.rpartition("/")[2].removesuffix(".json")) for name in names)
+
+
+def test_the_first_signed_release_follows_those_before_but_not_any_number(
+    publish: Publish, fake: FakeS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("s3://bucket", *V2)
+    monkeypatch.setenv("BUILDER_SIGNING_KEY", SigningKey.make().to_pem().decode())
+    assert publish("s3://bucket", *V2)["generation"] == 2
+    for key in [key for key in fake.objects if key.startswith("api/releases/")]:
+        del fake.objects[key]
+    forge(fake, MAX_GENERATION - 1)
+    status, said = publish("s3://bucket", *V2)
+    assert (status, "nobody signed that" in said) == (1, True)
+
+
+def test_numbers_have_an_end_that_is_said(publish: Publish, fake: FakeS3) -> None:
+    publish("s3://bucket", *V2)
+    forge(fake, MAX_GENERATION)
+    status, said = publish("s3://bucket", *V2)
+    assert (status, "nobody gets to by publishing" in said) == (1, True)
+
+
+def test_a_release_is_renewed_before_it_expires(
+    publish: Publish, fake: FakeS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ("s3://bucket", "--expires", "10")
+    publish(*flags)
+    found = read_release(fake.objects["release.json"].body)
+    assert (found.time, found.expires) == ("2024-05-01T12:00:00Z", "2024-05-11T12:00:00Z")
+    for time, changed in (("2024-05-05T12:00:00Z", False), ("2024-05-07T12:00:00Z", True)):
+        monkeypatch.setattr("builder.cli.publish._time", partial(str, time))
+        assert publish(*flags)["changed"] is changed
+    assert read_release(fake.objects["release.json"].body).expires == "2024-05-17T12:00:00Z"
+    assert publish("s3://bucket", *V2)["changed"]  # it has an end no more

@@ -13,6 +13,7 @@ from builder.errors import ContentError
 from builder.oci.digest import Digest
 from builder.output import Entry
 from builder.publish.release import (
+    MAX_GENERATION,
     MAX_LIST,
     PAYLOAD_TYPE,
     FileList,
@@ -38,8 +39,9 @@ def made(
 ) -> tuple[Release, dict[str, bytes]]:
     lists: dict[str, bytes] = {}
     entries = [entry(path) for path in sorted(paths)]
+    generation = previous.generation + 1 if previous else 1
     release = make_release(
-        entries, previous, key, TIME, name="https://example.org", keep=lists.__setitem__
+        entries, generation, key, TIME, name="https://example.org", keep=lists.__setitem__
     )
     return release, lists
 
@@ -68,7 +70,7 @@ def test_equal_input_gives_equal_bytes_and_generations_go_up() -> None:
 def test_redirects_have_no_row() -> None:
     lists: dict[str, bytes] = {}
     entries = [entry("a"), entry("b", location="https://elsewhere.example")]
-    release = make_release(entries, None, None, TIME, name="", keep=lists.__setitem__)
+    release = make_release(entries, 1, None, TIME, name="", keep=lists.__setitem__)
     assert release.files == 1
     assert b'"b"' not in b"".join(lists.values())
 
@@ -201,3 +203,12 @@ def test_keys_by_any_of_their_forms() -> None:
     assert SigningKey.parse(pem, "key").public == KEY.public
     assert PublicKey.parse(KEY.public.text + "\n", "key") == KEY.public
     assert len(KEY.public.id) == 16
+
+
+@pytest.mark.parametrize("number", [0, -1, MAX_GENERATION + 1, 1 << 63])
+def test_a_number_that_nobody_gets_to_is_no_release(number: int) -> None:
+    document = json.loads(made("a")[0].to_bytes())
+    payload = json.loads(base64.b64decode(document["payload"])) | {"generation": number}
+    document["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
+    with pytest.raises(ContentError, match=r"this version understands|out of range"):
+        read_release(json.dumps(document).encode())

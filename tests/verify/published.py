@@ -31,6 +31,8 @@ def release(
     key: SigningKey | None = None,
     previous: Release | None = None,
     time: str = "2024-05-01T12:00:00Z",
+    name: str = "https://example.org",
+    expires: str = "",
 ) -> Release:
     """Write the release of all files that are in a folder."""
     (site / ".builder-site").unlink(missing_ok=True)
@@ -46,7 +48,8 @@ def release(
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_bytes(data)
 
-    made = make_release(entries, previous, key, time, name="https://example.org", keep=keep)
+    generation = previous.generation + 1 if previous else 1
+    made = make_release(entries, generation, key, time, name=name, expires=expires, keep=keep)
     (site / "release.json").write_bytes(made.to_bytes())
     return made
 

@@ -81,7 +81,8 @@ def test_a_site_as_it_should_be(site: Path, capsys: Capture) -> None:
 def test_the_same_over_http_also_below_a_path(site: Path, capsys: Capture) -> None:
     with served(site) as url, served(site.parent) as above:
         for address in (url, f"{url}/", f"{above}/_site"):
-            code, found, told = verify(capsys, address, "--public-key", KEY.public.text)
+            flags = ("--public-key", KEY.public.text, "--name", "https://example.org")
+            code, found, told = verify(capsys, address, *flags)
             assert (code, told) == (0, "")
             assert found[0]["manifests"] == 5
 
