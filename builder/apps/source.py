@@ -13,6 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
@@ -28,7 +29,7 @@ from builder.apps.model import (
 )
 from builder.apps.publish import FOUND_PAGE, MISSING_PAGE
 from builder.apps.store import AppStore
-from builder.apps.unpack import PAGE
+from builder.apps.unpack import MAX_BYTES, PAGE
 from builder.errors import BuilderError, RemoteError
 from builder.oci import mediatype
 from builder.oci.content import read_verified
@@ -40,6 +41,7 @@ from builder.oci.validate import ManifestError, parse_manifest
 from builder.output import Entry
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError, RegistryClient, Repository
+from builder.transports.archive import unpacked_limit
 from builder.transports.remote import RemoteSource
 
 FRESH = 5.0  # seconds for which what a tag points to is believed
@@ -85,6 +87,8 @@ class RegistryApps:
         self._clock = clock
         self._seen: _Recent[tuple[str, str], _Seen] = _Recent()
         self._pages: _Recent[str, tuple[float, bytes]] = _Recent()
+        self._room = threading.Condition()
+        self._promised = 0  # bytes, to apps that are being unpacked
         self._locks = [threading.Lock() for _ in range(64)]
 
     def check(self) -> None:
@@ -110,6 +114,14 @@ class RegistryApps:
             raise failure
         name = path.removesuffix(PAGE).removesuffix("/")
         return self._listing(name, path) if path in (PAGE, f"{name}/{PAGE}") else None
+
+    def owner(self, path: str) -> str:
+        """Return the repository whose app answers for a path; empty where none does."""
+        for name, tag, _ in _splits(f"{path}/"):
+            with suppress(BuilderError):
+                if self._app(name, tag) is not None:
+                    return name
+        return ""
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open what `find` returned; raises FileNotFoundError."""
@@ -178,11 +190,26 @@ class RegistryApps:
             if (known := self._store.get(manifest.digest)) is not None:
                 return known
             options = parse_config(read_verified(source, config, source.label), source.label)
-            app = self._store.unpack(
-                manifest.digest, options, manifest.layers, source, source.label
-            )
-        self._store.trim(self._limit)
-        return app
+            with self._room_for(manifest):
+                return self._store.unpack(
+                    manifest.digest, options, manifest.layers, source, source.label
+                )
+
+    @contextmanager
+    def _room_for(self, manifest: Manifest) -> Iterator[None]:
+        """Make room for the most that an app may unpack to; wait for it if need be."""
+        most = min(MAX_BYTES, sum(unpacked_limit(layer.size) for layer in manifest.layers))
+        most = min(most, self._limit)
+        with self._room:
+            self._room.wait_for(lambda: self._promised + most <= self._limit)
+            self._promised += most
+            self._store.trim(self._limit - self._promised)
+        try:
+            yield
+        finally:
+            with self._room:
+                self._promised -= most
+                self._room.notify_all()
 
     def _listing(self, name: str, path: str) -> Entry | None:
         """Return a page of links: the registry's repositories, or the tags of one."""

@@ -22,6 +22,7 @@ def serve_apps(
     context: click.Context, registry: str, options: RemoteOptions, *, host: str, port: int
 ) -> None:
     """Serve until interrupted; raises UsageError for flags of the other kind of serving."""
+    from builder.apps.origins import BELOW, OwnOrigins  # noqa: PLC0415 - tornado is heavy
     from builder.apps.source import RegistryApps  # noqa: PLC0415 - tornado is heavy
     from builder.preview.respond import Responder  # noqa: PLC0415
     from builder.preview.server import Server, url_host  # noqa: PLC0415
@@ -36,7 +37,14 @@ def serve_apps(
     apps = RegistryApps(place, options, cache, config_type=kind)
     apps.check()
     capable = open_target("preview").capabilities
-    server = Server(Responder(apps, capable), host=host, port=port, reload=False, blocking=True)
+    near = host in ("127.0.0.1", "localhost", "::1")
+    answers = (OwnOrigins if near else Responder)(apps, capable)
+    if not near:
+        click.echo(
+            "warning: apps share one origin here: each can read what the others show", err=True
+        )
+    server = Server(answers, host=host, port=port, reload=False, blocking=True,
+                    allow_below=BELOW if near else "")  # fmt: skip
     address = f"http://{url_host(host)}"
 
     def ready() -> None:

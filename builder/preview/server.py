@@ -56,7 +56,8 @@ class Server:
     `responder` may be replaced at any time by `show`; requests under way end
     with the one they began with. `blocking` says that its answers take time:
     then each is made in a thread. `allow_hosts` are further names that may
-    stand in the Host header. The port is taken here: raises LocalError when
+    stand in the Host header, `allow_below` is how any number of them may end
+    (`.localhost`). The port is taken here: raises LocalError when
     it cannot be had.
     """
 
@@ -69,6 +70,7 @@ class Server:
         reload: bool = True,
         blocking: bool = False,
         allow_hosts: Iterable[str] = (),
+        allow_below: str = "",
     ) -> None:
         self.responder = responder
         self.blocking = blocking
@@ -76,6 +78,7 @@ class Server:
         self.reload_enabled = reload
         self._sockets = listen(host, port)
         self._names = {*_LOOPBACK, url_host(host), *map(str.lower, allow_hosts)}
+        self._below = allow_below
         self._loop: IOLoop | None = None
         self._waiters: set[Any] = set()
         self.port: int = self._sockets[0].getsockname()[1]
@@ -124,7 +127,8 @@ class Server:
         name, colon, port = host.rpartition(":")
         if not colon or host.endswith("]"):
             name, port = host, ""
-        return name.lower() in self._names and (not port or port.isdecimal())
+        known = name.lower() in self._names or bool(self._below and name.endswith(self._below))
+        return known and (not port or port.isdecimal())
 
     def _application(self) -> Application:
         routes: list[Any] = []

@@ -16,6 +16,7 @@ import requests
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 
+from builder.apps.origins import label
 from builder.cli import run as builder
 from tests.conftest import write_tree
 from tests.e2e.conftest import BUILDER, free_port, run, serving
@@ -100,7 +101,10 @@ def test_the_whole_loop(
         look(browser, f"{site}/my-app/v1", "v1")
         browser.find_element(By.ID, "about").click()
         assert browser.find_element(By.TAG_NAME, "h1").text == "about it"
-        assert browser.current_url == f"{site}/my-app/v1/about.html"
+        port = site.rpartition(":")[2]
+        assert (
+            browser.current_url == f"http://{label('my-app')}.localhost:{port}/my-app/v1/about.html"
+        )
         look(browser, f"{site}/my-app/v2/", "v2")
         browser.get(f"{site}/my-app/v2/some/where")  # v2 answers for all that is below it
         assert browser.find_element(By.TAG_NAME, "h1").text == "version v2"
@@ -217,3 +221,32 @@ def test_an_image_that_serves_it(registry: Path, tmp_path: Path) -> None:
     root = tmp_path / "bundle/rootfs"
     assert (root / "srv/server").read_text() == "a web server"
     assert (root / "usr/share/nginx/html/index.html").exists()
+
+
+READ = """const done = arguments[arguments.length - 1];
+fetch(arguments[0]).then(r => done(r.status), () => done(0));"""
+
+
+def test_no_script_reads_another_repository(
+    registry: Path, docker_registry: str, browser: WebDriver, tmp_path: Path
+) -> None:
+    for name in ("my-app", "secret/app"):
+        there = f"docker://{docker_registry}/{name}"
+        assert builder(["push", "-q", "-s", str(registry), "--all-tags", "my-app", there]) == 0
+    with serving_from(docker_registry, tmp_path / "work") as site:
+        port = site.rpartition(":")[2]
+        look(browser, f"{site}/my-app/v1/", "v1")
+        for url, status in (
+            ("/my-app/v1/data/table.json", 200),
+            ("/my-app/v2/data/table.json", 200),
+            ("/secret/app/v1/data/table.json", 403),
+            (f"{site}/secret/app/v1/data/table.json", 0),
+            (f"{site}/my-app/v1/data/table.json", 0),
+            (f"http://{label('secret/app')}.localhost:{port}/secret/app/v1/data/table.json", 0),
+        ):
+            assert browser.execute_async_script(READ, url) == status, url
+        plain = requests.get(f"{site}/secret/app/v1/data/table.json", timeout=10)
+        assert plain.json() == {"rows": []}
+        asked = {"Host": f"{label('my-app')}.localhost:{port}"}
+        answer = requests.get(f"{site}/secret/app/v1/", headers=asked, timeout=10)
+        assert answer.status_code == 403

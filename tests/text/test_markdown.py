@@ -9,7 +9,6 @@ from builder.text import engine
 from builder.text.addresses import Addresses
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
 
-
 NAME = "vanessa/greeting"
 
 
