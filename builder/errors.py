@@ -126,9 +126,8 @@ class BuilderError(Exception):
 class ContentError(BuilderError):
     """Content or configuration is wrong; carries every problem of the run."""
 
-    outcome: ClassVar[str] = "nothing was changed"
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], outcome: str = "nothing was changed") -> None:
+        self.outcome = outcome
         self.problems = tuple(sorted(set(problems)))
         super().__init__(f"{len(self.problems)} problem(s)")
 
@@ -144,7 +143,8 @@ class ContentError(BuilderError):
 class SiteError(ContentError):
     """A site that was written, whole, and that should not be published."""
 
-    outcome = "the site was written; do not publish it"
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        super().__init__(problems, "the site was written; do not publish it")
 
 
 class UsageError(BuilderError):

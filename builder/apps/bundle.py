@@ -177,6 +177,17 @@ class RunnableSource:
         except FileNotFoundError:
             return self._base.open(descriptor)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Keep nothing open: bundle and base close themselves."""
+
 
 def _grown(
     base: ContentReader, top: Descriptor, label: str, pieces: Sequence[tuple[Piece, Packed]]

@@ -21,9 +21,8 @@ from builder.layers.compression import CompressionError, Unpacked
 from builder.layers.listing import FileEntry, entry_of
 from builder.layers.pack import is_hidden
 from builder.layers.tarwalk import cut_short, walk
-from builder.oci.content import ContentReader, opened
+from builder.oci.content import ContentReader, Reading, opened
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import VerifiedReader
 from builder.transports.archive import unpacked_limit
 
 PAGE = "index.html"  # what an app must have
@@ -191,7 +190,7 @@ class _Forward:
 class _Raw(io.RawIOBase):
     """A verified reader as the kind of stream that decompressors take."""
 
-    def __init__(self, verified: VerifiedReader) -> None:
+    def __init__(self, verified: Reading) -> None:
         super().__init__()
         self._verified = verified
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from builder.apps.model import AppOptions
-from builder.apps.publish import PublishedApps, publish_apps
+from builder.apps.publish import PublishedApps
 from builder.apps.store import AppStore
+from builder.build.judge import Rules, judge_collection
 from builder.documents.content import StaticFile
 from builder.documents.parse import Document
 from builder.errors import ContentError, Problem
@@ -25,7 +26,6 @@ from builder.fingerprint import fingerprint
 from builder.output import PAGES, Claim, Data, Made, Output, Redirect
 from builder.pages import plan
 from builder.pages.model import PageOptions, SiteState
-from builder.pages.pull import unreachable
 from builder.pages.render import Renderer, page_claims
 from builder.pages.renderer import PageRenderer
 from builder.registry.endpoints import (
@@ -34,13 +34,11 @@ from builder.registry.endpoints import (
     collection_endpoints,
     registry_endpoints,
 )
-from builder.registry.load import load_collection, load_namespace
-from builder.registry.model import BlobPlace, Collection, Namespace, RegistryOptions, Row
+from builder.registry.load import load_namespace
+from builder.registry.model import Collection, Namespace, RegistryOptions, Row
 from builder.registry.scan import Folder as ContentFolder
 from builder.storage.cache import Cache, CacheItem
-from builder.targets.active import active_blobs, active_files, active_tags
 from builder.targets.base import Target
-from builder.targets.limits import too_large
 from builder.text.addresses import Addresses, Answer
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
 from builder.theme.find import Asset
@@ -195,51 +193,25 @@ class Session:
         return write_bundle(task, outputs, self.folder, self.target.adapt)
 
     def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...], str]:
-        loaded = load_collection(self.registry, name, self.cache)
-        collection, problems = loaded.collection, loaded.problems
+        rules = Rules(self.pages, self.apps, self.app_store)
+        judged = judge_collection(self.registry, name, self.cache, rules)
+        collection, apps = judged.collection, judged.apps
         if collection is None:
-            return None, problems, loaded.signature
+            return None, judged.problems, judged.signature
         texts, found = self._texts(collection)
-        apps, faults = publish_apps(collection, self.apps, self.app_store)
-        files = self._large_files(collection)
-        limits = too_large(self.endpoints.capabilities, files)
-        away = unreachable(collection, self.pages)
-        problems = (*problems, *found, *faults, *limits, *away, *self._active(collection, apps))
+        problems = (*judged.problems, *found)
         if any(not problem.warning for problem in problems):
-            return None, problems, loaded.signature
+            return None, problems, judged.signature
         row = plan.row(collection, texts)
         self._loaded[name] = _Loaded(collection, texts, row, apps)
         origin = collection.readme_path or collection.origin
         claims = (*page_claims(collection, row), *collection_claims(name, origin), *apps.claims())
         elsewhere = tuple(sorted(_elsewhere(collection)))
         complete = all(tag.available for tag in collection.tags)
-        stored = sum(size for _, size in files)
+        stored = sum(size for _, size in judged.files)
         answers = tuple(answer for text in texts.values() for answer in text.answers)
         facts = Facts(row, claims, problems, elsewhere, complete, stored, answers)
-        return facts, problems, loaded.signature
-
-    def _active(self, collection: Collection, apps: PublishedApps) -> Iterator[Problem]:
-        """Yield a problem for all that the host would run, or would show as a page."""
-        capable = self.endpoints.capabilities
-        pullable = [tag for tag in collection.tags if tag.in_v2]
-        yield from active_tags(capable, ((tag.origin, tag.name) for tag in pullable))
-        pictures = ((f"{collection.origin}/{path}", path) for path in collection.files)
-        yield from active_files(capable, pictures)
-        for app in apps.apps.values():
-            yield from active_files(capable, ((app.origin, path) for path in app.app.files))
-        places = collection.blobs.values()
-        yield from active_blobs(
-            capable, ((_shown(self.registry, place), place.file) for place in places if place.file)
-        )
-
-    def _large_files(self, collection: Collection) -> list[tuple[str, int]]:
-        """Return source and size of what is published in one piece; pages are small beside it."""
-        archives = [item for items in collection.archives.values() for item in items]
-        files = [(f"/{archive.path}", archive.size) for archive in archives]
-        if self.pages.own_host:  # else these are for another host, whose limits are its own
-            places = collection.blobs.values()
-            files += [(_shown(self.registry, place), place.size) for place in places if place.file]
-        return files
+        return facts, problems, judged.signature
 
     def _texts(self, collection: Collection) -> tuple[dict[str, Rendered], list[Problem]]:
         """Render the README and every tag's notes."""
@@ -337,11 +309,6 @@ class Session:
         for published, file in files.items():
             make = partial(Path.read_bytes, self.registry.source / file.source)
             yield Output(published, _asset_type(published), Made(make), file.source)
-
-
-def _shown(options: RegistryOptions, place: BlobPlace) -> str:
-    inside = place.file is not None and place.file.is_relative_to(options.source)
-    return str(place.file.relative_to(options.source)) if inside and place.file else place.digest
 
 
 def _elsewhere(collection: Collection) -> Iterator[tuple[str, str]]:

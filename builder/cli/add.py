@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 import click
 
-from builder.cli.add_files import list_files
+from builder.build.judge import judge_of
+from builder.cli.add_files import FileLister
 from builder.cli.options import Common, Console, common_options, remote_options
-from builder.errors import ContentError, Problem, UsageError, printable
+from builder.errors import ContentError, Problem, UsageError, counted, printable
+from builder.oci.graph import select_platform
 from builder.oci.platform import Platform
-from builder.oci.reference import Reference, is_referrers_tag, tag_fault
+from builder.oci.reference import Reference, cosign_tags, is_referrers_tag, tag_fault
 from builder.registry.clock import now
 from builder.registry.edit import lock
-from builder.registry.intake import Added, add_image, companions_of
-from builder.registry.keep import Part
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
 from builder.transports import ImageSource, SourceOptions, open_source
+from builder.transports.intake import Added, add_image
+from builder.transports.registry_sink import Part, Terms
 
 
 @click.command("add")
@@ -79,35 +80,25 @@ def command(
     console = common.console
     *texts, name = arguments
     wanted = _target(texts, name, all_tags=all_tags, filtered=bool(tag_filter))
-    options = common.config().registry
-    spool = options.source / ".builder-cache"
-    chosen = SourceOptions(spool, RemoteOptions(insecure, ca), artifact_type)
+    config = common.config()
+    options, remote = config.registry, RemoteOptions(insecure, ca)
+    chosen = SourceOptions(options.source / ".builder-cache", remote, artifact_type)
+    lister = FileLister(options, remote, console) if files else None
+    terms = Terms(
+        created=now(), look=lister, judge=judge_of(config), force=force, dry_run=dry_run,
+        allow_foreign=allow_foreign,
+    )  # fmt: skip
     with lock(options), open_source(texts, chosen) as medium:
+        wants = parse_platform(platform) if platform else None
         intake = _Intake(
-            options,
-            medium,
-            console,
-            platform=parse_platform(platform) if platform else None,
-            with_referrers=with_referrers,
-            allow_foreign=allow_foreign,
-            force=force,
-            dry_run=dry_run,
-        )
+            options, medium, console, terms, platform=wants, with_referrers=with_referrers
+        )  # fmt: skip
         if all_tags:
-            found = intake.add_all(wanted.name, tag_filter)
+            intake.add_all(wanted.name, tag_filter)
         else:
             tag = wanted.tag or medium.suggested_tag or "latest"
-            found = intake.add("", Reference(wanted.name, tag))
-        listed = (
-            [] if dry_run or not files else list_files(options, found, RemoteOptions(insecure, ca))
-        )
-    for text in dict.fromkeys(text for added in found for text in added.warnings):
-        console.warn(Problem(medium.label, message=text, warning=True))
-    values = [_json(added, dry_run=dry_run) for added in found]
-    text = "\n".join(_text(added, options, dry_run=dry_run) for added in found)
-    if listed:
-        text += f"\n  listed the files of {len(listed)} layers"
-    console.result(values if all_tags else values[0], text)
+            intake.add("", Reference(wanted.name, tag))
+    intake.report(one=not all_tags, listed=lister.listed if lister else 0)
 
 
 def _target(texts: Sequence[str], name: str, *, all_tags: bool, filtered: bool) -> Reference:
@@ -124,70 +115,73 @@ def _target(texts: Sequence[str], name: str, *, all_tags: bool, filtered: bool) 
     return wanted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Choices:
-    """What the flags say of every image."""
-
-    platform: Platform | None
-    with_referrers: bool
-    allow_foreign: bool
-    force: bool
-    dry_run: bool
-
-
 class _Intake:
-    """Adds images from one medium."""
+    """Adds images from one medium, and says what became of each."""
 
     def __init__(
-        self, options: RegistryOptions, medium: ImageSource, console: Console, **choices: Any
+        self,
+        options: RegistryOptions,
+        medium: ImageSource,
+        console: Console,
+        terms: Terms,
+        *,
+        platform: Platform | None,
+        with_referrers: bool,
     ) -> None:
         self._options = options
         self._medium = medium
         self._console = console
-        self._choices = _Choices(**choices)
+        self._terms = terms
+        self._platform = platform
+        self._with_referrers = with_referrers
+        self._added: list[Added] = []
+        self._refused: dict[Reference, ContentError] = {}
 
-    def add_all(self, name: str, patterns: Sequence[str]) -> list[Added]:
+    def add_all(self, name: str, patterns: Sequence[str]) -> None:
         """Add every tag that fits; those that are sound come in even if others are not."""
-        found: list[Added] = []
-        problems: list[Problem] = []
         for known, tag in self._tags(patterns):
+            reference = Reference(name, tag)
             try:
-                found += self.add(known, Reference(name, tag))
+                self.add(known, reference)
             except ContentError as error:
-                problems += error.problems
-        if problems:
-            for added in found:
-                self._console.say(f"added {added.name}:{added.tag}")
-            raise ContentError(problems)
-        return found
+                self._refused[reference] = error
 
-    def add(self, known: str, reference: Reference) -> list[Added]:
+    def add(self, known: str, reference: Reference) -> None:
         """Add the image that the medium calls `known`, and what names it in its tag."""
         added = self._one(known, reference)
-        found = [added]
-        if self._choices.with_referrers:
-            for companion in companions_of(added.manifests, self._medium.names()):
-                tag = companion.rpartition(":")[2]
-                found.append(self._one(companion, Reference(reference.name, tag)))
-        return found
+        if self._with_referrers:
+            for companion in cosign_tags(added.manifests, self._medium.names()):
+                self._one(companion, Reference(reference.name, companion.rpartition(":")[2]))
+
+    def report(self, *, one: bool, listed: int) -> None:
+        """Print what came in; raises ContentError when some did not."""
+        dry_run = self._terms.dry_run
+        for text in dict.fromkeys(text for added in self._added for text in added.warnings):
+            self._console.warn(Problem(self._medium.label, message=text, warning=True))
+        values = [_json(added, dry_run=dry_run) for added in self._added]
+        values += [_refusal(*item, dry_run=dry_run) for item in self._refused.items()]
+        lines = [_text(added, self._options, dry_run=dry_run) for added in self._added]
+        if listed:
+            lines.append(f"  listed the files of {counted(listed, 'layer')}")
+        self._console.result(values[0] if one else values, "\n".join(lines))
+        if self._refused:
+            problems = [item for error in self._refused.values() for item in error.problems]
+            names = ", ".join(map(str, self._refused))
+            came = f"{counted(len(self._added), 'tag')} came in, {names} did not"
+            raise ContentError(problems, came if self._added else "nothing was changed")
 
     def _one(self, known: str, reference: Reference) -> Added:
-        medium, choices = self._medium, self._choices
-        return add_image(
-            self._options,
-            medium,
-            medium.resolve(known),
-            reference,
-            label=medium.label,
-            created=now(),
+        medium = self._medium
+        top = medium.resolve(known)
+        if self._platform is not None:
+            top = select_platform(top, medium, medium.label, self._platform)
+        added = add_image(
+            self._options, medium, top, reference, self._terms,
             progress=lambda total: self._console.progress(total, f"adding {reference}"),
-            referrers=medium.referrers if choices.with_referrers else None,
-            streams=medium.streams,
-            allow_foreign=choices.allow_foreign,
-            platform=choices.platform,
-            force=choices.force,
-            dry_run=choices.dry_run,
-        )
+            referrers=self._with_referrers,
+        )  # fmt: skip
+        self._added.append(added)
+        return added
 
     def _tags(self, patterns: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield the medium's names that fit, with the tags that they become."""
@@ -200,6 +194,8 @@ class _Intake:
             if fault := tag_fault(tag):
                 raise ContentError.at(self._medium.label, fault, "leave it out by --tag-filter")
             if (other := seen.setdefault(tag, known)) != known:
+                if self._medium.resolve(other).digest == self._medium.resolve(known).digest:
+                    continue
                 message = f"{other} and {known} would both be the tag {tag!r}"
                 raise ContentError.at(self._medium.label, message, "add them one by one")
             yield known, tag
@@ -223,6 +219,7 @@ def _json(added: Added, *, dry_run: bool) -> dict[str, Any]:
         "tag": added.tag,
         "digest": str(added.digest),
         "changed": added.changed,
+        "movedFrom": str(added.moved_from) if added.moved_from else None,
         "dryRun": dry_run,
         "newBytes": added.new_bytes,
         "referrers": added.referrers,
@@ -240,10 +237,17 @@ def _json(added: Added, *, dry_run: bool) -> dict[str, Any]:
     }
 
 
+def _refusal(reference: Reference, error: ContentError, *, dry_run: bool) -> dict[str, Any]:
+    problems = [problem.to_json() for problem in error.problems]
+    name, tag = reference.name, reference.tag
+    return {"name": name, "tag": tag, "changed": False, "dryRun": dry_run, "problems": problems}
+
+
 def _text(added: Added, options: RegistryOptions, *, dry_run: bool) -> str:
     verb = "would add" if dry_run else "added" if added.changed else "unchanged:"
     count = f" with {added.referrers} referrers" if added.referrers else ""
-    lines = [f"{verb} {added.name}:{added.tag} {added.digest}{count}"]
+    moved = f", moved from {added.moved_from}" if added.moved_from else ""
+    lines = [f"{verb} {added.name}:{added.tag} {added.digest}{count}{moved}"]
     layers = [part for part in added.parts if part.is_layer]
     lines.extend(
         f"  layer {part.descriptor.digest} {part.descriptor.size} bytes: {_place(part, options)}"

@@ -2,59 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builder.layers.record import record_listings
+from builder.cli.options import Console
+from builder.errors import ContentError, Problem
+from builder.layers.record import listing_path, record_listings
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import VerifiedReader
-from builder.registry.folder import CollectionFolder
-from builder.registry.intake import Added
 from builder.registry.model import RegistryOptions
 from builder.remote.fetch import open_url
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError
 from builder.storage import LocalStorage
+from builder.transports.registry_sink import RegistrySink
 
 
-def list_files(
-    options: RegistryOptions, found: Sequence[Added], remote: RemoteOptions
-) -> list[str]:
-    """Make the listings of all layers that were added, or were there, and have none.
+class FileLister:
+    """Makes the listings of the layers of what is added, as far as they have none.
 
-    Layers that are kept elsewhere are fetched for it, one at a time. Returns
-    the digests of those that were listed.
+    A layer that cannot be listed is a warning: it is an image all the same.
+    `listed` counts those that were.
     """
-    folder = CollectionFolder(options, found[0].name)
-    store = LocalStorage(options.source / options.store, options.store)
-    layers = [part.descriptor for added in found for part in added.parts if part.is_layer]
-    cache = options.source / ".builder-cache"
-    cache.mkdir(exist_ok=True)
-    with TemporaryDirectory(prefix="layers-", dir=cache) as spool:
-        fetched = LocalStorage(Path(spool))
 
+    def __init__(self, options: RegistryOptions, remote: RemoteOptions, console: Console) -> None:
+        self.listed = 0
+        self._options = options
+        self._remote = remote
+        self._console = console
+
+    def __call__(self, sink: RegistrySink) -> None:
+        """List what a sink has staged, and what was there before."""
+        cache = self._options.source / ".builder-cache"
+        cache.mkdir(exist_ok=True)
+        for part in sink.parts.values():
+            layer = part.descriptor
+            if part.is_layer and not listing_path(sink.folder.path, layer.digest).exists():
+                with TemporaryDirectory(prefix="layers-", dir=cache) as spool:
+                    self._list(sink, layer, LocalStorage(Path(spool)))
+
+    def _list(self, sink: RegistrySink, layer: Descriptor, fetched: LocalStorage) -> None:
         def find(layer: Descriptor) -> Path | None:
-            for storage in (folder.blobs, store):
-                if storage.size(layer.digest) is not None:
-                    return storage.path(layer.digest)
-            for old in list(fetched.list()):
-                fetched.delete(old.digest)
-            return _fetch(layer, fetched, options, remote)
+            return sink.find(layer.digest) or self._fetch(layer, fetched)
 
-        return record_listings(folder.path, layers, find, folder.origin)
+        try:
+            made = record_listings(sink.stage.folder, [layer], find, sink.folder.origin)
+            self.listed += len(made)
+        except ContentError as error:
+            why = "; ".join(problem.message for problem in error.problems)
+            message = f"the files of the layer {layer.digest} cannot be listed: {why}"
+            self._console.warn(Problem(sink.folder.origin, message=message, warning=True))
 
-
-def _fetch(
-    layer: Descriptor, into: LocalStorage, options: RegistryOptions, remote: RemoteOptions
-) -> Path | None:
-    """Return a file of a layer that `registry.blobs` has; None where it has it not."""
-    if options.offsite is None:
-        return None
-    url = options.offsite.url(layer.digest)
-    try:
-        with open_url(url, remote, size=layer.size, named=True) as stream:
-            into.put(layer.digest, VerifiedReader(stream, layer.digest, layer.size))
-    except NotFoundError:
-        return None
-    return into.path(layer.digest)
+    def _fetch(self, layer: Descriptor, into: LocalStorage) -> Path | None:
+        """Return a file of a layer that `registry.blobs` has; None where it has it not."""
+        if self._options.offsite is None:
+            return None
+        url = self._options.offsite.url(layer.digest)
+        try:
+            with open_url(url, self._remote, size=layer.size, named=True) as stream:
+                into.put(layer.digest, VerifiedReader(stream, layer.digest, layer.size))
+        except NotFoundError:
+            return None
+        return into.path(layer.digest)

@@ -6,15 +6,18 @@ import re
 
 import click
 
+from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
 from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci import mediatype
 from builder.oci.reference import Reference
 from builder.registry.attach import find_subject
+from builder.registry.clock import now
 from builder.registry.edit import lock
-from builder.registry.intake import add_referrer
 from builder.transports.files import FileSource
+from builder.transports.intake import add_image
+from builder.transports.registry_sink import Terms
 
 # Short words for types that people attach.
 TYPES = {
@@ -69,16 +72,16 @@ def command(
     console = common.console
     wanted = Reference.parse(reference, tag="latest")
     artifact_type = _artifact_type(kind, files[0])
-    options = common.config().registry
+    config = common.config()
+    options = config.registry
+    terms = Terms(created=now(), judge=judge_of(config), dry_run=dry_run)
     notes = dict(map(_pair, annotations))
     chosen = parse_platform(platform) if platform else None
     with lock(options):
         subject = find_subject(options, wanted, chosen)
         spool = options.source / ".builder-cache"
         with FileSource(files, spool, artifact_type, subject, notes) as medium:
-            added = add_referrer(
-                options, medium, medium.resolve(), wanted.name, label=medium.label, dry_run=dry_run
-            )
+            added = add_image(options, medium, medium.resolve(), Reference(wanted.name), terms)
     value = {
         "name": wanted.name,
         "subject": str(subject.digest),

@@ -9,6 +9,7 @@ import click
 
 from builder.apps.bundle import BundleOptions, BundleSource, RunnableSource
 from builder.apps.model import CONFIG_TYPE
+from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
 from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import Problem, UsageError
@@ -17,12 +18,13 @@ from builder.oci.graph import select_platform
 from builder.oci.reference import Reference
 from builder.registry.clock import now
 from builder.registry.edit import lock
-from builder.registry.intake import Added, add_image
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
-from builder.transports import SourceOptions, open_source
+from builder.transports import ImageSource, SourceOptions, open_source
 from builder.transports.copy import copy_image, plan_copy
+from builder.transports.intake import Added, add_image
 from builder.transports.layout_sink import LayoutSink
+from builder.transports.registry_sink import Terms
 
 _BASE_PLATFORM = "linux/amd64"
 
@@ -115,7 +117,9 @@ def command(
         raise UsageError("--runnable needs --base, and --base is for it", "give both or none")
     if output and runnable:
         raise UsageError("--output takes the artifact alone", "leave out --runnable")
-    options = common.config().registry
+    config = common.config()
+    options = config.registry
+    terms = Terms(created=now(), judge=judge_of(config), force=force, dry_run=dry_run)
     spool = options.source / ".builder-cache"
     root = root_dir.strip("/") or Path(folder).resolve().name
     chosen = BundleOptions(root, kind, spa, split, as_index)
@@ -127,8 +131,7 @@ def command(
             _to_layout(console, bundle, output, wanted)
             return
         with lock(options):
-            intake = _Intake(options, console, force=force, dry_run=dry_run)
-            found = [intake.add(bundle, wanted)]
+            found = [_add(console, options, bundle, wanted, terms)]
             if runnable:
                 remote = SourceOptions(spool, RemoteOptions(insecure, ca))
                 image = Reference(wanted.name, f"{wanted.tag}-image")
@@ -136,36 +139,24 @@ def command(
                     top = select_platform(
                         medium.resolve(), medium, medium.label, parse_platform(platform)
                     )
-                    found.append(intake.add(RunnableSource(bundle, medium, top, web_root), image))
+                    made = RunnableSource(bundle, medium, top, web_root)
+                    found.append(_add(console, options, made, image, terms))
     values = [_json(item, dry_run=dry_run) for item in found]
     lines = [_text(item, dry_run=dry_run) for item in found]
     console.result(values[0] if len(values) == 1 else values, "\n".join(lines))
 
 
-class _Intake:
-    """Adds what was made."""
-
-    def __init__(
-        self, options: RegistryOptions, console: Console, *, force: bool, dry_run: bool
-    ) -> None:
-        self._options = options
-        self._console = console
-        self._force = force
-        self._dry_run = dry_run
-
-    def add(self, medium: BundleSource | RunnableSource, reference: Reference) -> Added:
-        """Add one image or artifact."""
-        return add_image(
-            self._options,
-            medium,
-            medium.resolve(),
-            reference,
-            label=medium.label,
-            created=now(),
-            progress=lambda total: self._console.progress(total, f"adding {reference}"),
-            force=self._force,
-            dry_run=self._dry_run,
-        )
+def _add(
+    console: Console,
+    options: RegistryOptions,
+    medium: ImageSource,
+    reference: Reference,
+    terms: Terms,
+) -> Added:
+    return add_image(
+        options, medium, medium.resolve(), reference, terms,
+        progress=lambda total: console.progress(total, f"adding {reference}"),
+    )  # fmt: skip
 
 
 def _to_layout(console: Console, bundle: BundleSource, output: str, wanted: Reference) -> None:
@@ -173,13 +164,13 @@ def _to_layout(console: Console, bundle: BundleSource, output: str, wanted: Refe
     if scheme != "oci" or not colon or not path:
         raise UsageError(f"--output {output}: cannot write there", "write oci:DIR")
     with LayoutSink(Path(path), output) as sink:
-        plan = plan_copy(bundle, sink, bundle.resolve(), referrers=False)
-        done = copy_image(
+        plan = plan_copy(bundle, sink, bundle.resolve())
+        copy_image(
             bundle, sink, plan, wanted.tag,
             progress=lambda total: console.progress(total, f"writing {path}"),
         )  # fmt: skip
-    digest = str(done.descriptor.digest)
-    value = {"to": output, "tag": wanted.tag, "digest": digest, "bytes": done.total}
+    digest = str(plan.top.digest)
+    value = {"to": output, "tag": wanted.tag, "digest": digest, "bytes": plan.total}
     console.result(value, f"wrote {output}:{wanted.tag} {digest}")
 
 

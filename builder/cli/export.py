@@ -72,7 +72,7 @@ def command(
     sink = _sink(scheme, path, spool, repo_tag or f"{wanted.name}:{wanted.tag or 'latest'}")
     with sink:
         plan = plan_copy(medium, sink, top, referrers=referrers)
-        done = copy_image(
+        changed = copy_image(
             medium, sink, plan, name,
             progress=lambda total: console.progress(total, f"writing {path}"),
         )  # fmt: skip
@@ -81,12 +81,12 @@ def command(
     value = {
         "to": target,
         "name": name,
-        "digest": str(done.descriptor.digest),
-        "bytes": done.total,
-        "changed": done.changed,
+        "digest": str(plan.top.digest),
+        "bytes": plan.total,
+        "changed": changed,
     }
-    verb = "wrote" if done.changed else "unchanged:"
-    console.result(value, f"{verb} {scheme}:{path}:{name} {done.descriptor.digest}")
+    verb = "wrote" if changed else "unchanged:"
+    console.result(value, f"{verb} {scheme}:{path}:{name} {plan.top.digest}")
 
 
 def _target(text: str) -> tuple[str, str, str]:

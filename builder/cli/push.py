@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import UsageError
-from builder.oci.reference import Reference
-from builder.registry.intake import companions_of
+from builder.oci.descriptor import Descriptor
+from builder.oci.reference import Reference, cosign_tags
 from builder.remote.options import RemoteOptions
-from builder.transports.copy import Copied, copy_image, plan_copy
+from builder.transports.copy import copy_image, plan_copy
 from builder.transports.registry import RegistrySource
 from builder.transports.remote_sink import RemoteSink
+
+
+class _Pushed(NamedTuple):
+    """What was sent: sizes in bytes."""
+
+    descriptor: Descriptor
+    name: str
+    total: int
+    sent: int
+    referrers: int
+    changed: bool
 
 
 @click.command("push")
@@ -67,7 +78,7 @@ def command(
     medium = RegistrySource.load(options, wanted.name, remote, allow_foreign=allow_foreign)
     with RemoteSink.parse(target, remote, mount_from) as sink:
         names = list(_names(medium, wanted, sink.tag, all_tags=all_tags))
-        done: list[Copied] = []
+        done: list[_Pushed] = []
         for here, there in names:
             done += _push(console, medium, sink, here, there,
                           referrers=not no_referrers, dry_run=dry_run)  # fmt: skip
@@ -100,21 +111,17 @@ def _push(
     *,
     referrers: bool,
     dry_run: bool,
-) -> Iterator[Copied]:
+) -> Iterator[_Pushed]:
     """Push an image, and the tags that are named after its digest."""
     waiting = [(here, there)]
     while waiting:
         here, there = waiting.pop()
         plan = plan_copy(medium, sink, medium.resolve(here), referrers=referrers)
-        if dry_run:
-            top = plan.image[-1].descriptor
-            total = sum(node.descriptor.size for node in plan.image)
-            yield Copied(top, there, total, plan.sent, plan.manifests, len(plan.attached), True)
-        else:
-            progress = partial(_progress, console, there)
-            yield copy_image(medium, sink, plan, there, progress=progress)
+        progress = partial(_progress, console, there)
+        changed = dry_run or copy_image(medium, sink, plan, there, progress=progress)
+        yield _Pushed(plan.top, there, plan.total, plan.sent, plan.referrers, changed)
         if referrers:
-            named = companions_of(plan.manifests, medium.names())
+            named = cosign_tags(plan.manifests, medium.names())
             waiting += [(name, name) for name in named]
 
 
@@ -124,7 +131,7 @@ def _progress(
     return console.progress(total, f"pushing {name}")
 
 
-def _json(item: Copied, label: str, *, dry_run: bool) -> dict[str, Any]:
+def _json(item: _Pushed, label: str, *, dry_run: bool) -> dict[str, Any]:
     return {
         "to": label,
         "tag": item.name or None,
@@ -137,7 +144,7 @@ def _json(item: Copied, label: str, *, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def _text(item: Copied, label: str, *, dry_run: bool) -> str:
+def _text(item: _Pushed, label: str, *, dry_run: bool) -> str:
     verb = "would push" if dry_run else "pushed" if item.changed else "unchanged:"
     where = f"{label}:{item.name}" if item.name else f"{label}@{item.descriptor.digest}"
     count = f" with {item.referrers} referrers" if item.referrers else ""

@@ -12,6 +12,7 @@ from types import FrameType
 
 import click
 
+from builder.build.judge import judge_of
 from builder.cli import annotation
 from builder.cli.add import storage_hint
 from builder.cli.options import Common, Console, common_options, given
@@ -167,6 +168,7 @@ def _options(
         config.registry,
         config.cache,
         created,
+        judge_of(config),
         int(datetime.fromisoformat(created).timestamp()) if is_fixed else None,
         check_engines(engines, "--engine")
         or check_engines(config.engines, "registry.engines in the configuration"),

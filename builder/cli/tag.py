@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from builder.build.judge import judge_of
 from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference, tag_fault
@@ -38,16 +39,22 @@ def command(
         raise UsageError(f"{new}: a tag stays in its collection", f"write {old.name}:OLD NEW")
     if fault := tag_fault(tag):
         raise UsageError(f"{new}: {fault}")
-    options = common.config().registry
+    config = common.config()
+    options = config.registry
     with lock(options):
-        digest = copy_tag(
-            options, old.name, old.tag, tag, created=now(), force=force, dry_run=dry_run
-        )
+        digest, before = copy_tag(
+            options, old.name, old.tag, tag,
+            created=now(), judge=judge_of(config), force=force, dry_run=dry_run,
+        )  # fmt: skip
+    moved = before if before != digest else None
     value = {
         "name": old.name,
         "tag": tag,
         "digest": str(digest) if digest else None,
+        "movedFrom": str(moved) if moved else None,
         "dryRun": dry_run,
     }
     verb = "would tag" if dry_run else "tagged"
-    console.result(value, f"{verb} {old.name}:{tag} {digest or '(manifest in front matter)'}")
+    note = f", moved from {moved}" if moved else ""
+    text = f"{verb} {old.name}:{tag} {digest or '(manifest in front matter)'}{note}"
+    console.result(value, text)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import BinaryIO, Protocol, Self, runtime_checkable
 
 from builder.errors import ContentError, RemoteError
 from builder.oci.descriptor import Descriptor
@@ -46,26 +45,76 @@ def read_verified(
         return b"".join(iter(verified.read, b""))
 
 
-@contextmanager
 def opened(
-    reader: ContentReader, descriptor: Descriptor, origin: str, place: str = ""
-) -> Iterator[VerifiedReader]:
-    """Give content to be read to its verified end.
+    reader: ContentReader,
+    descriptor: Descriptor,
+    origin: str,
+    place: str = "",
+    heard: Callable[[int], None] | None = None,
+) -> Reading:
+    """Open content to be read to its verified end; see `Reading`.
 
-    Raises ContentError for content that is missing or is not what its
-    descriptor says, RemoteError where the medium is far away.
+    `heard` is told the length of each chunk, and may raise to end the reading.
+    Raises ContentError for content that is missing, RemoteError where the
+    medium is far away.
     """
-    before = f"{place}: " if place else ""
     try:
-        with reader.open(descriptor) as stream:
-            yield VerifiedReader(stream, descriptor.digest, descriptor.size)
+        stream = reader.open(descriptor)
     except FileNotFoundError:
+        before = f"{place}: " if place else ""
         message = f"{before}{descriptor.digest} ({descriptor.media_type}) is missing"
         raise _fault(reader, origin, message) from None
-    except DigestError as error:
-        key = "size" if isinstance(error, SizeError) else "digest"
-        before = f"{place}/{key}: " if place else ""
-        raise _fault(reader, origin, f"{before}{error.message}") from None
+    return Reading(reader, descriptor, stream, (origin, place), heard)
+
+
+class Reading:
+    """Content that is open; `read` raises where it is not what its descriptor says.
+
+    ContentError names the medium and the place, RemoteError is for one far
+    away. A context manager that closes `stream`, which is the content unverified.
+    """
+
+    def __init__(
+        self,
+        reader: ContentReader,
+        descriptor: Descriptor,
+        stream: BinaryIO,
+        where: tuple[str, str],
+        heard: Callable[[int], None] | None,
+    ) -> None:
+        self.stream = stream
+        self._rest = reader, descriptor
+        self._where = where
+        self._heard = heard
+        self._verified = VerifiedReader(stream, descriptor.digest, descriptor.size)
+
+    def over(self, stream: BinaryIO) -> Reading:
+        """Return a reading that asks of `stream` what this one asks of its own."""
+        reader, descriptor = self._rest
+        return Reading(reader, descriptor, stream, self._where, self._heard)
+
+    def read(self, count: int = 1 << 20, /) -> bytes:
+        """Return up to `count` bytes; empty at the verified end."""
+        try:
+            chunk = self._verified.read(count)
+        except DigestError as error:
+            origin, place = self._where
+            key = "size" if isinstance(error, SizeError) else "digest"
+            before = f"{place}/{key}: " if place else ""
+            raise _fault(self._rest[0], origin, f"{before}{error.message}") from None
+        if self._heard is not None:
+            self._heard(len(chunk))
+        return chunk
+
+    def close(self) -> None:
+        """Close the stream."""
+        self.stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _fault(reader: ContentReader, origin: str, message: str) -> ContentError | RemoteError:

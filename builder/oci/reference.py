@@ -7,6 +7,7 @@ what a tree of plain files needs: no reserved folder names, no device names.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +18,7 @@ _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _REFERRERS_TAG = re.compile(r"sha256-[a-f0-9]{64}|sha512-[a-f0-9]{64}")
 
+MAX_PARTS = 40
 RESERVED_FIRST = frozenset({"v2", "api", "assets", "search", "browse"})
 RESERVED = frozenset({"manifests", "blobs", "tags", "referrers", "uploads", "page"})
 _DEVICES = frozenset(
@@ -30,6 +32,8 @@ def name_fault(name: str) -> str:
     if len(name) > 255:
         return f"the name is {len(name)} characters long; clients stop at 255"
     parts = name.split("/")
+    if len(parts) > MAX_PARTS:
+        return f"the name has {len(parts)} parts; the limit is {MAX_PARTS}"
     if parts[0] in RESERVED_FIRST:
         return f"{parts[0]!r} is a reserved name: the site publishes its own files there"
     for part in parts:
@@ -90,6 +94,21 @@ def is_referrers_tag(tag: str) -> bool:
     Source: distribution-spec, "Referrers Tag Schema".
     """
     return _REFERRERS_TAG.fullmatch(tag) is not None
+
+
+def cosign_tags(manifests: Iterable[str], tags: Iterable[str]) -> tuple[str, ...]:
+    """Return which of `tags` hold what cosign signed or described some manifests with.
+
+    `manifests` are digests. Before there were referrers, `sha256-<hex>.sig`,
+    `.att` and `.sbom` named them by the digest of their subject.
+    """
+    stems = {digest.replace(":", "-", 1) for digest in manifests}
+    suffixes = (".sig", ".att", ".sbom")
+    return tuple(
+        tag
+        for tag in tags
+        if tag.endswith(suffixes) and tag.rpartition(".")[0].rpartition(":")[2] in stems
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from builder.config import Flags, load_config
 from builder.errors import ContentError, Problem
 from builder.oci.descriptor import Descriptor
+from builder.oci.graph import select_platform
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.pull_requests.base import open_base
@@ -27,8 +28,6 @@ from builder.pull_requests.origin import Origin, Request, request_for
 from builder.registry.clock import now
 from builder.registry.edit import lock
 from builder.registry.folder import TAGS, CollectionFolder
-from builder.registry.intake import Added, add_image
-from builder.registry.keep import Progress
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import README
 from builder.remote.options import RemoteOptions
@@ -36,6 +35,9 @@ from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
 from builder.storage.local import blob_path
 from builder.transports import ImageSource
+from builder.transports.copy import Progress
+from builder.transports.intake import Added, add_image
+from builder.transports.registry_sink import Terms
 
 _Bring = Callable[[], None]  # brings one layer to its place, and raises RemoteError
 
@@ -123,19 +125,13 @@ def _add(
     medium: ImageSource, options: RegistryOptions, wanted: Wanted, progress: Progress | None
 ) -> Added:
     """Add the image to the clone, all of it: nothing leaves this machine before it is judged."""
-    return add_image(
-        replace(options, offsite=None),
-        medium,
-        medium.resolve(""),
-        wanted.reference,
-        label=medium.label,
-        created=now(),
-        progress=progress,
-        streams=medium.streams,
-        allow_foreign=wanted.allow_foreign,
-        platform=wanted.platform,
-        force=True,  # the rules of the base branch decide, and say what to do
-    )
+    top = medium.resolve("")
+    if wanted.platform is not None:
+        top = select_platform(top, medium, medium.label, wanted.platform)
+    # Immutable or not: the rules of the base branch decide, and say what to do.
+    terms = Terms(created=now(), force=True, allow_foreign=wanted.allow_foreign)
+    kept_here = replace(options, offsite=None)
+    return add_image(kept_here, medium, top, wanted.reference, terms, progress=progress)
 
 
 def _far(added: Added, options: RegistryOptions) -> list[_Bring]:

@@ -24,12 +24,14 @@ from builder.recipes.model import Job, Outcome, RecipeTag
 from builder.recipes.run import OUTPUT, Runner, end_leftovers
 from builder.registry.edit import lock
 from builder.registry.folder import CollectionFolder
-from builder.registry.intake import Added, add_image
 from builder.registry.model import RegistryOptions
 from builder.registry.recipe import copy_inputs, inputs_digest
+from builder.registry.stage import Judge, judge_collection
 from builder.storage.lock import lock as lock_file
 from builder.storage.parallel import run_parallel
 from builder.transports import SourceOptions, open_source
+from builder.transports.intake import Added, add_image
+from builder.transports.registry_sink import Terms
 
 TEST = "test.sh"
 _FOLDER = "recipes"  # below the cache
@@ -43,12 +45,13 @@ class BuildOptions:
     in an image claims to be made at, None for the true ones. `engines` are
     names in order of preference, empty for what is installed; `seconds` limits
     each build; `labels` are given to every image; `force` moves tags that are
-    immutable.
+    immutable; `judge` has the last word on what was built.
     """
 
     registry: RegistryOptions
     cache: Path
     created: str
+    judge: Judge = judge_collection
     epoch: int | None = None
     engines: tuple[str, ...] = ()
     seconds: float = 3600
@@ -177,10 +180,12 @@ class _Build:
                 source,
                 source.resolve(),
                 Reference(item.name, item.tag),
-                label=item.reference,
-                created=options.created,
-                facts={"inputs": inputs},
-                force=options.force,
+                Terms(
+                    created=options.created,
+                    facts={"inputs": inputs},
+                    judge=options.judge,
+                    force=options.force,
+                ),
             )
 
     def _clear(self) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.registry.intake import Added
 from builder.registry.model import Recipe
+from builder.transports.intake import Added
 
 
 @dataclass(frozen=True, slots=True)

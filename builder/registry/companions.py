@@ -35,7 +35,7 @@ def with_companions(
     `read` gives small content. A tag that cannot have what was asked for is a
     warning, a name that is already a tag's a problem.
     """
-    if not (options.schema1 or options.platform_tags or options.archives):
+    if not options.any:
         return collection
     maker = _Maker(collection, options, read, problem)
     tags = [tag for tag in collection.tags if tag.in_v2]

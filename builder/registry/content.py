@@ -61,9 +61,15 @@ class ContentIndex:
         self._offsite = options.offsite
         self._cache = cache
         self._problem = problem
+        staged = options.staged
+        folders = [options.folder(name)]
+        stores = [options.source / options.store]
+        if staged is not None and staged.name == name:
+            folders.append(options.source / self._origin)
+            stores += [staged.store] if staged.store else []
         self._stores = [
-            (LocalStorage(options.source / self._origin, self._origin), self._origin),
-            (LocalStorage(options.source / options.store, options.store), options.store),
+            *((LocalStorage(folder, self._origin), self._origin) for folder in folders),
+            *((LocalStorage(store, options.store), options.store) for store in stores),
         ]
         self._checked: dict[str, bool] = {}
 
@@ -175,8 +181,7 @@ class ContentIndex:
         if stat.S_ISREG(found.st_mode) and found.st_size != descriptor.size:
             message = f"is {found.st_size} bytes; the manifest says {descriptor.size}"
             raise ContentError.at(label, message, "add the image again")
-        times = f"{found.st_mtime_ns} {found.st_ctime_ns}"
-        key = f"hashed {descriptor.digest} {found.st_ino} {times} {file}"
+        key = hashed_key(descriptor.digest, found)
         if self._cache.get(key) is not None:
             return
         with open_regular(file, label) as stream:
@@ -185,6 +190,11 @@ class ContentIndex:
             message = "the file's bytes do not have the digest that its name says"
             raise ContentError.at(label, message, "add the image again")
         self._cache.put(key, b"")
+
+
+def hashed_key(digest: str, found: os.stat_result) -> str:
+    """Return what remembers that a file, as it is now, has the bytes of a digest."""
+    return f"hashed {digest} {found.st_dev} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 class StorageReader:

@@ -1,21 +1,23 @@
 """Changing what a registry holds: tagging, untagging, removing.
 
-Call with `lock` held; `registry.intake` brings images in.
+Call with `lock` held; `transports.intake` brings images in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from builder import frontmatter
 from builder.errors import ContentError
 from builder.oci.digest import Digest
+from builder.oci.reference import cosign_tags
 from builder.registry.folder import TAGS, CollectionFolder
-from builder.registry.intake import companions_of
 from builder.registry.legacy import has_manifest
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import README
+from builder.registry.stage import Judge, Stage, judge_collection
 from builder.storage import LocalStorage
 from builder.storage.local import sweep_folder
 from builder.storage.lock import lock as lock_file
@@ -30,7 +32,8 @@ def lock(options: RegistryOptions, *, seconds: float = 0) -> Iterator[None]:
     path = options.source / ".builder-cache" / "registry.lock"
     with lock_file(path, "this registry", seconds=seconds):
         LocalStorage(options.source / options.store, options.store).sweep()
-        sweep_folder(options.source)
+        for folder in ("", options.collections, options.store):
+            sweep_folder(options.source / folder)
         yield
 
 
@@ -41,13 +44,15 @@ def copy_tag(
     new: str,
     *,
     created: str,
+    judge: Judge = judge_collection,
     force: bool = False,
     dry_run: bool = False,
-) -> Digest | None:
-    """Let the tag `new` point to what `old` points to; return its digest, None if it has none.
+) -> tuple[Digest | None, Digest | None]:
+    """Let the tag `new` point to what `old` points to.
 
-    Raises ContentError when `old` is not there or has no manifest, or when
-    `new` may not move.
+    Returns its digest and the one that it had before, None for none. Raises
+    ContentError when `old` is not there or has no manifest, when `new` may not
+    move, or the judge refuses it.
     """
     folder = _existing(options, name)
     folder.check_tag(new)
@@ -63,10 +68,16 @@ def copy_tag(
     is_new = new not in folder.tags()
     if moved and not is_new and not force:
         folder.refuse_immutable(new, change="point to another image")
+    before = folder.raw_manifest(new)
     if (moved or is_new) and not dry_run:
         text = readme if raw is None else (folder.readme(new) or "")
-        folder.write_tag(new, raw, frontmatter.set_key(text, "created", created))
-    return None if raw is None else Digest.of(raw)
+        text = frontmatter.set_key(text, "created", created)
+        # What lies elsewhere is as it was: nothing new comes in.
+        with Stage(replace(options, allow_missing=True), folder) as stage:
+            stage.write_tag(new, raw, text)
+            stage.judge(judge)
+            stage.commit()
+    return _digest(raw), _digest(before)
 
 
 def remove_tag(
@@ -104,7 +115,7 @@ def remove_manifest(
     folder = _existing(options, name)
     manifests = dict(folder.manifests())
     tags = tuple(tag for tag, manifest in manifests.items() if manifest.digest == digest)
-    tags += companions_of((digest,), list(manifests))
+    tags += cosign_tags((digest,), manifests)
     for tag, manifest in manifests.items():
         if any(child.digest == digest for child in manifest.manifests):
             message = f"{digest} is part of the index that the tag {tag!r} points to"
@@ -146,6 +157,10 @@ def remove_collection(
         folder.refuse_immutable(*folder.tags(), change="go")
     if not dry_run:
         folder.drop()
+
+
+def _digest(raw: bytes | None) -> Digest | None:
+    return None if raw is None else Digest.of(raw)
 
 
 def _existing(options: RegistryOptions, name: str) -> CollectionFolder:

@@ -149,34 +149,22 @@ class CollectionFolder:
         if problems:
             raise ContentError(problems)
 
-    def write_tag(self, tag: str, manifest: bytes | None, readme: str) -> None:
-        """Let a tag be `manifest` and `readme`; what else is in its folder stays.
+    def place_tag(self, tag: str, staged: Path) -> None:
+        """Let a tag be what a finished folder holds; what else is in its own stays.
 
-        On return the tag survives a power cut. Raises LocalError.
+        On return the tag survives a power cut.
         """
         final = self._tags / tag
-        try:
-            if final.is_dir():
-                self._fill(final, manifest, readme)
-                return
+        if not final.is_dir():
             make_folder(self._tags)
-            staged = self._tags / f"{TEMPORARY}{os.getpid()}-{tag}"[:255]
-            staged.mkdir()
-            try:
-                self._fill(staged, manifest, readme)
-                staged.replace(final)
-            except BaseException:
-                shutil.rmtree(staged)
-                raise
+            staged.replace(final)
             sync_folder(self._tags)
-        except OSError as error:
-            raise LocalError(f"{self.origin}/{TAGS}/{tag}: {error.strerror}") from error
-
-    def _fill(self, folder: Path, manifest: bytes | None, readme: str) -> None:
-        """Write a tag's files: the manifest first, because a tag without README is whole."""
-        if manifest is not None:
-            _write(folder / MANIFEST, manifest)
-        _write(folder / README, readme.encode())
+            return
+        # The manifest first, because a tag without README is whole.
+        for name in (MANIFEST, README):
+            if (staged / name).exists():
+                (staged / name).replace(final / name)
+        sync_folder(final)
 
     def write_readme(self, text: str) -> None:
         """Write the collection's README; raises LocalError."""

@@ -60,7 +60,10 @@ class Loaded:
 
 def load_collection(options: RegistryOptions, name: str, cache: Cache) -> Loaded:
     """Return the collection `name` of the registry, with every problem of its folder."""
-    folder = find_folder(options.source, options.collections, name)
+    if options.staged is not None and options.staged.name == name:
+        folder = Folder(name, is_collection=True, signature="", newest=0)
+    else:
+        folder = find_folder(options.source, options.collections, name)
     loader = _Loader(options, folder, cache)
     collection = loader.load()
     problems = tuple(sorted(set(loader.problems)))
@@ -106,7 +109,7 @@ class _Loader:
         self._files = found.files
         self._name = name = found.name
         self._origin = f"{options.collections}/{name}"
-        self._folder = options.source / self._origin
+        self._folder = options.folder(name)
         self._shelf = ContentIndex(options, name, cache, self.problems.append)
         self._warnings: list[str] = []  # what the page of the collection says
 

@@ -42,6 +42,24 @@ class CompanionOptions:
     max_file: int = 0
     redirects: bool = False
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is published beside tags, which names of other tags can clash with."""
+        return bool(self.schema1 or self.platform_tags or self.archives)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The next state of the collection `name`, not yet in its place.
+
+    `folder` holds its text and the tags to be judged. Blobs may also lie in
+    the hidden content store `store`, and where the collection is now.
+    """
+
+    name: str
+    folder: Path
+    store: Path | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
@@ -49,7 +67,8 @@ class RegistryOptions:
 
     `source` is the registry's folder; `offsite` is where layers are that are
     not in it; `allow_missing` lets a tag whose blobs are nowhere stay out of
-    `/v2/` instead of being a problem.
+    `/v2/` instead of being a problem. `staged` is what is read in place of
+    one collection's folder.
     """
 
     source: Path
@@ -60,6 +79,13 @@ class RegistryOptions:
     immutable: tuple[str, ...] = ()
     allow_missing: bool = False
     companions: CompanionOptions = field(default_factory=CompanionOptions)
+    staged: Staged | None = None
+
+    def folder(self, name: str) -> Path:
+        """Return where a collection is read from."""
+        if self.staged is not None and self.staged.name == name:
+            return self.staged.folder
+        return self.source / self.collections / name
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import ContentError, Problem
-from builder.oci.reference import name_fault
+from builder.oci.reference import MAX_PARTS, name_fault
 
 README = "README.md"  # as the commands write it
 _READMES = ("readme.md", "readme.markdown")  # in any case
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")  # no SVG: it can hold script
 # The folders of a collection that are never collections themselves.
 OWN_FOLDERS = frozenset({"manifests", "blobs", "tags"})
-_MAX_DEPTH = 40
 
 _Files = dict[str, os.stat_result]  # by their path in a folder
 
@@ -128,7 +127,7 @@ class _Walker:
     def _visit_below(
         self, name: str, path: str, folders: list[str], depth: int
     ) -> tuple[bool, _Files]:
-        if depth >= _MAX_DEPTH and folders:
+        if depth >= MAX_PARTS and not OWN_FOLDERS.issuperset(folders):
             self._result.problems.append(Problem(path, message="folders are nested too deep"))
             return False, {}
         below = False

@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from builder.errors import RemoteError
@@ -27,6 +27,16 @@ CHUNK = 64 << 20  # bytes; larger blobs go up in pieces of this size
 _ACTIONS = "pull,push"
 _OCTETS = {"Content-Type": mediatype.OCTET_STREAM}
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+
+
+class Content(Protocol):
+    """The bytes of a blob, read from their start."""
+
+    def read(self, count: int = ..., /) -> bytes:
+        """Return up to `count` bytes; empty at the end."""
+
+    def close(self) -> None:
+        """Read no more."""
 
 
 class Uploader:
@@ -59,7 +69,7 @@ class Uploader:
             self._ask("DELETE", location, expect=(200, 204, 202, 404, 405)).close()
         return False
 
-    def put_blob(self, descriptor: Descriptor, opener: Callable[[], BinaryIO]) -> None:
+    def put_blob(self, descriptor: Descriptor, opener: Callable[[], Content]) -> None:
         """Send a blob; `opener` opens its bytes from the start, as often as asked.
 
         Raises RemoteError when the registry does not take it.
@@ -205,9 +215,9 @@ class _LostError(RemoteError):
 class _Pieces:
     """Pieces of one stream, in order where that is possible, from the start where not."""
 
-    def __init__(self, opener: Callable[[], BinaryIO]) -> None:
+    def __init__(self, opener: Callable[[], Content]) -> None:
         self._opener = opener
-        self._stream: BinaryIO | None = None
+        self._stream: Content | None = None
         self._at = 0
 
     def body(self, start: int, count: int) -> Callable[[], BinaryIO]:

@@ -83,6 +83,27 @@ class LocalStorage:
             digest, lambda temporary, final: _link_durably(stream, temporary, final, verified)
         )
 
+    def adopt(self, digest: str, file: Path) -> None:
+        """Let a file that is whole, verified and on the disk be the blob: it is moved here."""
+
+        def move(temporary: Path, final: Path) -> bool:
+            try:
+                file.replace(final)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with open_regular(file, str(file)) as stream:
+                    return write_durably(temporary, final, stream)
+            sync_folder(final.parent)
+            return True
+
+        self._put(digest, move)
+
+    def check(self) -> None:
+        """Raise ContentError where a link would lead what is written out of this storage."""
+        for algorithm in ALGORITHMS:
+            self._refuse_links(self._root / "blobs" / algorithm)
+
     def _put(self, digest: str, write: Callable[[Path, Path], bool]) -> bool:
         final = self.path(digest)
         temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{final.name[:16]}"

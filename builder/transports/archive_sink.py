@@ -26,6 +26,7 @@ from builder.layers.tarstream import Part, tar_chunks
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
+from builder.oci.graph import Node
 from builder.oci.manifest import Manifest
 from builder.storage import LocalStorage
 from builder.storage.local import TEMPORARY, sync_folder
@@ -48,13 +49,13 @@ class ArchiveSink:
         self._folder = Path(tempfile.mkdtemp(prefix="export-", dir=spool))
         self._layout = LayoutSink(self._folder / "layout", label)
 
-    def has(self, descriptor: Descriptor) -> bool:
+    def has(self, node: Node) -> bool:
         """Tell whether the blob was put before."""
-        return self._layout.has(descriptor)
+        return self._layout.has(node)
 
-    def put(self, descriptor: Descriptor, opener: Opener) -> None:
+    def put(self, node: Node, opener: Opener) -> None:
         """Keep a blob until the end."""
-        self._layout.put(descriptor, opener)
+        self._layout.put(node, opener)
 
     def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
         """Keep a manifest until the end."""

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, BinaryIO
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
 from builder.errors import ContentError
+from builder.oci.content import opened
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import DigestError, VerifiedReader
+from builder.oci.digest import Digest
 from builder.oci.graph import Node, walk, walk_referrers
+from builder.oci.manifest import Manifest
 from builder.storage.parallel import Stopped, run_parallel
 from builder.transports.base import ImageSource
 from builder.transports.sink import ImageSink
 
-# Given the bytes to come, opens what is told of each chunk.
+# Given the bytes to come, opens what is told of each chunk; may be told from any thread.
 Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """What was copied: sizes in bytes; `changed` is false when all was there before."""
-
-    descriptor: Descriptor
-    name: str
-    total: int
-    sent: int
-    manifests: tuple[str, ...]
-    referrers: int
-    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CopyPlan:
     """An image and what refers to it, and the blobs that the sink does not have."""
 
+    manifest: Manifest
     image: tuple[Node, ...]
     attached: tuple[Node, ...]
     missing: tuple[Node, ...]
+
+    @property
+    def top(self) -> Descriptor:
+        """The image itself."""
+        return self.image[-1].descriptor
+
+    @property
+    def total(self) -> int:
+        """The bytes of all of it."""
+        return sum(node.descriptor.size for node in (*self.image, *self.attached))
 
     @property
     def sent(self) -> int:
@@ -49,109 +46,76 @@ class CopyPlan:
         return sum(node.descriptor.size for node in self.missing)
 
     @property
-    def manifests(self) -> tuple[str, ...]:
+    def manifests(self) -> tuple[Digest, ...]:
         """The digests of all manifests."""
         nodes = (*self.image, *self.attached)
         return tuple(node.descriptor.digest for node in nodes if node.manifest is not None)
 
+    @property
+    def referrers(self) -> int:
+        """How many manifests refer to the image, or to what does."""
+        return sum(node.manifest is not None for node in self.attached)
+
 
 def plan_copy(
-    source: ImageSource, sink: ImageSink, top: Descriptor, *, referrers: bool
+    source: ImageSource,
+    sink: ImageSink,
+    top: Descriptor,
+    *,
+    referrers: bool = False,
+    allow_foreign: bool = True,
 ) -> CopyPlan:
-    """Return what copying `top` would take; raises ContentError for an image with faults."""
-    image = tuple(walk(top, source, source.label, allow_foreign=True))
+    """Return what copying `top` would take; raises ContentError for an image with faults.
+
+    `allow_foreign` accepts layers whose `urls` send clients elsewhere.
+    """
+    label = source.label
+    image = tuple(walk(top, source, label, allow_foreign=allow_foreign))
+    if (manifest := image[-1].manifest) is None:
+        raise ContentError.at(label, f"{top.media_type} is not an image or an index")
     attached: tuple[Node, ...] = ()
     if referrers:
-        attached = walk_referrers(image, source, source.label, source.referrers, allow_foreign=True)
+        attached = walk_referrers(
+            image, source, label, source.referrers, allow_foreign=allow_foreign
+        )
     blobs = [node for node in (*image, *attached) if node.manifest is None]
-    missing = tuple(node for node in blobs if not sink.has(node.descriptor))
-    return CopyPlan(image, attached, missing)
+    missing = tuple(node for node in blobs if not sink.has(node))
+    return CopyPlan(manifest, image, attached, missing)
 
 
 def copy_image(
     source: ImageSource,
     sink: ImageSink,
     plan: CopyPlan,
-    name: str,
+    name: str = "",
     *,
-    progress: Progress,
-) -> Copied:
-    """Carry a plan out; the sink shows the image under `name` when all of it is there."""
+    progress: Progress | None = None,
+) -> bool:
+    """Carry a plan out; the sink shows the image under `name` when all of it is there.
+
+    Tells whether anything was new, or another before.
+    """
     stop = threading.Event()
-    with progress(plan.sent) as advance:
-        put = partial(_put, source, sink, advance, stop)
+    with (progress or _nobody)(plan.sent) as advance:
+
+        def heard(count: int) -> None:
+            if stop.is_set():
+                raise Stopped
+            advance(count)
+
+        def put(node: Node) -> None:
+            where = source, node.descriptor, source.label, node.place
+            sink.put(node, lambda: opened(*where, heard))
+
         threads = min(source.streams, sink.streams)
         largest_first = sorted(plan.missing, key=lambda node: -node.descriptor.size)
         run_parallel(largest_first, put, threads=threads, stop=stop)
-    *children, top = plan.image
     changed = bool(plan.missing)
-    for node in (*children, *plan.attached):
+    for node in (*plan.image[:-1], *plan.attached):
         if node.manifest is not None:
-            changed |= sink.put_manifest(node.manifest)
-    if top.manifest is None:
-        message = f"{top.descriptor.media_type} is not an image or an index"
-        raise ContentError.at(source.label, message)
-    changed |= sink.put_manifest(top.manifest, name)
-    referrers = sum(node.manifest is not None for node in plan.attached)
-    total = sum(node.descriptor.size for node in (*plan.image, *plan.attached))
-    return Copied(
-        top.descriptor, name, total, plan.sent, plan.manifests, referrers, changed
-    )  # fmt: skip
+            changed |= sink.put_manifest(replace(node.manifest, digest=node.descriptor.digest))
+    return sink.put_manifest(plan.manifest, name) or changed
 
 
-def _put(
-    source: ImageSource,
-    sink: ImageSink,
-    advance: Callable[[int], None],
-    stop: threading.Event,
-    node: Node,
-) -> None:
-    def opener() -> BinaryIO:
-        return io.BufferedReader(_Checked(source, node, advance, stop), 1 << 20)
-
-    sink.put(node.descriptor, opener)
-
-
-class _Checked(io.RawIOBase):
-    """Content that raises ContentError unless it is what its descriptor says."""
-
-    def __init__(
-        self,
-        source: ImageSource,
-        node: Node,
-        advance: Callable[[int], None],
-        stop: threading.Event,
-    ) -> None:
-        super().__init__()
-        self._where = source.label, f"{node.place}: " if node.place else ""
-        descriptor = node.descriptor
-        try:
-            self._stream = source.open(descriptor)
-        except FileNotFoundError:
-            raise self._fault(f"{descriptor.digest} is missing") from None
-        self._verified = VerifiedReader(self._stream, descriptor.digest, descriptor.size)
-        self._advance = advance
-        self._stop = stop
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self._stop.is_set():
-            raise Stopped
-        try:
-            chunk = self._verified.read(len(buffer))
-        except DigestError as error:
-            raise self._fault(error.message) from None
-        buffer[: len(chunk)] = chunk
-        self._advance(len(chunk))
-        return len(chunk)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
-
-    def _fault(self, message: str) -> ContentError:
-        label, place = self._where
-        return ContentError.at(label, f"{place}{message}")
+def _nobody(_: int) -> AbstractContextManager[Callable[[int], None]]:
+    return nullcontext(lambda _: None)

@@ -14,12 +14,13 @@ from builder.errors import ContentError, LocalError
 from builder.oci import mediatype
 from builder.oci.content import is_held
 from builder.oci.descriptor import Descriptor
+from builder.oci.graph import Node
 from builder.oci.layout import INDEX, MARKER, REF_NAME, ImageLayout
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.storage import LocalStorage
 from builder.storage.local import TEMPORARY, make_folder, open_inside, write_durably
-from builder.transports.sink import Opener
+from builder.transports.sink import Opener, keep
 
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
@@ -41,15 +42,14 @@ class LayoutSink:
         self._entries = self._read()
         self._before = [dict(entry) for entry in self._entries]
 
-    def has(self, descriptor: Descriptor) -> bool:
+    def has(self, node: Node) -> bool:
         """Tell whether the blob is there with the right bytes."""
-        return is_held(self._storage, descriptor)
+        return is_held(self._storage, node.descriptor)
 
-    def put(self, descriptor: Descriptor, opener: Opener) -> None:
+    def put(self, node: Node, opener: Opener) -> None:
         """Write a blob."""
-        self._note(descriptor.digest)
-        with opener() as stream:
-            self._storage.put(descriptor.digest, stream)
+        self._note(node.descriptor.digest)
+        keep(self._storage, node, opener)
 
     def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
         """Write a manifest; what has a name or a subject becomes an entry of the index."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from builder.errors import UsageError
-from builder.oci.descriptor import Descriptor
+from builder.oci.graph import Node
 from builder.oci.manifest import Manifest
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import RegistryClient, Repository
@@ -38,14 +38,14 @@ class RemoteSink:
             raise UsageError(f"{text}: nothing is pushed to a digest", "write NAME:TAG")
         return cls(RegistryClient(host, options).repository(name), tag, mount_from)
 
-    def has(self, descriptor: Descriptor) -> bool:
+    def has(self, node: Node) -> bool:
         """Ask the registry; take the blob over from another repository where that works."""
-        digest = descriptor.digest
+        digest = node.descriptor.digest
         return self._uploader.has_blob(digest) or self._uploader.mount(digest)
 
-    def put(self, descriptor: Descriptor, opener: Opener) -> None:
+    def put(self, node: Node, opener: Opener) -> None:
         """Upload a blob."""
-        self._uploader.put_blob(descriptor, opener)
+        self._uploader.put_blob(node.descriptor, opener)
 
     def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
         """Upload a manifest, unless the name is that already."""

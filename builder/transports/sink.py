@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import Protocol, Self
 
-from builder.oci.descriptor import Descriptor
+from builder.oci.content import Reading
+from builder.oci.graph import Node
 from builder.oci.manifest import Manifest
+from builder.storage import LocalStorage
 
 # Opens content from its start, as often as asked; reading to the end verifies it.
-Opener = Callable[[], BinaryIO]
+Opener = Callable[[], Reading]
 
 
 class ImageSink(Protocol):
@@ -32,10 +34,10 @@ class ImageSink(Protocol):
     def streams(self) -> int:
         """How many pieces may be written at once."""
 
-    def has(self, descriptor: Descriptor) -> bool:
-        """Tell whether content is there, so that it need not be put."""
+    def has(self, node: Node) -> bool:
+        """Tell whether a blob is there, or may stay elsewhere, so that it need not be put."""
 
-    def put(self, descriptor: Descriptor, opener: Opener) -> None:
+    def put(self, node: Node, opener: Opener) -> None:
         """Write a blob."""
 
     def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
@@ -52,3 +54,11 @@ class ImageSink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def keep(storage: LocalStorage, node: Node, opener: Opener) -> None:
+    """Put content into a folder of blobs: shared with its source's file where that can be."""
+    descriptor = node.descriptor
+    with opener() as reading:
+        if not storage.clone(descriptor.digest, reading.stream, descriptor.size, reading.over):
+            storage.put(descriptor.digest, reading)

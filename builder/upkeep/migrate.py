@@ -21,16 +21,18 @@ from builder.errors import BuilderError, ContentError, RemoteError
 from builder.oci import mediatype
 from builder.oci.reference import Reference, name_fault, tag_fault
 from builder.registry.folder import TAGS, CollectionFolder
-from builder.registry.intake import add_image
 from builder.registry.legacy import has_manifest, parse_legacy
 from builder.registry.model import LegacyLayer, RegistryOptions
 from builder.registry.recipe import copy_inputs
 from builder.registry.scan import README, scan
 from builder.registry.schema import COLLECTION_KEYS
+from builder.registry.stage import Stage, judge_collection
 from builder.remote.fetch import open_url
 from builder.remote.options import RemoteOptions
 from builder.transports.artifact import TITLE, Artifact, ArtifactSource, read_piece
 from builder.transports.files import SIF_CONFIG, SIF_LAYER
+from builder.transports.intake import add_image
+from builder.transports.registry_sink import Terms
 
 _MD5 = re.compile(r"(?:md5:)?([a-f0-9]{32})")
 _CHUNK = 1 << 20
@@ -116,7 +118,10 @@ def migrate_tag(
         except (RemoteError, _OtherBytesError) as error:
             state = "unreachable" if isinstance(error, RemoteError) else "kept"
             result = Migrated(name, tag, state, why=error.message)
-    here.write_tag(tag, None, text)
+    with Stage(migration.options, here) as stage:
+        stage.write_tag(tag, None, text)
+        stage.judge(judge_collection)
+        stage.commit()
     return result
 
 
@@ -142,7 +147,7 @@ def _convert(
         source = ArtifactSource(Artifact([piece], config=(config, b"{}")), f"{name}:{tag}")
         added = add_image(
             migration.options, source, source.resolve(), Reference(name, tag),
-            label=f"{name}:{tag}", created=migration.created,
+            Terms(created=migration.created),
         )  # fmt: skip
     return str(added.digest)
 

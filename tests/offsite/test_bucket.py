@@ -195,7 +195,7 @@ def test_the_files_of_what_lies_there_are_listed(
     assert fake.address
     code, said = builder("add", "--files", f"oci:{tmp_path}/layout", "a/b:1")
     assert code == 0
-    assert "listed the files of 1 layers" in said
+    assert "listed the files of 1 layer" in said
     code, said = builder("inspect", "--files", "a/b:1")
     assert code == 0
     assert "hello.txt" in said

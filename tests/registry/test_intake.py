@@ -9,25 +9,30 @@ from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import pytest
 
 from builder.errors import BuilderError, ContentError, LocalError
 from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.oci.graph import select_platform
 from builder.oci.layout import ImageLayout
 from builder.oci.platform import Platform
-from builder.oci.reference import Reference
+from builder.oci.reference import Reference, cosign_tags
 from builder.registry.edit import lock
-from builder.registry.intake import Added, add_image, add_referrer, companions_of
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
 from builder.transports import SourceOptions, open_source
+from builder.transports.copy import Progress
+from builder.transports.intake import Added, add_image
+from builder.transports.registry_sink import Terms
 from tests.conftest import read_tree, write_tree
 from tests.images import LAYER, MANIFEST, Image, as_json
 from tests.images import descriptor as descriptor_of
 
 DAY = "2024-05-31T09:30:00Z"
+TERMS = Terms(created=DAY)
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - the shape of shutil's
 
 
@@ -38,20 +43,22 @@ def options(registry: Path) -> RegistryOptions:
 
 
 def add(
-    options: RegistryOptions, image: Image, reference: str = "x/y:latest", **more: Any
+    options: RegistryOptions,
+    image: Image,
+    reference: str = "x/y:latest",
+    *,
+    progress: Progress | None = None,
+    platform: Platform | None = None,
+    **terms: Any,
 ) -> Added:
     layout = options.source.parent / "layout"
     image.layout(layout, "latest")
     with lock(options), open_source([str(layout)], SourceOptions(layout / "spool")) as source:
-        return add_image(
-            options,
-            source,
-            source.resolve(),
-            Reference.parse(reference),
-            label="layout",
-            created=DAY,
-            **more,
-        )
+        top = source.resolve()
+        if platform is not None:
+            top = select_platform(top, source, "layout", platform)
+        wanted, made = Reference.parse(reference), Terms(created=DAY, **terms)
+        return add_image(options, source, top, wanted, made, progress=progress)
 
 
 def folder(options: RegistryOptions) -> Path:
@@ -190,8 +197,8 @@ def test_a_disk_that_fills_when_the_tag_is_written(
     add(options, Image.of("one"))
     tree = read_tree(folder(options))
     with monkeypatch.context() as patch:
-        patch.setattr("builder.registry.folder.write_durably", refusing)
-        with pytest.raises(LocalError, match="manifests/new"):
+        patch.setattr("builder.registry.stage.write_durably", refusing)
+        with pytest.raises(LocalError, match="No space left"):
             add(options, Image.of("two"), "x/y:new")
     assert read_tree(folder(options)) == tree
 
@@ -237,7 +244,30 @@ def test_links_out_of_the_registry_are_not_followed(
     assert list(outside.iterdir()) == []
 
 
-class _Changing:
+class _Plain:
+    """What a source has beside its content."""
+
+    label = "x"
+    streams = 1
+    suggested_tag = ""
+
+    def names(self) -> tuple[str, ...]:
+        return ()
+
+    def resolve(self, reference: str = "") -> Descriptor:
+        raise AssertionError(reference)
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        raise AssertionError(digest)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _Changing(_Plain):
     """A source whose bytes are others when they are read again."""
 
     def __init__(self, storage: LocalStorage) -> None:
@@ -263,12 +293,14 @@ def test_bytes_that_change_while_they_are_read(options: RegistryOptions, tmp_pat
     with open_source([str(layout)], SourceOptions(tmp_path)) as source:
         descriptor = source.resolve()
     with pytest.raises(ContentError, match="/config/size"):
-        add_image(options, changing, descriptor, Reference.parse("x/y:t"), label="x", created=DAY)
+        add_image(options, changing, descriptor, Reference.parse("x/y:t"), TERMS)
     assert names(options.source / "collections") == []
 
 
-class _Together:
+class _Together(_Plain):
     """A source that only gives its pieces once several are asked for at the same time."""
+
+    streams = 3
 
     def __init__(self, storage: LocalStorage, wanted: int) -> None:
         self._storage = storage
@@ -287,9 +319,9 @@ def test_pieces_are_read_at_once(options: RegistryOptions, tmp_path: Path) -> No
     source = _Together(LocalStorage(tmp_path / "layout"), 2)
     descriptor = ImageLayout(tmp_path / "layout", "layout").entries()[0]
     reference = Reference.parse("x/y:t")
-    add_image(options, source, descriptor, reference, label="x", created=DAY, dry_run=True)
+    add_image(options, source, descriptor, reference, Terms(created=DAY, dry_run=True))
     source.waiting = True
-    add_image(options, source, descriptor, reference, label="x", created=DAY, streams=3)
+    add_image(options, source, descriptor, reference, TERMS)
     assert (options.source / "collections/x/y/manifests/t/manifest.json").is_file()
 
 
@@ -312,11 +344,8 @@ def test_referrers_come_along(options: RegistryOptions, tmp_path: Path) -> None:
     (layout / "index.json").write_bytes(as_json(index))
     with lock(options), open_source([f"{layout}:latest"], SourceOptions(tmp_path)) as source:
         wanted = Reference.parse("x/y:t")
-        plain = add_image(options, source, source.resolve(), wanted, label="x", created=DAY)
-        added = add_image(
-            options, source, source.resolve(), wanted, label="x", created=DAY,
-            referrers=source.referrers,
-        )  # fmt: skip
+        plain = add_image(options, source, source.resolve(), wanted, TERMS)
+        added = add_image(options, source, source.resolve(), wanted, TERMS, referrers=True)
     assert (plain.referrers, added.referrers, added.changed) == (0, 2, True)
     assert set(added.manifests) == {image.digest, sbom.digest, signature.digest}
     blobs = LocalStorage(options.source / "collections/x/y")
@@ -328,7 +357,7 @@ def test_tags_that_cosign_names(options: RegistryOptions) -> None:
     added = add(options, Image.of("one"))
     mine = str(added.digest).replace(":", "-")
     names = ("latest", f"{mine}.sig", f"{mine}.att", f"{mine}.other", f"sha256-{'0' * 64}.sig")
-    assert companions_of(added.manifests, names) == (f"{mine}.sig", f"{mine}.att")
+    assert cosign_tags(added.manifests, names) == (f"{mine}.sig", f"{mine}.att")
 
 
 def test_a_referrer_without_a_subject_is_refused(options: RegistryOptions, tmp_path: Path) -> None:
@@ -340,4 +369,4 @@ def test_a_referrer_without_a_subject_is_refused(options: RegistryOptions, tmp_p
         open_source([str(tmp_path / "two")], SourceOptions(tmp_path)) as source,
         pytest.raises(ContentError, match="subject"),
     ):
-        add_referrer(options, source, source.resolve(), "x/y", label="x")
+        add_image(options, source, source.resolve(), Reference("x/y"), TERMS)

@@ -1,0 +1,144 @@
+"""The one judge of a collection: what a build says of it, and what commands ask beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from builder.apps.model import AppOptions
+from builder.apps.publish import PublishedApps, publish_apps
+from builder.apps.store import AppStore
+from builder.config import CONFIG, Config
+from builder.documents.content import read_content
+from builder.errors import Problem
+from builder.output import Claim, clashes
+from builder.pages.model import PageOptions
+from builder.pages.pull import unreachable
+from builder.registry.endpoints import collection_claims
+from builder.registry.folder import TAGS
+from builder.registry.load import load_collection
+from builder.registry.model import BlobPlace, Collection, RegistryOptions
+from builder.registry.schema import texts
+from builder.registry.stage import Judge
+from builder.storage.cache import Cache
+from builder.targets.active import active_blobs, active_files, active_tags
+from builder.targets.limits import too_large
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a site asks of its collections beside that they are sound."""
+
+    pages: PageOptions
+    apps: tuple[AppOptions, ...]
+    app_store: AppStore
+
+
+class Judged(NamedTuple):
+    """A collection, what is published of it in one piece (source and bytes), and what is wrong.
+
+    `collection` is None after an error of the loader, whose `signature` it is.
+    """
+
+    collection: Collection | None
+    apps: PublishedApps
+    files: tuple[tuple[str, int], ...]
+    problems: tuple[Problem, ...]
+    signature: str
+
+
+def judge_collection(options: RegistryOptions, name: str, cache: Cache, rules: Rules) -> Judged:
+    """Load a collection, unpack its apps, and hold it against what the site's host takes."""
+    loaded = load_collection(options, name, cache)
+    collection = loaded.collection
+    if collection is None:
+        return Judged(None, PublishedApps(name), (), loaded.problems, loaded.signature)
+    apps, faults = publish_apps(collection, rules.apps, rules.app_store)
+    files = tuple(_large_files(collection, options, rules))
+    problems = (
+        *loaded.problems,
+        *faults,
+        *too_large(rules.pages.capabilities, files),
+        *unreachable(collection, rules.pages),
+        *_active(collection, apps, options, rules),
+    )
+    return Judged(collection, apps, files, problems, loaded.signature)
+
+
+def judge_of(config: Config) -> Judge:
+    """Return the judge for the site that `config` is of."""
+    rules = Rules(config.pages, config.apps, AppStore(config.cache / "apps"))
+
+    def judge(options: RegistryOptions, name: str, cache: Cache) -> Iterator[Problem]:
+        judged = judge_collection(options, name, cache, rules)
+        yield from judged.problems
+        lists = options.source / options.collections
+        theirs = [_page(options, f"{name}/{app}") for app in judged.apps.apps
+                  if (lists / name / app).is_dir()]  # fmt: skip
+        mine = [*judged.apps.claims()]
+        if not (lists / name).exists():
+            origin = f"{options.collections}/{name}"
+            mine += [*collection_claims(name, origin), _page(options, name)]
+            theirs += [*_site_claims(config), *_claims_above(options, name, cache, rules)]
+        yield from clashes((*mine, *theirs))
+
+    return judge
+
+
+def _page(options: RegistryOptions, name: str) -> Claim:
+    return Claim(f"{name}/index.html", f"{options.collections}/{name}")
+
+
+def _site_claims(config: Config) -> Iterator[Claim]:
+    """Yield where the site's own documents are published, and the old names of collections."""
+    content = read_content(config.site, [])
+    yield from (Claim(item.output, item.source) for item in content.documents.values())
+    yield from (Claim(path, file.source) for path, file in content.static.items())
+    yield from (Claim(f"{old.strip('/')}/index.html", CONFIG) for old in config.redirects)
+
+
+def _claims_above(
+    options: RegistryOptions, name: str, cache: Cache, rules: Rules
+) -> Iterator[Claim]:
+    """Yield what collections that `name` lies below publish inside their folder."""
+    parts = name.split("/")
+    for above in ("/".join(parts[:count]) for count in range(1, len(parts))):
+        if (options.source / options.collections / above / TAGS).is_dir():
+            collection, apps, *_ = judge_collection(options, above, cache, rules)
+            yield from apps.claims()
+            for old in texts(collection.keys.get("redirect_from")) if collection else ():
+                yield Claim(f"{old.strip('/')}/index.html", f"{options.collections}/{above}")
+
+
+def _large_files(
+    collection: Collection, options: RegistryOptions, rules: Rules
+) -> Iterator[tuple[str, int]]:
+    """Yield source and size of what is published in one piece; pages are small beside it."""
+    for archives in collection.archives.values():
+        yield from ((f"/{archive.path}", archive.size) for archive in archives)
+    if rules.pages.own_host:  # else these are for another host, whose limits are its own
+        places = collection.blobs.values()
+        yield from ((_shown(options, place), place.size) for place in places if place.file)
+
+
+def _active(
+    collection: Collection, apps: PublishedApps, options: RegistryOptions, rules: Rules
+) -> Iterator[Problem]:
+    """Yield a problem for all that the host would run, or would show as a page."""
+    capable = rules.pages.capabilities
+    pullable = [tag for tag in collection.tags if tag.in_v2]
+    yield from active_tags(capable, ((tag.origin, tag.name) for tag in pullable))
+    pictures = ((f"{collection.origin}/{path}", path) for path in collection.files)
+    yield from active_files(capable, pictures)
+    for app in apps.apps.values():
+        yield from active_files(capable, ((app.origin, path) for path in app.app.files))
+    places = collection.blobs.values()
+    yield from active_blobs(
+        capable, ((_shown(options, place), place.file) for place in places if place.file)
+    )
+
+
+def _shown(options: RegistryOptions, place: BlobPlace) -> str:
+    inside = place.file is not None and place.file.is_relative_to(options.source)
+    return str(place.file.relative_to(options.source)) if inside and place.file else place.digest

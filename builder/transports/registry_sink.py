@@ -1,0 +1,214 @@
+"""A collection of this registry as a place to write to: what `add` copies to.
+
+Everything is staged; on the way out the judge sees it, and it is put in place
+or forgotten.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from builder import frontmatter
+from builder.errors import LocalError
+from builder.oci.content import ContentReader, is_held
+from builder.oci.descriptor import Descriptor
+from builder.oci.digest import Digest
+from builder.oci.graph import Node
+from builder.oci.manifest import Manifest
+from builder.registry.folder import CollectionFolder, new_readme
+from builder.registry.model import RegistryOptions
+from builder.registry.stage import Judge, Stage, judge_collection
+from builder.storage import LocalStorage
+from builder.storage.base import OffsiteStorage
+from builder.transports.sink import Opener, keep
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an image and its place: `collection`, `store`, `offsite` or `urls`.
+
+    `kept` tells that it was there before.
+    """
+
+    descriptor: Descriptor
+    place: str
+    is_layer: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms images come in.
+
+    `created` is the date that tags get, ISO 8601; `facts` are further keys of
+    their front matter. `look` sees what was staged, and may add to it, before
+    a tag names it. `judge` has the last word. `force` moves immutable tags,
+    `dry_run` changes nothing, `allow_foreign` accepts layers that lie elsewhere.
+    """
+
+    created: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    look: Callable[[RegistrySink], None] | None = None
+    judge: Judge = judge_collection
+    force: bool = False
+    dry_run: bool = False
+    allow_foreign: bool = False
+
+
+class RegistrySink:
+    """An `ImageSink` over the collection `name`.
+
+    `source` tells whether content with `urls` must be left where they point. `parts` says of each
+    blob where it is. Layers over `commit_below` bytes go to the content
+    store, or offsite.
+    """
+
+    streams = 4
+
+    def __init__(
+        self,
+        options: RegistryOptions,
+        name: str,
+        source: ContentReader,
+        terms: Terms,
+    ) -> None:
+        self.label = name
+        self.parts: dict[Digest, Part] = {}
+        self.moved_from: Digest | None = None
+        self.folder = CollectionFolder(options, name)
+        self.folder.check()
+        self.stage = Stage(options, self.folder)
+        self._options = options
+        self._source = source
+        self._terms = terms
+        self._store = LocalStorage(options.source / options.store, options.store)
+        outgoing = options.source / ".builder-cache/outgoing"
+        self._outgoing = LocalStorage(outgoing, ".builder-cache/outgoing")
+        self._offsite = options.offsite if isinstance(options.offsite, OffsiteStorage) else None
+
+    def has(self, node: Node) -> bool:
+        """Decide where a blob belongs, and tell whether it is there."""
+        part = self._place(node)
+        self.parts[node.descriptor.digest] = part
+        return part.kept
+
+    def put(self, node: Node, opener: Opener) -> None:
+        """Stage a blob; what goes offsite waits in the cache until it was judged."""
+        place, digest = self.parts[node.descriptor.digest].place, node.descriptor.digest
+        stages = {"collection": self.stage.blobs, "store": self.stage.large}
+        storage = stages.get(place, self._outgoing)
+        keep(storage, node, opener)
+        self.stage.learn(storage, digest)
+
+    def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
+        """Stage a manifest: as a tag under a name, else as a blob."""
+        if name:
+            return self._put_tag(manifest, name)
+        if is_held(self.folder.blobs, manifest.descriptor):
+            return False
+        self.stage.blobs.put(manifest.digest, io.BytesIO(manifest.raw))
+        if manifest.subject is not None:
+            self.stage.show_last(manifest.digest)
+        return True
+
+    def check_tag(self, manifest: Manifest, tag: str) -> bool:
+        """Tell whether a tag would move; raises ContentError when it may not, or cannot be."""
+        self.folder.check_tag(tag)
+        before = self.folder.raw_manifest(tag)
+        moves = before != manifest.raw
+        if before is not None and moves:
+            self.moved_from = Digest.of(before)
+            if not self._terms.force:
+                self.folder.refuse_immutable(tag, change="point to another image")
+        return moves
+
+    def find(self, digest: str) -> Path | None:
+        """Return the file of a blob that is staged, or here; None where it lies elsewhere."""
+        storages = (self.stage.blobs, self.stage.large, self._outgoing, self.folder.blobs)
+        for storage in (*storages, self._store):
+            if storage.size(digest) is not None:
+                return storage.path(digest)
+        return None
+
+    def check_space(self, total: int) -> None:
+        """Raise LocalError at once for what the disk cannot hold."""
+        free = shutil.disk_usage(self._options.source).free
+        if total > free:
+            message = f"needs {total} bytes of disk, {free} are free"
+            raise LocalError(f"{self.label}: {message}", "make room, or add a smaller image")
+
+    def __enter__(self) -> Self:
+        self.stage.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ask the judge, and put what was staged in place; or leave nothing behind."""
+        outgoing = [part.descriptor for part in self.parts.values()
+                    if part.place == "offsite" and not part.kept]  # fmt: skip
+        try:
+            if error is None and not self.stage.is_empty:
+                self.stage.judge(self._terms.judge)
+                for item in outgoing:
+                    self._send(item)
+                self.stage.commit()
+        finally:
+            for item in outgoing:
+                self._outgoing.delete(item.digest)
+            self.stage.__exit__(kind, error, trace)
+
+    def _send(self, item: Descriptor) -> None:
+        if self._offsite is not None:
+            self._offsite.put(item.digest, item.size, self._outgoing.path(item.digest))
+
+    def _put_tag(self, manifest: Manifest, tag: str) -> bool:
+        """Stage a tag; its date is that of its last move."""
+        moves = self.check_tag(manifest, tag)
+        if self._terms.look is not None:
+            self._terms.look(self)
+        before = self.folder.readme(tag)
+        text = before or ""
+        if moves or before is None:
+            text = frontmatter.set_key(text, "created", self._terms.created)
+        for key, value in self._terms.facts.items():
+            text = frontmatter.set_key(text, key, value)
+        if moves or text != before or not self.stage.is_empty:
+            if self.folder.readme() is None and not self.folder.tags():
+                self.stage.write_readme(new_readme(manifest, self.folder.name))
+            self.stage.write_tag(tag, manifest.raw, text)
+        return moves
+
+    def _place(self, node: Node) -> Part:
+        descriptor, is_layer = node.descriptor, node.is_layer
+        is_large = is_layer and descriptor.size > self._options.commit_below
+        far = self._offsite if is_large else None
+        places = ["collection"]
+        if is_large and far is None:
+            places.insert(0, "store")
+        storages = {"store": self._store, "collection": self.folder.blobs}
+        for place in places:
+            if is_held(storages[place], descriptor):
+                return Part(descriptor, place, is_layer, kept=True)
+        if far is not None and not descriptor.urls:
+            kept = far.holds(descriptor.digest, descriptor.size)
+            return Part(descriptor, "offsite", is_layer, kept=kept)
+        if descriptor.urls and not self._is_in_source(descriptor):
+            return Part(descriptor, "urls", is_layer, kept=True)
+        return Part(descriptor, places[0], is_layer, kept=False)
+
+    def _is_in_source(self, descriptor: Descriptor) -> bool:
+        try:
+            self._source.open(descriptor).close()
+        except FileNotFoundError:
+            return False
+        return True
