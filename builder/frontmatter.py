@@ -280,3 +280,14 @@ def set_key(text: str, key: str, value: str) -> str:
     if existing.search(front):
         return f"{head}\n{existing.sub(lambda _: line, front, count=1)}{tail}"
     return f"{head}\n{front}{line}{tail}"
+
+
+def drop_key(text: str, key: str) -> str:
+    """Return `text` without the top-level front matter `key`; all else keeps its bytes."""
+    if not _opens(text):
+        return text
+    head, rest = text.split("\n", 1)
+    end = re.search(r"^---[ \t]*$", rest, re.MULTILINE)
+    front, tail = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
+    existing = re.compile(rf"^{re.escape(key)}[ \t]*:.*\n(?:[ \t-]+.*\n)*", re.MULTILINE)
+    return f"{head}\n{existing.sub('', front, count=1)}{tail}"

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, Console, common_options, remote_options
 from builder.errors import ContentError, Problem, printable
+from builder.oci.reference import name_fault
 from builder.registry.clock import now
 from builder.registry.edit import lock
 from builder.remote.options import RemoteOptions
-from builder.upkeep.migrate import Migrated, Migration, find_tags, migrate_tag
+from builder.upkeep.history import clone_with_history
+from builder.upkeep.migrate import (
+    Migrated,
+    Migration,
+    carry_settings,
+    migrate_collection,
+    migrate_tag,
+)
+from builder.upkeep.original import find_original
 
 
 @click.command("migrate")
 @click.argument("folder", metavar="DIR")
+@click.option(
+    "--history",
+    is_flag=True,
+    help="Make the registry, a new folder, a clone of DIR: its history goes on.",
+)
+@click.option("--no-fetch", is_flag=True, help="Ask for no image: every tag stays as it was.")
 @click.option("--dry-run", is_flag=True, help="Say what there is, fetch and change nothing.")
 @remote_options
 @common_options
@@ -25,32 +41,38 @@ def command(
     context: click.Context,
     *,
     folder: str,
+    history: bool,
+    no_fetch: bool,
     dry_run: bool,
     insecure: bool,
     ca: str,
     common: Common,
-) -> None:
+) -> None:  # fmt: skip
     """Take over an original static registry from the checkout DIR.
 
-    Images that can still be fetched are hashed again and can then be pulled;
-    the others stay what they were. Running it again goes on where it was.
+    Its collections lie at its root or below collections/; what is none is
+    left out. Images that can still be fetched are hashed again and can then
+    be pulled; the friendly API answers as it did. Running it again goes on
+    where it was.
     """
     console = common.console
+    original = find_original(Path(folder))
+    if history and not dry_run:
+        commit = clone_with_history(original, Path(common.source))
+        console.say(f"moved the collections below collections/ in commit {commit}")
     options = common.config().registry
     cache = options.source / ".builder-cache"
-    migration = Migration(Path(folder), options, RemoteOptions(insecure, ca), now(), cache)
-    done: list[Migrated] = []
+    remote = RemoteOptions(insecure, ca)
+    migration = Migration(
+        original, options, remote, now(), cache, fetch=not no_fetch, cloned=history
+    )
+    if original.left_out:
+        console.say(printable(f"left out, no collections: {', '.join(original.left_out)}"))
     problems: list[Problem] = []
     with lock(options):
-        for name, tag in find_tags(migration):
-            try:
-                with console.progress(1 << 40, f"{name}:{tag}") as advance:
-                    result = migrate_tag(migration, name, tag, advance, dry_run=dry_run)
-            except ContentError as error:
-                problems += error.problems
-                continue
-            done.append(result)
-            console.say(_line(result))
+        if not dry_run:
+            _settings(migration, problems, fresh=history or not _has_collections(migration))
+        done = list(_migrate(console, migration, problems, dry_run=dry_run))
     counts = Counter(item.state for item in done)
     text = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     console.result([item.to_json() for item in done], text or "no tags")
@@ -58,6 +80,39 @@ def command(
         raise ContentError(problems)
     if counts["unreachable"]:
         context.exit(4)
+
+
+def _has_collections(migration: Migration) -> bool:
+    folder = migration.options.source / migration.options.collections
+    return any(path.is_dir() for path in folder.glob("*"))
+
+
+def _settings(migration: Migration, problems: list[Problem], *, fresh: bool) -> None:
+    try:
+        carry_settings(migration, fresh=fresh)
+    except ContentError as error:
+        problems += error.problems
+
+
+def _migrate(
+    console: Console, migration: Migration, problems: list[Problem], *, dry_run: bool
+) -> Iterator[Migrated]:
+    """Take every collection over, tag by tag; one that is broken stops no other."""
+    for name in migration.original.collections:
+        try:
+            if not dry_run and not name_fault(name):
+                migrate_collection(migration, name)
+        except ContentError as error:
+            problems += error.problems
+        for tag in migration.original.collection(name).tags():
+            try:
+                with console.progress(1 << 40, f"{name}:{tag}") as advance:
+                    result = migrate_tag(migration, name, tag, advance, dry_run=dry_run)
+            except ContentError as error:
+                problems += error.problems
+                result = Migrated(name, tag, "left out", why=error.problems[0].message)
+            console.say(_line(result))
+            yield result
 
 
 def _line(item: Migrated) -> str:

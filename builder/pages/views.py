@@ -347,7 +347,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         ),
         platforms=tuple(_platform_lines(about, manifest)) if manifest is not None else (),
         images=images,
-        legacy_layers=imageview.legacy_layers(tag.legacy.layers) if tag.legacy else (),
+        legacy_layers=_legacy_layers(tag),
         attached=about.groups(tag),
         difference=difference(collection, tag, known),
         files=files_of(collection, plan.main_image(collection, manifest)) if manifest else None,
@@ -363,6 +363,13 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         archives=archive_lines(collection, tag),
         pull=pull_of(collection, tag, about.options),
     )
+
+
+def _legacy_layers(tag: Tag) -> tuple[imageview.Layer, ...]:
+    """Return the layers of an original manifest, unless an image was made of them."""
+    if tag.legacy is None or (tag.manifest and tag.manifest.raw != tag.legacy.raw):
+        return ()
+    return imageview.legacy_layers(tag.legacy.layers)
 
 
 def _images(about: PageContext, manifest: Manifest) -> Iterator[imageview.Image]:

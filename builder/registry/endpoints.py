@@ -30,6 +30,7 @@ from builder.output import (
     Redirect,
 )
 from builder.registry.companion_files import DIGEST_HEADER, archive_outputs, companion_outputs
+from builder.registry.legacy import md5_of
 from builder.registry.model import BlobPlace, Collection, LegacyLayer, Row, Tag
 
 
@@ -162,9 +163,10 @@ class _Endpoints:
             yield self._output(
                 path, tag.manifest.media_type, body, tag.manifest.digest, order=NAMES
             )
-            yield self._friendly_manifest(tag.name, tag.manifest.raw)
-        elif tag.legacy is not None:
-            yield self._friendly_manifest(tag.name, tag.legacy.raw)
+        answer = tag.legacy or tag.manifest  # as it always was, also where clients can pull now
+        if answer is not None and tag.has_manifest:
+            yield self._friendly_manifest(tag.name, answer.raw)
+        if tag.legacy is not None and Digest.of(tag.legacy.raw) not in self._collection.manifests:
             yield self._friendly_manifest(Digest.of(tag.legacy.raw), tag.legacy.raw)
 
     def _friendly_manifest(self, reference: str, raw: bytes) -> Output:
@@ -175,9 +177,13 @@ class _Endpoints:
         """Yield where the layers of the original format can be fetched."""
         layers: dict[str, LegacyLayer] = {}
         for tag in self._collection.tags:
-            for layer in tag.legacy.layers if tag.legacy and not tag.in_v2 else ():
-                layers.setdefault(layer.digest.removeprefix("md5:"), layer)
+            for layer in tag.legacy.layers if tag.legacy else ():
+                md5 = md5_of(layer.digest)
+                for key in (md5, f"md5:{md5}") if md5 else (layer.digest,):
+                    layers.setdefault(key, layer)
         for key, layer in sorted(layers.items()):
+            if key in self._collection.blobs:
+                continue
             yield from self._friendly_blob(key, layer.digest, layer.size, layer.url)
 
     def referrers(self) -> Iterator[Output]:

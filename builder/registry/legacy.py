@@ -7,6 +7,7 @@ final newline. `size` is published as written.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable
@@ -21,7 +22,12 @@ from builder.oci.manifest import Manifest
 from builder.registry.model import LegacyLayer, LegacyManifest
 from builder.registry.schema import legacy_problems
 
+# The digest of the manifest in front matter, in the image that was made of what it names: as
+# long as they fit, the friendly API answers with the old one.
+CONVERTED_FROM = "vnd.static-container-registry.converted-from"
 _BARE_HEX = re.compile(r"[a-f0-9]{32,128}")
+_MD5 = re.compile(r"(?:md5:)?([a-f0-9]{32})")
+_MD5_BASE64 = re.compile(r"md5:([A-Za-z0-9+/]{22}==)")  # as Google's storage writes it
 
 
 def has_manifest(matter: FrontMatter) -> bool:
@@ -58,6 +64,19 @@ def parse_legacy(matter: FrontMatter) -> LegacyManifest:
     return LegacyManifest(raw, mediatype.SINGULARITY_MANIFEST, layers, size)
 
 
+def md5_of(digest: str) -> str:
+    """Return the md5 that a layer's digest is, in hex, or the empty string."""
+    if (found := _MD5.fullmatch(digest)) is not None:
+        return found[1]
+    coded = _MD5_BASE64.fullmatch(digest)
+    return base64.b64decode(coded[1]).hex() if coded is not None else ""
+
+
+def is_made_from(manifest: Manifest, legacy: LegacyManifest) -> bool:
+    """Tell whether an image was made of what a manifest in front matter names."""
+    return manifest.annotations.get(CONVERTED_FROM) == Digest.of(legacy.raw)
+
+
 def _layer_json(layer: LegacyLayer) -> dict[str, Any]:
     return {
         "mediaType": layer.media_type,
@@ -81,7 +100,8 @@ def _digest_problems(matter: FrontMatter) -> Iterable[Problem]:
         if digest is None:
             continue
         text = str(digest)
-        if not looks_like_digest(text) and not _BARE_HEX.fullmatch(text):
+        known = looks_like_digest(text) or md5_of(text)
+        if not known and not _BARE_HEX.fullmatch(text):
             yield Problem(matter.path, matter.line(*at), f"digest: {text!r} is not a digest")
 
 

@@ -29,7 +29,13 @@ from builder.oci.validate import ManifestError, parse_manifest
 from builder.registry.companions import with_companions
 from builder.registry.content import ContentIndex, Missing, referrers_of
 from builder.registry.layouts import layout_tags, tag_folder_image
-from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
+from builder.registry.legacy import (
+    CONVERTED_FROM,
+    has_manifest,
+    is_made_from,
+    oci_manifest,
+    parse_legacy,
+)
 from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
 from builder.registry.recipe import MANIFEST, read_recipe, recipe_file
 from builder.registry.scan import Folder, find_folder, is_litter, is_picture, readme_of
@@ -176,7 +182,7 @@ class _Loader:
         names = sorted(item for item in os.listdir(folder) if not is_litter(item))
         matter = self._tag_readme(folder, origin, names)
         manifest, why = self._tag_manifest(folder, origin, names)
-        legacy = parse_legacy(matter) if manifest is None and has_manifest(matter) else None
+        legacy = self._legacy(matter, manifest) if has_manifest(matter) else None
         recipe = None
         if file := recipe_file(names, origin):
             built = legacy is not None or (manifest is not None and readme_of(names) != "")
@@ -200,6 +206,15 @@ class _Loader:
             warnings=tuple(filter(None, [why])),
             notes_path=matter.path,
         )
+
+    def _legacy(self, matter: FrontMatter, manifest: Manifest | None) -> LegacyManifest | None:
+        """Return the manifest in front matter, unless the tag has one that is not made of it."""
+        if manifest is None:
+            return parse_legacy(matter)
+        if CONVERTED_FROM not in manifest.annotations:
+            return None
+        legacy = parse_legacy(matter)
+        return legacy if is_made_from(manifest, legacy) else None
 
     def _tag_readme(self, folder: Path, origin: str, names: list[str]) -> FrontMatter:
         file = readme_of(names)
@@ -298,7 +313,7 @@ class _Loader:
 
     def _finish(self, tag: Tag) -> Tag:
         """Gather what a tag needs; tell whether OCI clients can have it."""
-        if tag.legacy is not None:
+        if tag.legacy is not None and tag.manifest is None:
             return self._finish_legacy(tag, tag.legacy)
         if tag.manifest is None:
             self.problems.extend(
@@ -315,11 +330,15 @@ class _Loader:
         return replace(tag, available=available, created=created, warnings=odd)
 
     def _finish_legacy(self, tag: Tag, legacy: LegacyManifest) -> Tag:
+        """Let clients have an original manifest whose content is here, in the size it says.
+
+        The original wrote sizes in KiB, and a config that was the image itself.
+        """
         manifest = oci_manifest(legacy)
         try:
             if manifest is not None:
                 self._shelf.complete(manifest, tag.origin)
-        except Missing:
+        except (Missing, ContentError):
             return tag
         return replace(tag, manifest=manifest)
 

@@ -145,7 +145,8 @@ class Tag:
 
     `manifest` is what the tag points to; it is None for a tag that is only
     pending, and for one that exists at the friendly endpoints only, which
-    then has `legacy`. `available` is false where blobs are missing and the
+    then has `legacy`; with both, the image was made of what `legacy` names.
+    `available` is false where blobs are missing and the
     run allows that, and where a tag was left out; `warnings` say why, and all
     else that is odd about it.
     """

@@ -25,8 +25,6 @@ from builder.transports.archive import open_archive
 from builder.transports.artifact import TITLE, Artifact, ArtifactSource, Piece, read_piece
 
 UNKNOWN_TYPE = "application/vnd.unknown.artifact.v1"
-SIF_LAYER = "application/vnd.sylabs.sif.layer.v1.sif"
-SIF_CONFIG = "application/vnd.sylabs.sif.config.v1+json"
 HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
 HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 HELM_PROVENANCE = "application/vnd.cncf.helm.chart.provenance.v1.prov"
@@ -40,7 +38,7 @@ _TYPES = {
     "pdf": "application/pdf", "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg",
     "gif": "image/gif", "webp": "image/webp", "zip": "application/zip", "gz": "application/gzip",
     "tgz": "application/gzip", "tar": "application/x-tar", "zst": "application/zstd",
-    "wasm": "application/wasm", "pem": "application/x-pem-file", "sif": SIF_LAYER,
+    "wasm": "application/wasm", "pem": "application/x-pem-file", "sif": mediatype.SIF_LAYER,
     "parquet": "application/vnd.apache.parquet", "onnx": "application/onnx",
 }  # fmt: skip
 
@@ -140,13 +138,13 @@ def open_sif(path: str, annotations: Mapping[str, str] | None = None) -> Artifac
 
     `annotations` are those of the manifest.
     """
-    piece = read_piece(Path(path), path, SIF_LAYER, {TITLE: Path(path).name})
+    piece = read_piece(Path(path), path, mediatype.SIF_LAYER, {TITLE: Path(path).name})
     with open_regular(Path(path), path) as stream:
         head = stream.read(64)
     if head[32:41] != b"SIF_MAGIC":
         hint = "make one with 'apptainer build', or use file:PATH for other files"
         raise ContentError.at(path, "is no SIF", hint)
-    artifact = Artifact([piece], "", (SIF_CONFIG, b"{}"), annotations or {})
+    artifact = Artifact([piece], "", (mediatype.SIF_CONFIG, b"{}"), annotations or {})
     return ArtifactSource(artifact, path)
 
 

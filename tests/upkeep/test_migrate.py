@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -9,11 +10,14 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builder.cli import run
 from tests.conftest import read_tree, write_tree
+from tests.gitting import commit, git
+from tests.images import Image
 
 Capture = pytest.CaptureFixture[str]
 SIF = b"#!/usr/bin/env run-singularity\n".ljust(32, b"\0") + b"SIF_MAGIC\0" + b"01\0" * 9000
@@ -110,5 +114,200 @@ def test_again_goes_on(registry: Path, old: Path, capsys: Capture) -> None:
 
 
 def test_a_folder_that_is_no_registry(registry: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert run(["migrate", "-s", str(registry), str(tmp_path / "files")]) == 1
+    assert run(["migrate", "-s", str(registry), str(tmp_path)]) == 1
     assert "collections/" in capsys.readouterr().err
+
+
+CONFIG = """
+title:        Static Containers
+
+# Urls
+baseurl:      "/static"
+repository:   "somebody/static"
+repo:         "https://www.github.com/somebody/static"
+
+maintainer: "@somebody"
+twitter: somebody
+
+keywords: "singularity, containers"
+description: "containers for a laboratory"
+
+defaults:
+  -
+    scope:
+      path: ""
+      type: "pages"
+    values:
+      layout: "default"
+  -
+    scope:
+      path: ""
+      type: "pages"
+    values:
+      permalink: "/:path/"
+
+markdown: kramdown
+"""
+TAGS_PAGE = "---\nlayout: tags\n---\n\nThe tags of this one.\n"
+SHA = "sha256:" + hashlib.sha256(SIF).hexdigest()
+
+
+def sif_front(url: str) -> str:
+    size = len(SIF) // 1024
+    return (
+        f"---\nlayout: manifests/singularity\nsize: {size}\ndigest: {SHA}\nlayers:\n"
+        f'- size: {size}\n  digest: "{SHA}"\n  url: "{url}"\n---\n\n'
+    )
+
+
+def at_the_root(files: str) -> dict[str, str | bytes]:
+    """A checkout of the original's own shape: collections beside what Jekyll needs."""
+    one = "vanessa/fortune"
+    two = "vanessa/deeper/greeting"
+    md5 = hashlib.md5(OLD, usedforsecurity=False)
+    return {
+        "_config.yml": CONFIG,
+        "README.md": "---\nlayout: home\n---\n\n# Container storage\n",
+        "LICENSE": "Yours.\n",
+        ".gitignore": "_site\n",
+        "_layouts/default.html": "<html>{{ content }}</html>\n",
+        "_layouts/manifests/singularity.html": "{{ page.size }}\n",
+        ".circleci/config.yml": "version: 2\n",
+        ".circleci/build.sh": "#!/bin/sh\n",
+        "assets/css/style.css": "a {}\n",
+        "docs/README.md": "No collection.\n",
+        f"{one}/README.md": "---\nlayout: collection\ndescription: tells\nkeywords: [a, b]\n"
+        'maintainers: ["@somebody"]\npermalink: /x/\n---\n\nHere {{ site.repository }}.\n',
+        f"{one}/tags/README.md": TAGS_PAGE,
+        f"{one}/manifests/README.md": TAGS_PAGE,
+        f"{one}/manifests/latest/README.md": sif_front(f"{files}/new.sif"),
+        f"{one}/manifests/latest/Singularity": "Bootstrap: docker\nFrom: busybox\n",
+        f"{one}/manifests/gone/README.md": sif_front(f"{files}/nothing"),
+        f"{one}/manifests/pages/index.html": "{}\n",
+        f"{two}/manifests/coded/README.md": front(f"{files}/nothing", OLD).replace(
+            md5.hexdigest(), base64.b64encode(md5.digest()).decode()
+        ),
+        f"{two}/manifests/todo/Singularity": "Bootstrap: docker\n",
+        "Upper/Case/manifests/latest/README.md": sif_front(f"{files}/new.sif"),
+    }
+
+
+def organisation(files: str) -> dict[str, str | bytes]:
+    """A checkout of the variant whose recipes lie in other repositories."""
+    base = "team/centos"
+    return {
+        "_config.yml": CONFIG,
+        "README.md": "---\nlayout: home\n---\n",
+        ".github/main.workflow": "workflow {}\n",
+        f"{base}/manifests/latest/README.md": sif_front(f"{files}/new.sif"),
+        f"{base}/tags/README.md": TAGS_PAGE,
+        "team/nginx/README.md": "---\nlayout: collection\ndescription: serves\n---\n",
+    }
+
+
+def original_answer(url: str) -> dict[str, Any]:
+    """What the original's page layout made of the front matter above."""
+    size = len(SIF) // 1024
+    kind = "application/vnd.singularity"
+    return {
+        "schemaVersion": 2,
+        "mediaType": f"{kind}.distribution.manifest.v2+json",
+        "config": {"mediaType": f"{kind}.container.image.v1+json", "size": size, "digest": SHA},
+        "layers": [
+            {"mediaType": f"{kind}.image.squashfs", "size": size, "digest": SHA, "urls": [url]}
+        ],
+    }
+
+
+def answer(registry: Path, path: str) -> Any:
+    return json.loads((registry / "_site" / path / "index.json").read_bytes())
+
+
+@pytest.mark.parametrize("below", ["", "collections/"])
+def test_collections_at_the_root(
+    registry: Path, tmp_path: Path, files: str, capsys: Capture, below: str
+) -> None:
+    old = tmp_path / "old"
+    names = {"vanessa", "Upper"}
+    shape = at_the_root(files)
+    write_tree(
+        old, {(below if path.partition("/")[0] in names else "") + path: text
+              for path, text in shape.items()},
+    )  # fmt: skip
+    before = read_tree(old)
+    assert run(["migrate", "-s", str(registry), "--json", str(old)]) == 4
+    said = capsys.readouterr()
+    found = {f"{item['name']}:{item['tag']}": item["state"] for item in json.loads(said.out)}
+    assert found == {
+        "Upper/Case:latest": "left out",
+        "vanessa/deeper/greeting:coded": "unreachable",
+        "vanessa/deeper/greeting:todo": "kept",
+        "vanessa/fortune:gone": "unreachable",
+        "vanessa/fortune:latest": "converted",
+        "vanessa/fortune:pages": "left out",
+    }
+    assert "left out, no collections: .circleci, .gitignore, LICENSE, README.md" in said.err
+    assert read_tree(old) == before
+    assert not {"_layouts", "assets", "docs"} & {path.name for path in registry.iterdir()}
+    readme = (registry / "collections/vanessa/fortune/README.md").read_text()
+    assert "permalink" not in readme
+    assert 'maintainers: ["@somebody"]' in readme
+    config = (registry / "_config.yml").read_text()
+    for text in ("Static Containers", "for a laboratory", "@somebody", "singularity, containers"):
+        assert text in config
+    assert run(["build", "-q", "-s", str(registry)]) == 0
+    for tag, url in (("latest", "new.sif"), ("gone", "nothing")):
+        expected = original_answer(f"{files}/{url}")
+        assert answer(registry, f"vanessa/fortune/manifests/{tag}") == expected
+    tags = answer(registry, "vanessa/fortune/tags")
+    assert tags == {"name": "vanessa/fortune", "tags": ["gone", "latest"]}
+    md5 = hashlib.md5(OLD, usedforsecurity=False).hexdigest()
+    for key in (md5, f"md5:{md5}"):
+        blob = answer(registry, f"vanessa/deeper/greeting/blobs/{key}")
+        assert blob["url"] == f"{files}/nothing"
+    v2 = json.loads((registry / "_site/v2/vanessa/fortune/tags/list").read_bytes())
+    assert v2["tags"] == ["latest"]
+
+
+def test_the_organisations_variant(
+    registry: Path, tmp_path: Path, files: str, capsys: Capture
+) -> None:
+    write_tree(tmp_path / "old", organisation(files))
+    assert run(["migrate", "-q", "-s", str(registry), "--no-fetch", str(tmp_path / "old")]) == 0
+    assert "1 kept" in capsys.readouterr().out
+    assert run(["build", "-q", "-s", str(registry)]) == 0
+    expected = original_answer(f"{files}/new.sif")
+    assert answer(registry, "team/centos/manifests/latest") == expected
+    assert "serves" in (registry / "_site/team/nginx/index.html").read_text()
+
+
+def test_history_goes_on(tmp_path: Path, files: str, capsys: Capture) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    write_tree(old, at_the_root(files))
+    git(old, "init", "-q", "-b", "main")
+    first = commit(old, "as it was")
+    assert run(["migrate", "-q", "-s", str(new), "--history", str(old)]) == 4
+    assert git(old, "status", "--porcelain") == ""
+    path = "collections/vanessa/fortune/manifests/latest/Singularity"
+    assert first in git(new, "log", "--follow", "--format=%H", "--", path)
+    assert run(["build", "-q", "-s", str(new)]) == 0
+    assert answer(new, "vanessa/fortune/manifests/gone") == original_answer(f"{files}/nothing")
+    assert {path.name for path in new.iterdir() if path.name[0] != "."} == {
+        "LICENSE", "README.md", "_config.yml", "_site", "collections",
+    }  # fmt: skip
+    capsys.readouterr()
+    assert run(["migrate", "-q", "-s", str(new), "--history", str(old)]) == 1
+    assert "not an empty folder" in capsys.readouterr().err
+
+
+def test_an_image_that_moved_on_answers_for_itself(
+    registry: Path, tmp_path: Path, files: str
+) -> None:
+    write_tree(tmp_path / "old", at_the_root(files))
+    run(["migrate", "-q", "-s", str(registry), str(tmp_path / "old")])
+    Image.of("new").layout(tmp_path / "layout", "x")
+    name = "vanessa/fortune:latest"
+    assert run(["add", "-q", "-s", str(registry), str(tmp_path / "layout"), name]) == 0
+    assert run(["build", "-q", "-s", str(registry)]) == 0
+    found = answer(registry, "vanessa/fortune/manifests/latest")
+    assert found == json.loads(Image.of("new").manifest)
