@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import astuple
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -398,6 +399,7 @@ def _write_died(task: Task, why: str) -> Written:
     raise LocalError(message, "is there enough memory?")
 
 
+@cache
 def code_key() -> str:
     """Return an identity of this package's code, for caches that outlive a version."""
     total = hashlib.blake2b(digest_size=12)

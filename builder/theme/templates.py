@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
@@ -166,9 +167,7 @@ class Templates:
             )
             return closure.Uses(), None
         try:
-            tree = self._environment.parse(source.text, source.name, source.path)
-            used = closure.uses(tree, source.text)
-            return used, self._environment.compile(tree, source.name, source.path)
+            return _compiled(source.text, source.name, source.path)
         except jinja2.TemplateSyntaxError as error:
             problems.append(_syntax_problem(source, error))
             return closure.Uses(), None
@@ -269,6 +268,14 @@ class Templates:
                 else f"Python's {type(error).__name__}"
             )
         return ContentError.at(path, f"{error}{rendering}", hint, line=line)
+
+
+@lru_cache(maxsize=500)
+def _compiled(text: str, name: str, path: str) -> tuple[closure.Uses, CodeType]:
+    """Return what a template reads, and its code; kept, for a preview compiles often."""
+    environment = make_environment({}, baseurl="", url="", timezone="UTC", assets={})
+    tree = environment.parse(text, name, path)
+    return closure.uses(tree, text), environment.compile(tree, name, path)
 
 
 def _place(traceback: TracebackType | None, paths: Iterable[str]) -> tuple[str, int] | None:
