@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test e2e lint bench example hosts lock workflows clean
+.PHONY: help setup serve build test oracle e2e lint bench example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -31,6 +31,9 @@ build: $(READY) ## build the example registry into _site
 
 test: $(READY) ## run all tests; those that need real clients or servers run where these are
 	$(BIN)/python -m pytest -q
+
+oracle: $(READY) ## random edits, each build compared with a first one: STEPS=2000, or SEED= TARGET= to play one again
+	$(BIN)/python -u -m tests.oracle
 
 e2e: $(READY) ## run only the tests with real clients, servers and a browser
 	$(BIN)/python -m pytest -q -m e2e

@@ -28,6 +28,8 @@ from builder.pages.renderer import redirect_claims
 from builder.registry.endpoints import REGISTRY_CLAIMS
 from builder.registry.model import Namespace, Row
 
+COLLECTION = "collection "  # the bundle of a collection is this and its name
+
 
 class Loaded(NamedTuple):
     """A collection as it was loaded last: its facts, and the identity of what was read."""
@@ -93,10 +95,10 @@ def _collections(
     makers: _Bundles, loaded: Mapping[str, Loaded], below: Mapping[str, Sequence[Row]]
 ) -> Iterator[Bundle]:
     for name, (facts, load_key) in sorted(loaded.items()):
-        seen = (load_key, facts.elsewhere, facts.complete, facts.answers)
+        seen = (load_key, facts.answers)
         arguments = (name, tuple(below.get(name, ())))
         yield makers.bundle(
-            name, "collection_outputs", arguments, facts.claims,
+            f"{COLLECTION}{name}", "collection_outputs", arguments, facts.claims,
             layouts=COLLECTION_LAYOUTS, seen=seen, rank=0,
         )  # fmt: skip
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from builder.build.bundles import Loaded
+from builder.build.bundles import COLLECTION, Loaded
 from builder.build.worker import Facts
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
@@ -32,8 +32,8 @@ class Inventory:
         self._options = options
         self._key = key
         self.folders: dict[str, Folder] = {}
-        self._facts: dict[str, Facts] = {}
-        self._read: dict[str, str] = {}  # the signatures of those loaded in this run
+        self.store_key = ""
+        self._loaded: dict[str, Loaded] | None = None  # None until the record was asked
 
     def scan(self, touched: frozenset[str] | None) -> list[Problem]:
         """Walk the collections; of those that were touched alone when that is enough.
@@ -42,7 +42,6 @@ class Inventory:
         time: such a walk is repeated a moment later.
         """
         started = time.time_ns()
-        self._read.clear()
         names = self._touched_names(touched)
         problems = self._walk(names)
         seen = self.folders if names is None else names & self.folders.keys()
@@ -53,6 +52,7 @@ class Inventory:
 
     def _walk(self, names: set[str] | None) -> list[Problem]:
         problems = []
+        self.store_key = self._store_key()
         for name in names or ():
             found = scan(self._options.source, self._options.collections, name)
             if found.folders.keys() != {item for item in self.folders if _within(item, name)}:
@@ -62,7 +62,6 @@ class Inventory:
         if names is None:
             found = scan(self._options.source, self._options.collections)
             self.folders, problems = found.folders, found.problems
-            self._facts = {name: self._facts[name] for name in found.folders if name in self._facts}
         return problems
 
     def _touched_names(self, touched: frozenset[str] | None) -> set[str] | None:
@@ -86,47 +85,47 @@ class Inventory:
             names.add(name)
         return names
 
-    def _load_key(self, name: str) -> str:
-        signature = self._read.get(name) or self.folders[name].signature
-        return f"{signature} {self._key}"
-
-    def changed(
-        self, known: Mapping[str, Known], record: Record, addresses: Addresses
-    ) -> list[str]:
+    def changed(self, record: Record, addresses: Addresses) -> list[str]:
         """Return the collections that must be loaded.
 
-        These are new, changed, with blobs elsewhere, or with links that lead
-        to another place than they did.
+        These are new, changed, with blobs elsewhere that are new or changed,
+        or with links that lead to another place than they did.
         """
-        moved = record.meta("store") != self.store_key()
-        self._read_facts(record)
-        result = []
-        for name, folder in self.folders.items():
-            if not folder.is_collection:
-                continue
-            same = name in known and known[name].load_key == self._load_key(name)
-            facts = self._facts.get(name)
-            if (
-                not same
-                or (moved and self._depends_on_store(name))
-                or (facts is not None and not addresses.hold(facts.answers))
-            ):
-                result.append(name)
-        return result
+        if self._loaded is None:
+            self._loaded = {
+                name.removeprefix(COLLECTION): Loaded(Facts.from_text(text), key)
+                for name, key, text in record.facts()
+            }
+        names = {name for name, folder in self.folders.items() if folder.is_collection}
+        self._loaded = {
+            name: loaded
+            for name, loaded in self._loaded.items()
+            if name in names and addresses.hold(loaded.facts.answers)
+        }
+        current = self.loaded()
+        return [name for name in names if name not in current]
 
-    def _depends_on_store(self, name: str) -> bool:
-        facts = self._facts.get(name)
-        return facts is None or bool(facts.elsewhere) or not facts.complete
+    def learn(self, name: str, facts: Facts, signature: str) -> None:
+        """Keep what was loaded of a collection whose folder had this signature before."""
+        self.folders[name] = replace(self.folders[name], signature=signature)
+        if self._loaded is not None:
+            self._loaded[name] = Loaded(facts, self._load_key(name, facts))
 
-    def _read_facts(self, record: Record) -> None:
-        """Take the facts of unchanged collections from the last build's record."""
-        if self._facts:
-            return
-        for name, text in record.facts():
-            if name in self.folders:
-                self._facts[name] = Facts.from_text(text)
+    def loaded(self) -> dict[str, Loaded]:
+        """Return every collection that was loaded as it is now."""
+        known = (self._loaded or {}).items()
+        return {
+            name: loaded
+            for name, loaded in known
+            if loaded.load_key == self._load_key(name, loaded.facts)
+        }
 
-    def store_key(self) -> str:
+    def _load_key(self, name: str, facts: Facts) -> str:
+        """Return the identity of all that was read; the store is, for what is not in the folder."""
+        store = self.store_key if facts.elsewhere or not facts.complete else ""
+        return f"{self.folders[name].signature} {self._key} {store}"
+
+    def _store_key(self) -> str:
         """Return an identity of the content store: names, sizes, times and inodes of its blobs."""
         folder = self._options.source / self._options.store / "blobs"
         blobs = []
@@ -137,28 +136,12 @@ class Inventory:
                 blobs.append((entry, found.st_mode, found.st_size, times, found.st_ino))
         return fingerprint(blobs)
 
-    def learn(self, name: str, facts: Facts, signature: str) -> None:
-        """Keep what was loaded of a collection whose folder had this signature before."""
-        self._facts[name] = facts
-        self._read[name] = signature
-
-    def facts(self) -> Iterator[Facts]:
-        """Yield what is known of each collection that could be loaded."""
-        for name, folder in self.folders.items():
-            if folder.is_collection and name in self._facts:
-                yield self._facts[name]
-
-    def loaded(self) -> dict[str, Loaded]:
-        """Return the facts of all collections that could be loaded, and what they came from."""
-        names = (name for name, folder in self.folders.items() if folder.is_collection)
-        return {n: Loaded(self._facts[n], self._load_key(n)) for n in names if n in self._facts}
-
-    def booking(self, name: str, identity: str) -> tuple[Known, str]:
-        """Return what the record keeps of a bundle of that name and identity."""
-        folder = self.folders.get(name)
-        if folder is None or not folder.is_collection:
-            return Known(identity, ""), ""
-        return Known(identity, self._load_key(name)), self._facts[name].to_text()
+    def booking(self, name: str, identity: str) -> Known:
+        """Return what the record keeps of the bundle of that name and identity."""
+        loaded = (self._loaded or {}).get(name.removeprefix(COLLECTION))
+        if loaded is None or not name.startswith(COLLECTION):
+            return Known(identity)
+        return Known(identity, loaded.load_key, loaded.facts.to_text())
 
 
 def _within(name: str, above: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import astuple
 from fnmatch import fnmatchcase
@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
-from builder.build.bundles import bundles_of
+from builder.build.bundles import COLLECTION, bundles_of
 from builder.build.inventory import Inventory
 from builder.build.worker import Item, LoadedItem, Session
 from builder.config import CONFIG, Config
@@ -34,7 +34,7 @@ from builder.pages.model import SiteState
 from builder.pages.page import site_of
 from builder.pages.render import COLLECTION_LAYOUTS
 from builder.registry.endpoints import EndpointOptions
-from builder.registry.model import Namespace
+from builder.registry.model import Namespace, Row
 from builder.registry.scan import is_picture
 from builder.storage.cache import Cache
 from builder.storage.lock import lock
@@ -148,23 +148,25 @@ class Pipeline:
         """Load what changed, plan the whole site, write what is new."""
         record = transaction.record
         known = record.bundles()
-        dirty = self._inventory.changed(known, record, addresses)
+        dirty = self._inventory.changed(record, addresses)
         session = self._session(theme, content, transaction.folder, addresses)
         self._cache.close()
         with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
             found, namespaces, texts, asked = self._load(workers, dirty, content)
+            loaded = self._inventory.loaded()
             problems += found
-            capable, stored = self._limits, sum(facts.stored for facts in self._inventory.facts())
-            problems += too_much(capable, CONFIG, stored, 0)
+            stored = sum(item.facts.stored for item in loaded.values())
+            problems += too_much(self._limits, CONFIG, stored, 0)
+            warnings = {warning for item in loaded.values() for warning in item.facts.warnings}
             if any(not problem.warning for problem in problems):
-                raise ContentError(problems)
-            session.state = self._state(content, namespaces)
+                raise ContentError(sorted({*problems, *warnings}))
+            rows = tuple(loaded[name].facts.row for name in sorted(loaded))
+            session.state = self._state(rows, content, namespaces)
             layouts = session.templates.names()
             session.learn(site_of(session.templates, layouts, session.pages, session.state))
             workers.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
-            loaded = self._inventory.loaded()
             bundles = bundles_of(loaded, session, content, texts, options=self._options)
-            changed = [item for item in bundles if self._is_dirty(item, known)]
+            changed = [item for item in bundles if known.get(item.name) != item.fingerprint]
             gone = known.keys() - {item.name for item in bundles} - {SIDE}
             if changed or gone or not transaction.trusted:
                 self._check_claims(bundles, changed)
@@ -176,13 +178,11 @@ class Pipeline:
                 for name in gone:
                     transaction.drop(name)
                 self._side_files(transaction)
-                record.set_meta("store", self._inventory.store_key())
                 transaction.end()
             self._check_limits(record)
-        for facts in self._inventory.facts():
-            asked += facts.answers
+        for item in loaded.values():
+            asked += item.facts.answers
         record.set_meta("asked", json.dumps(sorted({a for a in asked if a.on_disk})))
-        warnings = {item for facts in self._inventory.facts() for item in facts.warnings}
         warnings |= {item for item in problems if item.warning}
         names = [name for name, folder in self._inventory.folders.items() if folder.is_collection]
         warnings |= set(unmatched(self._config.apps, names))
@@ -260,7 +260,7 @@ class Pipeline:
         total = hashlib.blake2b(digest_size=16)
         for name, folder in sorted(self._inventory.folders.items()):
             total.update(f"{name} {folder.signature}\n".encode())
-        parts = (self._options, theme.key, content.key, self._inventory.store_key(), epoch())
+        parts = (self._options, theme.key, content.key, self._inventory.store_key, epoch())
         return fingerprint(total.hexdigest(), *parts)
 
     def _templates(self, theme: Theme) -> Templates:
@@ -327,18 +327,12 @@ class Pipeline:
         hint = "write it more simply: less nesting, fewer brackets"
         return LoadedItem(item, None, (Problem(path, message=message, hint=hint),), [])
 
-    def _state(self, content: Content, known: list[Namespace]) -> SiteState:
+    def _state(self, rows: tuple[Row, ...], content: Content, known: list[Namespace]) -> SiteState:
         """Put together what the lists show."""
-        rows = tuple(
-            sorted((facts.row for facts in self._inventory.facts()), key=lambda row: row.name)
-        )
         documents = tuple(content.documents[name] for name in sorted(content.documents))
         time = site_time(rows, documents, self._config.site.timezone)
         namespaces = plan.namespaces_of(rows, known)
         return SiteState(time, rows, namespaces, documents, content.data)
-
-    def _is_dirty(self, item: Bundle, known: Mapping[str, Known]) -> bool:
-        return item.name not in known or known[item.name].fingerprint != item.fingerprint
 
     def _write(
         self,
@@ -358,8 +352,8 @@ class Pipeline:
             for count, written in enumerate(results, 1):
                 self._progress("writing", count, len(tasks))
                 item = by_name[written.name]
-                name = item.name.removeprefix("namespace ")
-                transaction.done(written, *self._inventory.booking(name, item.fingerprint))
+                known = self._inventory.booking(item.name, item.fingerprint)
+                transaction.done(written, known)
         finally:
             if workers is None:
                 pool.close()
@@ -382,7 +376,7 @@ class Pipeline:
         written = write_bundle(
             transaction.task(item), inside, transaction.folder, lambda output: iter((output,))
         )
-        transaction.done(written, Known("", ""), "")
+        transaction.done(written, Known(""))
         write_beside(config.destination, name, outside)
 
 
@@ -391,7 +385,7 @@ def _silent(label: str, done: int, total: int) -> None:
 
 
 def _task_key(task: Task) -> Item:
-    return ("collection", task.bundle.name)
+    return ("collection", task.bundle.name.removeprefix(COLLECTION))
 
 
 def _write_died(task: Task, why: str) -> Written:

@@ -33,10 +33,11 @@ SIDE = "side"  # the bundle of the files that a target adds
 
 
 class Known(NamedTuple):
-    """What the record says of a bundle, its facts apart."""
+    """What the record keeps of a bundle; `load_key` identifies what its `facts` were read from."""
 
     fingerprint: str
-    load_key: str
+    load_key: str = ""
+    facts: str = ""
 
 
 class Record:
@@ -55,24 +56,17 @@ class Record:
         """Keep a value beside the bundles."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def bundles(self) -> dict[str, Known]:
-        """Return every bundle of the last build."""
-        rows = self._db.execute("SELECT name, fingerprint, load_key FROM bundles")
-        return {name: Known(*rest) for name, *rest in rows}
+    def bundles(self) -> dict[str, str]:
+        """Return the fingerprint of every bundle of the last build."""
+        return dict(self._db.execute("SELECT name, fingerprint FROM bundles"))
 
-    def facts(self) -> Iterator[tuple[str, str]]:
-        """Yield the name and the facts of every bundle that has some."""
-        yield from self._db.execute("SELECT name, facts FROM bundles WHERE facts != ''")
+    def facts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield name, load key and facts of every bundle that has some."""
+        yield from self._db.execute("SELECT name, load_key, facts FROM bundles WHERE facts != ''")
 
-    def facts_of(self, name: str) -> str:
-        """Return one bundle's facts, or the empty string."""
-        row = self._db.execute("SELECT facts FROM bundles WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else ""
-
-    def save_bundle(self, name: str, known: Known, facts: str) -> None:
+    def save_bundle(self, name: str, known: Known) -> None:
         """Remember a bundle."""
-        self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?)",
-                         (name, *known, facts))  # fmt: skip
+        self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?)", (name, *known))
 
     def outputs_of(self, bundle: str) -> dict[str, Entry]:
         """Return the files of a bundle by their path."""

@@ -171,7 +171,7 @@ class Transaction:
         """Return a bundle together with what the record knows of its files."""
         return Task(bundle, self.record.outputs_of(bundle.name), self.trusted)
 
-    def done(self, written: Written, known: Known, facts: str) -> None:
+    def done(self, written: Written, known: Known) -> None:
         """Book a bundle that has been written."""
         before = self.record.outputs_of(written.name)
         after = {entry.path for entry in written.entries if not entry.location}
@@ -179,7 +179,7 @@ class Transaction:
         self._fresh |= after
         self._identity = shifted(self._identity, minus=before.values(), plus=written.entries)
         self.record.replace_outputs(written.name, before, written.entries)
-        self.record.save_bundle(written.name, known, facts)
+        self.record.save_bundle(written.name, known)
         self.report.outputs += len(written.entries)
         self.report.written += written.written
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.oracle.judge import warm
 from tests.oracle.play import TARGETS, Game, minimised, play
 from tests.oracle.world import make_app
 
@@ -33,13 +34,14 @@ def games() -> Iterator[Game]:
 def main() -> int:
     """Play; print the progress, and whatever differs."""
     total = int(os.environ.get("STEPS", "2000"))
-    length = int(os.environ.get("LENGTH", "50"))
+    length = total if os.environ.get("TARGET") else int(os.environ.get("LENGTH", "50"))
     only = [int(number) for number in os.environ.get("ONLY", "").split()]
     began = time.monotonic()
     played = 0
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="oracle-", dir=memory) as work:
         app = make_app(Path(work, "app"))
+        warm()
         for game in games():
             steps = only or range(
                 min(length if not os.environ.get("TARGET") else total, total - played)

@@ -32,14 +32,15 @@ READING = (
 )  # fmt: skip
 
 
-def front(world: World, keys: dict[str, Any], body: str) -> str:
+def front(keys: dict[str, Any], body: str) -> str:
     return f"---\n{json.dumps(keys)}\n---\n{body}\n" if keys else f"{body}\n"
 
 
 def readme(world: World, name: str) -> str:
     rng = world.rng
     choices: dict[str, Any] = {
-        "title": world.text(2), "description": world.text(), "license": rng.choice(["MIT", "BSD-3"]),
+        "title": world.text(2), "description": world.text(),
+        "license": rng.choice(["MIT", "BSD-3"]),
         "keywords": sorted({world.text(1) for _ in range(2)}), "hidden": rng.random() < 0.5,
         "deprecated": rng.choice(["old", "a/one", "b"]), "logo": rng.choice(PICTURES),
         "maintainers": [world.text(2)], "url": "https://example.org/", "own": world.text(),
@@ -52,7 +53,7 @@ def readme(world: World, name: str) -> str:
     body = "\n\n".join(rng.sample(parts, rng.randint(1, 4)))
     if rng.random() < 0.03:
         return "---\ntitle: [broken\n---\n"
-    return front(world, keys, body)
+    return front(keys, body)
 
 
 def edit_readme(world: World) -> str:
@@ -121,7 +122,7 @@ def add_tag(world: World) -> str:
     image.tag(world.path(folder), tag)
     if moment:
         keys = {"created": moment, "description": world.text()}
-        world.write(f"{folder}/manifests/{tag}/README.md", front(world, keys, world.text()))
+        world.write(f"{folder}/manifests/{tag}/README.md", front(keys, world.text()))
     return f"tag {folder}:{tag}"
 
 
@@ -134,9 +135,7 @@ def edit_notes(world: World) -> str:
         "platforms-note": world.text(), "own": world.text(1),
     }  # fmt: skip
     keys = {key: choices[key] for key in world.rng.sample(sorted(choices), world.rng.randint(0, 3))}
-    return world.write(
-        f"{tag}/README.md", front(world, keys, f"## {world.text()}\n\n{world.text()}")
-    )
+    return world.write(f"{tag}/README.md", front(keys, f"## {world.text()}\n\n{world.text()}"))
 
 
 def remove_tag(world: World) -> str:
@@ -162,9 +161,7 @@ def add_legacy_tag(world: World) -> str:
     digest = sha256(world.text().encode())
     layer = {"size": 10, "digest": digest, "url": "https://example.org/x.sif"}
     keys = {"size": 10, "digest": digest, "layers": [layer], "layout": "manifests/singularity"}
-    return world.write(
-        f"{folder}/manifests/{world.rng.choice(TAGS)}/README.md", front(world, keys, "")
-    )
+    return world.write(f"{folder}/manifests/{world.rng.choice(TAGS)}/README.md", front(keys, ""))
 
 
 def edit_recipe(world: World) -> str:
@@ -230,7 +227,7 @@ def foreign_layer(world: World) -> str:
     config = as_json({"architecture": "amd64", "os": "linux",
                       "rootfs": {"type": "layers", "diff_ids": [diff]}})  # fmt: skip
     document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(CONFIG, config),
-                "layers": [descriptor(LAYER, layer, urls=["https://example.org/layer"])]}  # fmt: skip
+                "layers": [descriptor(LAYER, layer, urls=["https://example.org/l"])]}  # fmt: skip
     Image(as_json(document), {sha256(config): config}).tag(world.path(folder), "1.1")
     return f"foreign layer in {folder}"
 
@@ -260,8 +257,8 @@ def edit_loose(world: World) -> str:
 
 
 def file_to_folder(world: World) -> str:
-    names = [*world.files("*.txt"), *world.files("*.md"), *world.files("collections/**/img/*"),
-             *world.files("_includes/*"), *world.files("files/*"), *world.files("assets/*")]  # fmt: skip
+    patterns = ("*.txt", "*.md", "collections/**/img/*", "_includes/*", "files/*", "assets/*")
+    names = [name for pattern in patterns for name in world.files(pattern)]
     found = world.some(names)
     if found is None:
         return "no file"
@@ -272,8 +269,8 @@ def file_to_folder(world: World) -> str:
 
 
 def folder_to_file(world: World) -> str:
-    places = (*world.found("files/*"), *world.found("*.txt"), *world.found("*.md"),
-              *world.found("guide"), *world.found("collections/**/img"))  # fmt: skip
+    patterns = ("files/*", "*.txt", "*.md", "guide", "collections/**/img")
+    places = [name for pattern in patterns for name in world.found(pattern)]
     found = world.some([item for item in places if world.path(item).is_dir()])
     if found is None:
         return "no folder"
@@ -367,7 +364,8 @@ def edit_config(world: World) -> str:
         ("apps", [rng.choice(["web/*", "web/app", "no/such"])], registry),
         ("blobs", "https://blobs.example.org/store", registry),
         ("redirects", {"gone/by": rng.choice(["a/one", "a", "b/two"])}, registry),
-        ("archives", True, registry), ("schema1", True, registry), ("platform_tags", True, registry),
+        ("archives", True, registry), ("schema1", True, registry),
+        ("platform_tags", True, registry),
         ("host", "pull.example.org", registry), ("nosuch", 1, registry),
     ])  # fmt: skip
     if key in place and (rng.random() < 0.6 or key == "nosuch"):
@@ -407,18 +405,20 @@ def edit_document(world: World) -> str:
     if world.path(inner).exists() and world.rng.random() < 0.4:
         return world.remove(inner)
     choices: dict[str, Any] = {
-        "title": world.text(2), "layout": world.rng.choice(["page", "default", "none", "browse", "x"]),
-        "redirect_from": ["/old/"], "date": "2023-04-05", "permalink": "/moved/", "own": world.text(),
-        "published": world.rng.random() < 0.7, "description": world.text(),
+        "title": world.text(2), "redirect_from": ["/old/"], "date": "2023-04-05",
+        "layout": world.rng.choice(["page", "default", "none", "browse", "x"]),
+        "permalink": "/moved/", "own": world.text(), "description": world.text(),
+        "published": world.rng.random() < 0.7,
     }  # fmt: skip
     keys = {key: choices[key] for key in world.rng.sample(sorted(choices), world.rng.randint(1, 3))}
     body = f"# {world.text()}\n\n![p](logo.png) [c](collections/a/one/README.md) {world.text()}"
-    return world.write(inner, front(world, keys, body))
+    return world.write(inner, front(keys, body))
 
 
 def edit_static(world: World) -> str:
-    inner = world.rng.choice(["notes.txt", "files/x.bin", "files/y/z.txt", ".well-known/security.txt",
-                              "robots.txt", "a/one.txt", "CNAME"])  # fmt: skip
+    names = ["notes.txt", "files/x.bin", "files/y/z.txt", ".well-known/security.txt",
+             "robots.txt", "a/one.txt", "CNAME"]  # fmt: skip
+    inner = world.rng.choice(names)
     if world.path(inner).exists() and world.rng.random() < 0.4:
         return world.remove(inner)
     return world.write(inner, world.text())
@@ -437,7 +437,7 @@ def add_link(world: World) -> str:
     return f"link {place.relative_to(world.root)}"
 
 
-def nothing(world: World) -> str:
+def nothing(_: World) -> str:
     return "nothing"
 
 

@@ -16,6 +16,7 @@ from builder.config import load_config
 from builder.config.flags import Flags
 from builder.errors import BuilderError, ContentError
 from builder.preview.respond import Request, Responder
+from builder.text.markdown import MarkdownRenderer
 from builder.write.lookup import BuiltSite
 
 MARKER = ".builder-site"
@@ -124,3 +125,8 @@ def _unequal(what: str, got: dict[str, str], want: dict[str, str]) -> Iterator[s
                 else "missing"
             )
             yield f"{what} {path}: {kind}"
+
+
+def warm() -> None:
+    """Read what every worker would read for itself, once for all."""
+    MarkdownRenderer().render("`x`\n", path="x", first_line=1, base="", files=())

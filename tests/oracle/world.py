@@ -16,21 +16,8 @@ from builder.oci.digest import Digest
 from tests.images import LAYER, Image, sha256
 
 MADE = (".builder-cache", "_site")  # what a build makes, apart from `_site.TARGET`
-PARTS = ("a", "b", "one", "two", "img")
-WORDS = [
-    "red",
-    "green",
-    "blue",
-    "fast",
-    "slow",
-    "small",
-    "image",
-    "tool",
-    "data",
-    "of",
-    "for",
-    "with",
-]
+PARTS = ("a", "b", "one", "two", "img", "lists", "side")
+WORDS = ("red", "green", "blue", "fast", "slow", "small", "image", "tool", "data", "of", "for")
 
 
 class World:
@@ -127,13 +114,10 @@ class World:
         for inner in sorted(want):
             if have.get(inner) != want[inner]:
                 self.write(inner, want[inner])
-        for folder in sorted(self.root.rglob("*"), reverse=True):
-            if folder.is_dir() and not str(folder.relative_to(self.root)).startswith(MADE):
-                if (
-                    not any(folder.iterdir())
-                    and not (saved / folder.relative_to(self.root)).is_dir()
-                ):
-                    folder.rmdir()
+        for inner in reversed(self.found("**/*")):
+            folder = self.path(inner)
+            if folder.is_dir() and not any(folder.iterdir()) and not (saved / inner).is_dir():
+                folder.rmdir()
 
 
 def _made(_: str, names: list[str]) -> list[str]:
