@@ -129,4 +129,4 @@ def _unequal(what: str, got: dict[str, str], want: dict[str, str]) -> Iterator[s
 
 def warm() -> None:
     """Read what every worker would read for itself, once for all."""
-    MarkdownRenderer().render("`x`\n", path="x", first_line=1, base="", files=())
+    MarkdownRenderer().render("`x`\n", path="x", first_line=1)
