@@ -168,7 +168,6 @@ class Capabilities:
     max_file: int = 0  # bytes; 0 means no limit
     max_site: int = 0
     max_files: int = 0
-    max_folder: int = 0  # files in one folder
     notes: tuple[str, ...] = ()
 
 

@@ -1,4 +1,7 @@
-"""Who may import whom: the picture in docs/RATIONALE.md, checked on every import."""
+"""Who may import whom, checked on every import; `docs/PACKAGES.md` is the picture of it.
+
+`python -m tests.test_layers` draws the picture anew.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "builder"
+PICTURE = PACKAGE.parent / "docs/PACKAGES.md"
 # Highest first. A line may import any line below it; names on one line never import each other.
 LINES = (
     ("__main__",),
@@ -100,3 +104,38 @@ def test_no_cycles() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+def picture() -> str:
+    """Return `docs/PACKAGES.md`: a row for each line of packages, highest first."""
+    rows = []
+    for line in LINES:
+        cells = "<br>".join(f"**{name}**: {_purpose(name)}" for name in line)
+        rows.append(f"| {cells} |")
+    return "\n".join((*_HEAD, *rows, ""))
+
+
+def _purpose(name: str) -> str:
+    folder = PACKAGE / name
+    file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    text = ast.get_docstring(ast.parse(file.read_text())) or ""
+    return text.partition("\n")[0]
+
+
+_HEAD = (
+    "# The packages",
+    "",
+    "Drawn from `tests/test_layers.py`, which checks every import by it: a row may import what",
+    "stands in rows below it, and the names in one row never import each other.",
+    "",
+    "| from the command line down to errors |",
+    "| --- |",
+)
+
+
+def test_the_picture_is_of_this() -> None:
+    assert PICTURE.read_text() == picture(), "python -m tests.test_layers draws it anew"
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(picture())

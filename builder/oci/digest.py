@@ -113,9 +113,3 @@ class VerifiedReader:
                 f"{self._digest}: the bytes have another digest, "
                 f"{self._digest.algorithm}:{self._hash.hexdigest()}"
             )
-
-
-def is_truncated_or_longer(digest: str) -> bool:
-    """Tell whether `digest` has a registered algorithm but not its length."""
-    algorithm, _, encoded = digest.partition(":")
-    return algorithm in _HEX_LENGTH and len(encoded) != _HEX_LENGTH[algorithm]

@@ -79,7 +79,6 @@ class Image:
     labels: tuple[Pair, ...]
     annotations: tuple[Pair, ...]
     dockerfile: str
-    config_digest: str = ""
     artifact_type: str = ""
 
 
@@ -107,7 +106,6 @@ def image_view(
         labels=tuple(pairs(config.labels)) if config is not None else (),
         annotations=tuple(pairs(manifest.annotations)),
         dockerfile="\n".join(text for text, _ in steps),
-        config_digest=manifest.config.digest if manifest.config is not None else "",
         artifact_type="" if manifest.is_image else manifest.effective_artifact_type,
     )
 

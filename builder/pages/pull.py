@@ -28,7 +28,6 @@ class Pull:
     """What a pull block shows: the reference, the clients, and what to know first."""
 
     reference: str
-    digest_reference: str
     clients: tuple[Client, ...]
     note: str = ""
 
@@ -39,10 +38,10 @@ def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | No
     if not tag.has_manifest:
         return None
     if not tag.in_v2:
-        return Pull("", "", (_legacy(at),))
+        return Pull("", (_legacy(at),))
     makers = _MAKERS.get(plan.tag_kind(collection, tag), _ARTIFACT)
     clients_ = [client for maker in makers if (client := maker(at)) is not None]
-    return Pull(at.by_tag, at.by_digest, tuple(clients_), _note(at))
+    return Pull(at.by_tag, tuple(clients_), _note(at))
 
 
 def unreachable(collection: Collection, options: PageOptions) -> Iterator[Problem]:

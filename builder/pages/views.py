@@ -58,7 +58,6 @@ class CollectionView:
     """Everything a collection's page shows beside its README."""
 
     name: str
-    short_name: str
     url: str
     title: str
     description: str
@@ -74,7 +73,6 @@ class CollectionView:
     tags: tuple[TagLine, ...]
     sizes: charts.Curve | None
     pull: Pull | None
-    pull_tag: str
     license: str
     license_url: str
     links: tuple[Link, ...]
@@ -207,7 +205,6 @@ def collection_view(about: PageContext) -> CollectionView:
     newest = collection.tag(known.newest)
     return CollectionView(
         name=collection.name,
-        short_name=collection.name.rpartition("/")[2],
         url=row.url,
         title=row.title,
         description=row.description,
@@ -223,7 +220,6 @@ def collection_view(about: PageContext) -> CollectionView:
         tags=lines,
         sizes=charts.curve(_sizes(about)),
         pull=pull_of(collection, pull_tag, about.options) if pull_tag is not None else None,
-        pull_tag=pull_tag.name if pull_tag is not None else "",
         license=row.license,
         license_url="" if row.hidden else browse_url("license", row.license),
         links=tuple(_links(keys)),

@@ -93,7 +93,6 @@ TARGET = Netlify(
         headers=True,
         redirects=True,
         json_errors=True,
-        max_folder=54_000,
         notes=(
             "Deploy with `netlify deploy --prod --no-build --dir _site`.",
             "Netlify asks that large files be kept elsewhere: put layers into registry.blobs.",
