@@ -1,37 +1,54 @@
-"""What is attached to an image: SBOMs, signatures, attestations, other files.
+"""What is attached to an image, known for what it is: SBOMs, provenance, signatures.
 
-Nothing here checks a signature, and what is shown never says that it did.
+One envelope holds many things: a Sigstore bundle or an in-toto statement is
+what its predicate type says. Nothing here checks a signature, and what is
+shown never says that it did.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
+from builder.oci.graph import entries
 from builder.oci.manifest import Manifest
 from builder.registry.model import Collection, Tag
 
-_WORDS = (
-    ("sbom", ("spdx", "cyclonedx", "syft", "sbom")),
-    ("attestation", ("in-toto", "attest", "provenance", "slsa", "dsse")),
-    ("signature", ("signature", "cosign", "notary", "sigstore", "pgp")),
-)
-_SUFFIXES = {".sig": "signature", ".att": "attestation", ".sbom": "sbom"}
-_DOCKER_TYPE = "vnd.docker.reference.type"
-_CREATED = "org.opencontainers.image.created"
-
 TITLES = {
     "sbom": "SBOMs",
-    "signature": "Signatures",
+    "provenance": "Provenance",
+    "vex": "Vulnerability statements",
     "attestation": "Attestations",
+    "signature": "Signatures",
     "other": "Other files",
 }
+# Whole parts of media types and of predicate types; the first that fits counts.
+_PARTS = (
+    ("vex", {"openvex", "vex", "csaf"}),
+    ("sbom", {"spdx", "cyclonedx", "syft", "sbom", "sboms"}),
+    ("provenance", {"provenance"}),
+    ("signature", {"signature", "sig", "sign", "pgp-signature", "simplesigning"}),
+    ("attestation", {"attestation", "att", "in-toto", "intoto", "dsse"}),
+)
+_SUFFIXES = {".sig": "signature", ".att": "attestation", ".sbom": "sbom"}
+# Where tools say what a statement is about: on a bundle's manifest, on a layer.
+_BUNDLE = "application/vnd.dev.sigstore.bundle"
+_BUNDLE_CONTENT = "dev.sigstore.bundle.content"
+_BUNDLE_PREDICATE = "dev.sigstore.bundle.predicateType"
+_LAYER_PREDICATES = ("in-toto.io/predicate-type", "predicateType")
+_DOCKER_TYPE = "vnd.docker.reference.type"
+_CREATED = "org.opencontainers.image.created"
 
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """One manifest that refers to an image; `url` is its manifest's page."""
+    """One statement or file that refers to an image; `url` is its manifest's page.
+
+    `predicate` is the type of a statement, where it says one.
+    """
 
     kind: str
     digest: str
@@ -39,6 +56,7 @@ class Attached:
     size: int
     created: str
     url: str
+    predicate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +68,50 @@ class Group:
     items: tuple[Attached, ...]
 
 
-def kind_of(artifact_type: str) -> str:
-    """Return `sbom`, `attestation`, `signature` or `other`."""
-    text = artifact_type.lower()
-    return next((kind for kind, words in _WORDS if any(word in text for word in words)), "other")
+def kind_of(text: str) -> str:
+    """Return what a media type or a predicate type stands for: a key of `TITLES`."""
+    parts = set(re.split(r"[./:+;]+", text.lower()))
+    return next((kind for kind, words in _PARTS if parts & words), "other")
 
 
-def companions(tags: Iterable[Tag]) -> dict[str, tuple[Tag, ...]]:
-    """Return the tags that name what they belong to (`sha256-<hex>.sig`), by that name's stem."""
+def kind_of_predicate(predicate: str) -> str:
+    """Return what a statement is: an attestation unless its predicate says more."""
+    found = kind_of(predicate)
+    return "attestation" if found == "other" else found
+
+
+def statements(manifest: Manifest, kind: str = "") -> tuple[tuple[str, str], ...]:
+    """Return the kind and the predicate type of all that a manifest states, each once.
+
+    `kind` is what it is where nothing in it says more.
+    """
+    if manifest.effective_artifact_type.startswith(_BUNDLE):
+        predicate = manifest.annotations.get(_BUNDLE_PREDICATE, "")
+        if predicate:
+            return ((kind_of_predicate(predicate), predicate),)
+        content = manifest.annotations.get(_BUNDLE_CONTENT, "")
+        return (("attestation" if content == "dsse-envelope" else "signature", ""),)
+    predicates = dict.fromkeys(filter(None, map(_predicate, manifest.layers)))
+    if predicates:
+        return tuple((kind_of_predicate(text), text) for text in predicates)
+    return ((kind or _kind_of_manifest(manifest), ""),)
+
+
+def _predicate(layer: Descriptor) -> str:
+    found = (layer.annotations.get(key, "") for key in _LAYER_PREDICATES)
+    return next(filter(None, found), "")
+
+
+def _kind_of_manifest(manifest: Manifest) -> str:
+    """Return what an artifact is by its type, else by those of its layers that are all alike."""
+    if (found := kind_of(manifest.effective_artifact_type)) != "other":
+        return found
+    kinds = {kind_of(layer.media_type) for layer in manifest.layers}
+    return kinds.pop() if manifest.is_image and len(kinds) == 1 else "other"
+
+
+def named_after_digests(tags: Iterable[Tag]) -> dict[str, tuple[Tag, ...]]:
+    """Return cosign's tags (`sha256-<hex>.sig`) by the stem that names what they belong to."""
     found: dict[str, tuple[Tag, ...]] = {}
     for tag in tags:
         stem, dot, suffix = tag.name.partition(".")
@@ -69,36 +123,39 @@ def companions(tags: Iterable[Tag]) -> dict[str, tuple[Tag, ...]]:
 def groups(
     collection: Collection, manifest: Manifest, named: Mapping[str, tuple[Tag, ...]]
 ) -> tuple[Group, ...]:
-    """Return what is attached to a manifest or to a child of it, by kind."""
-    unique = {item.digest: item for item in _attached(collection, manifest, named)}
+    """Return what is attached to a manifest or to anything in it, by kind."""
+    unique = tuple(dict.fromkeys(_attached(collection, manifest, named)))
     return tuple(
         Group(kind, title, items)
         for kind, title in TITLES.items()
-        if (items := tuple(item for item in unique.values() if item.kind == kind))
+        if (items := tuple(item for item in unique if item.kind == kind))
     )
 
 
 def _attached(
     collection: Collection, manifest: Manifest, named: Mapping[str, tuple[Tag, ...]]
 ) -> Iterator[Attached]:
-    for digest in (manifest.digest, *(child.digest for child in manifest.manifests)):
+    inner = tuple(entries(manifest, collection.find))
+    for digest in (manifest.digest, *(item.descriptor.digest for item in inner)):
         for referrer in collection.referrers.get(digest, ()):
-            yield _one(collection, referrer)
+            yield from _all(collection, referrer)
         for tag in named.get(f"{digest.algorithm}-{digest.encoded}", ()):
             if tag.manifest is not None:
                 kind = _SUFFIXES[tag.name[tag.name.index(".") :]]
-                yield _one(collection, tag.manifest.digest, kind)
-    for child in manifest.manifests:
-        if child.annotations.get(_DOCKER_TYPE) == "attestation-manifest":
-            yield _one(collection, child.digest, "attestation")
+                yield from _all(collection, tag.manifest.digest, kind)
+    for item in inner:
+        if item.descriptor.annotations.get(_DOCKER_TYPE) == "attestation-manifest":
+            yield from _all(collection, item.descriptor.digest, "attestation")
 
 
-def _one(collection: Collection, digest: Digest, kind: str = "") -> Attached:
+def _all(collection: Collection, digest: Digest, kind: str = "") -> Iterator[Attached]:
     manifest = collection.manifests.get(digest)
     url = f"/{collection.name}/manifests/{digest}/"
     if manifest is None:
-        return Attached(kind or "other", digest, "", 0, "", "")
+        yield Attached(kind or "other", digest, "", 0, "", "")
+        return
     artifact_type = manifest.effective_artifact_type
     size = sum(layer.size for layer in manifest.layers)
     created = manifest.annotations.get(_CREATED, "")[:10]
-    return Attached(kind or kind_of(artifact_type), digest, artifact_type, size, created, url)
+    for found, predicate in statements(manifest, kind):
+        yield Attached(found, digest, artifact_type, size, created, url, predicate)

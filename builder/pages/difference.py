@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from builder.oci.image import ImageConfig
 from builder.oci.manifest import Manifest
+from builder.oci.secrets import is_secret
 from builder.pages import imageview, plan
 from builder.pages.fileview import FileChanges, file_changes
 from builder.registry.model import Collection, Tag
@@ -89,7 +90,7 @@ def _changes(prefix: str, old: Mapping[str, str], new: Mapping[str, str]) -> Ite
         if before == after:
             continue
         kind = "changed" if before and after else "added" if after else "removed"
-        if imageview.is_secret(name):
+        if is_secret(name):
             before, after = (imageview.MASK if value else "" for value in (before, after))
         yield Change(
             kind, f"{prefix}{name}", imageview.mask_text(before), imageview.mask_text(after)

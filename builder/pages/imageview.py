@@ -12,27 +12,31 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.image import HistoryEntry, ImageConfig
 from builder.oci.manifest import Manifest
+from builder.oci.secrets import is_secret
 from builder.pages import charts
 from builder.pages.plan import Facts
 from builder.registry.model import Collection, LegacyLayer
 
 MASK = "••••••"
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|KEY|CREDENTIAL", re.IGNORECASE)
-_ASSIGNMENT = re.compile(
-    r"(?P<name>\b\w*(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY|CREDENTIAL)\w*)="
-    r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S+)",
-    re.IGNORECASE,
-)
+_MAX_TEXT = 2_000  # characters of one label, variable or step that a page still shows
+_MAX_STEPS = 500  # of a history
+_MAX_READ = 64 << 10  # characters of a text that are looked at
+# A value after `NAME=`: in quotes, or up to white space.
+_ASSIGNMENT = re.compile(r"(?<![\w.-])(?P<name>[\w.-]++)=(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S+)")
 _OLD_ENV = re.compile(
-    r"^(?P<start>(?:ENV|ARG)\s+\w*(?:TOKEN|SECRET|PASSWORD|PASSWD|KEY|CREDENTIAL)\w*\s+)(?!=).+$",
-    re.IGNORECASE | re.DOTALL,
+    r"^(?P<start>(?:ENV|ARG)\s+(?P<name>\w+)\s+)(?!=).+$", re.IGNORECASE | re.DOTALL
 )
 _NOP = re.compile(r"^(?:\|[0-9]+ .*?)?/bin/sh -c #\(nop\)\s+", re.DOTALL)
-_SHELL = re.compile(r"^(?:RUN )?(?:\|[0-9]+ .*?)?/bin/(?:ba)?sh(?: -[eux]+)? -c ", re.DOTALL)
-_BUILDKIT = re.compile(r"\s*# buildkit$")
+_SHELL = re.compile(
+    r"^(?:RUN )?(?:\|[0-9]+ .*?)?(?:/usr)?/bin/(?:ba|a|da)?sh"
+    r"(?: -[eux]*o [a-z]+| -[eux]+)* -[eux]*c ",
+    re.DOTALL,
+)
+_BUILDKIT = "# buildkit"
 _TITLE = "org.opencontainers.image.title"
 _URL = re.compile(r"https?://[^\s\"'<>`\\^{|}]+")
 
@@ -51,6 +55,7 @@ class Layer:
     url: str = ""
     other_tags: int = 0
     missing: bool = False
+    foreign: bool = False  # of a type that may not be passed on
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def image_view(
         env=tuple(env_pairs(config.env)) if config is not None else (),
         labels=tuple(pairs(config.labels)) if config is not None else (),
         annotations=tuple(pairs(manifest.annotations)),
-        dockerfile="\n".join(text for text, _ in steps),
+        dockerfile="\n".join(text for text, _ in steps[:_MAX_STEPS]),
         artifact_type="" if manifest.is_image else manifest.effective_artifact_type,
     )
 
@@ -127,6 +132,7 @@ def _layers(
             title=layer.annotations.get(_TITLE, ""),
             other_tags=max(0, known.layer_tags.get(layer.digest, 0) - 1),
             missing=layer.digest not in collection.blobs,
+            foreign=mediatype.is_foreign_layer(layer.media_type),
         )
 
 
@@ -163,7 +169,7 @@ def _settings(config: ImageConfig) -> Iterator[Pair]:
     )
     for name, value in facts:
         if value:
-            yield Pair(name, mask_text(value))
+            yield Pair(name, bounded(mask_text(value)))
 
 
 def shell_words(arguments: Sequence[str]) -> str:
@@ -171,9 +177,11 @@ def shell_words(arguments: Sequence[str]) -> str:
     return shlex.join(arguments)
 
 
-def is_secret(name: str) -> bool:
-    """Tell whether the name of a variable says that its value is a secret."""
-    return _SECRET.search(name) is not None
+def bounded(text: str) -> str:
+    """Return `text`, or its beginning with how long it is."""
+    if len(text) <= _MAX_TEXT:
+        return text
+    return f"{text[:_MAX_TEXT]}… ({len(text):,} characters)"
 
 
 def env_pairs(env: Sequence[str]) -> Iterator[Pair]:
@@ -181,7 +189,7 @@ def env_pairs(env: Sequence[str]) -> Iterator[Pair]:
     for line in env:
         name, _, value = line.partition("=")
         secret = is_secret(name) and value != ""
-        yield Pair(name, MASK if secret else value, masked=secret)
+        yield Pair(name, MASK if secret else bounded(value), masked=secret)
 
 
 def pairs(values: Mapping[str, str]) -> Iterator[Pair]:
@@ -189,21 +197,26 @@ def pairs(values: Mapping[str, str]) -> Iterator[Pair]:
     for name in sorted(values):
         value = values[name]
         secret = is_secret(name.rpartition(".")[2]) and value != ""
-        url = value if not secret and _URL.fullmatch(value) else ""
-        yield Pair(name, MASK if secret else value, url, masked=secret)
+        url = value if not secret and len(value) <= _MAX_TEXT and _URL.fullmatch(value) else ""
+        yield Pair(bounded(name), MASK if secret else bounded(value), url, masked=secret)
 
 
 def mask_text(text: str) -> str:
     """Return `text` with the values of secret-looking `NAME=value` parts masked."""
-    if _SECRET.search(text) is None:
-        return text
-    text = _OLD_ENV.sub(lambda match: f"{match['start']}{MASK}", text)
-    return _ASSIGNMENT.sub(lambda match: f"{match['name']}={MASK}", text)
+    text = text[:_MAX_READ]
+    old = _OLD_ENV.match(text)
+    if old is not None and is_secret(old["name"]):
+        return f"{old['start']}{MASK}"
+    return _ASSIGNMENT.sub(_masked, text) if "=" in text else text
+
+
+def _masked(match: re.Match[str]) -> str:
+    return f"{match['name']}={MASK}" if is_secret(match["name"]) else match[0]
 
 
 def instructions(config: ImageConfig) -> tuple[tuple[str, bool], ...]:
     """Return an image's history as Dockerfile instructions, and whether each made no layer."""
-    return tuple((instruction(entry), entry.empty) for entry in config.history)
+    return tuple((bounded(instruction(entry)), entry.empty) for entry in config.history)
 
 
 def instruction(entry: HistoryEntry) -> str:
@@ -211,7 +224,7 @@ def instruction(entry: HistoryEntry) -> str:
 
     Builders record `/bin/sh -c #(nop) CMD ["x"]` and `RUN /bin/sh -c x # buildkit`.
     """
-    text = mask_text(_BUILDKIT.sub("", entry.created_by.strip()))
+    text = mask_text(entry.created_by.strip().removesuffix(_BUILDKIT).rstrip())
     if not text:
         return (
             f"# {' '.join(entry.comment.split())}" if entry.comment else "# no record of this step"
@@ -220,7 +233,10 @@ def instruction(entry: HistoryEntry) -> str:
         return text[match.end() :].strip()
     if match := _SHELL.match(text):
         return f"RUN {text[match.end() :].strip()}"
-    return text if _is_instruction(text) else f"# {' '.join(text.split())}"
+    if _is_instruction(text):
+        return text
+    comment = f" ({' '.join(entry.comment.split())})" if entry.comment else ""
+    return f"# {' '.join(text.split())}{comment}"
 
 
 _INSTRUCTIONS = frozenset(

@@ -19,7 +19,7 @@ from builder.registry.model import Namespace, Row
 _TAG_FACTS = (
     "kind", "digest", "media_type", "artifact_type", "size", "created", "state", "yanked",
     "description", "platforms", "images", "legacy_layers", "attached", "difference",
-    "companions", "archives",
+    "companions", "archives", "warnings", "annotations",
 )  # fmt: skip
 _DRAWN = frozenset({"tiles", "shown", "masked"})
 

@@ -73,6 +73,11 @@ def sort_tags(tags: Iterable[Tag]) -> tuple[Tag, ...]:
     return tuple(sorted(tags, key=lambda tag: versions.key(tag.name), reverse=True))
 
 
+def without_tools(order: Sequence[Tag]) -> tuple[Tag, ...]:
+    """Return the tags without cosign's (`sha256-….sig`), unless there are no others."""
+    return tuple(tag for tag in order if not versions.is_tool_tag(tag.name)) or tuple(order)
+
+
 def moved_pages(redirects: Mapping[str, str], rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
     """Yield the old and the new folder of every page of a collection that has another name now.
 
@@ -103,7 +108,7 @@ def newest_of(order: Sequence[Tag]) -> str:
     gives way to a version of the same age, a pre-release to any release, a
     yanked tag to any other.
     """
-    candidates = [tag for tag in order if tag.has_manifest]
+    candidates = [tag for tag in without_tools(order) if tag.has_manifest]
     candidates = [tag for tag in candidates if not tag.yanked] or candidates
     released = [tag for tag in candidates if not versions.is_pre_release(tag.name)]
     candidates = released or candidates
@@ -186,8 +191,8 @@ def tag_kind(collection: Collection, tag: Tag) -> str:
             return "sif"
         return "recipe" if tag.recipe is not None else "empty"
     manifest = main_image(collection, tag.manifest)
-    if manifest.is_index or manifest.is_image:
-        return "image"
+    if manifest.is_image or (manifest.is_index and collection.images(manifest)):
+        return "image"  # an index of none is a builder's cache, or nothing
     types = {manifest.effective_artifact_type, *(layer.media_type for layer in manifest.blobs)}
     for prefix, kind in ((_CHART, "chart"), (_SIF, "sif"), (_APP, "app")):
         if any(media_type.startswith(prefix) for media_type in types):
@@ -213,7 +218,7 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
     """
     known = facts(collection)
     keys = collection.keys
-    shown = [tag for tag in known.order if tag.has_manifest]
+    shown = [tag for tag in without_tools(known.order) if tag.has_manifest]
     newest = collection.tag(known.newest)
     platforms = dict.fromkeys(
         platform.short

@@ -44,6 +44,11 @@ def is_version(tag: str) -> bool:
     return key(tag)[0] in {_RELEASE, _PRE}
 
 
+def is_tool_tag(tag: str) -> bool:
+    """Tell whether a tool made `tag` to name what belongs to a digest: it is no version."""
+    return key(tag)[0] == _TOOL
+
+
 def is_pre_release(tag: str) -> bool:
     """Tell whether `tag` is a version that comes before a release."""
     return key(tag)[0] == _PRE

@@ -24,6 +24,7 @@ from builder.registry.model import Collection, Row, Tag
 from builder.text.markdown import Rendered
 
 _MAX_MANIFEST = 64 << 10  # bytes of JSON that a page still shows
+_MAX_NOTES = 20  # warnings of one page, annotations of one entry
 _MAX_SLUG = 60  # characters; a file name ends at 255 bytes
 
 
@@ -37,7 +38,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class TagLine:
-    """One tag in a collection's table; `state` is empty, `pending`, `stale` or `unavailable`."""
+    """One tag in a collection's table; see `state_of` for `state`."""
 
     name: str
     url: str
@@ -80,6 +81,7 @@ class CollectionView:
     keywords: tuple[Link, ...]
     distinct_bytes: int
     app_url: str
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class PlatformLine:
     size: int
     layers: int
     shown: bool
+    annotations: tuple[imageview.Pair, ...]  # of its entry in the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ class TagView:
     companions: tuple[CompanionLine, ...]
     archives: tuple[ArchiveLine, ...]
     pull: Pull | None
+    warnings: tuple[str, ...]
+    annotations: tuple[imageview.Pair, ...]  # of an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +168,7 @@ class PageContext:
         `apps` are URLs by tag, empty for what is not unpacked.
         """
         known = plan.facts(collection)
-        named = attached.companions(collection.tags)
+        named = attached.named_after_digests(collection.tags)
         return cls(collection, row, options, texts, known, named, apps)
 
     def groups(self, tag: Tag) -> tuple[attached.Group, ...]:
@@ -181,9 +186,12 @@ def tag_url(name: str, tag: str) -> str:
 
 
 def state_of(tag: Tag) -> str:
-    """Return what keeps a tag from being simply there: `pending`, `stale`, `unavailable`."""
+    """Return what keeps a tag from being simply there.
+
+    `pending`, `stale`, `unavailable`, or `left out` where nothing in its folder is one image.
+    """
     if not tag.available:
-        return "unavailable"
+        return "unavailable" if tag.manifest is not None else "left out"
     if tag.recipe is not None and tag.recipe.state in {"pending", "stale"}:
         return tag.recipe.state
     return ""
@@ -200,7 +208,7 @@ def collection_view(about: PageContext) -> CollectionView:
     """Return what the page of a collection shows."""
     collection, row, known = about.collection, about.row, about.known
     keys = collection.keys
-    lines = tuple(_line(about, tag) for tag in known.order)
+    lines = tuple(_line(about, tag) for tag in plan.without_tools(known.order))
     pull_tag = _pull_tag(about)
     newest = collection.tag(known.newest)
     return CollectionView(
@@ -229,7 +237,13 @@ def collection_view(about: PageContext) -> CollectionView:
         ),
         distinct_bytes=sum(size for _, size in row.blobs),
         app_url=about.apps.get(row.newest) or about.apps.get("latest", ""),
+        warnings=_shown(collection.warnings),
     )
+
+
+def _shown(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """Return warnings as a page has room for them."""
+    return tuple(map(imageview.bounded, warnings[:_MAX_NOTES]))
 
 
 def browse_url(kind: str, value: str) -> str:
@@ -300,7 +314,7 @@ def _sizes(about: PageContext) -> list[tuple[str, int]]:
     """Return `(tag, bytes)` from the oldest to the newest, each digest once."""
     seen: set[str] = set()
     found: list[tuple[str, str, int]] = []
-    for tag in reversed(about.known.order):
+    for tag in reversed(plan.without_tools(about.known.order)):
         digest = plan.digest_of(tag)
         if tag.name != "latest" and digest and digest not in seen:
             seen.add(digest)
@@ -358,7 +372,16 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         companions=companion_lines(collection, tag),
         archives=archive_lines(collection, tag),
         pull=pull_of(collection, tag, about.options),
+        warnings=_shown(tag.warnings),
+        annotations=_index_annotations(manifest),
     )
+
+
+def _index_annotations(manifest: Manifest | None) -> tuple[imageview.Pair, ...]:
+    """Return what an index says of itself; its images say theirs where they are shown."""
+    if manifest is None or not manifest.is_index:
+        return ()
+    return tuple(imageview.pairs(manifest.annotations))
 
 
 def _legacy_layers(tag: Tag) -> tuple[imageview.Layer, ...]:
@@ -394,6 +417,7 @@ def _platform_lines(about: PageContext, manifest: Manifest) -> Iterator[Platform
             about.collection.image_size(image) if image is not None else 0,
             len(image.layers) if image is not None else 0,
             shown=image is not None,
+            annotations=tuple(imageview.pairs(item.descriptor.annotations))[:_MAX_NOTES],
         )
 
 
