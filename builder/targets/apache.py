@@ -49,10 +49,15 @@ Options -Indexes -MultiViews -ExecCGI -Includes
 <IfModule mod_php5.c>
     php_flag engine off
 </IfModule>
+"""
+_ENCODINGS = """\
 <IfModule mod_mime.c>
     RemoveEncoding .gz .tgz .Z .bz2 .br .zst
 </IfModule>
 """
+# Removed again in a folder below, they would be back: Apache 2.4.71 joins the files of two folders
+# first, and forgets what the upper one removed. What a section removes is joined last.
+_ENCODINGS_BELOW = f'<FilesMatch "">\n{_ENCODINGS}</FilesMatch>\n'
 _CONTENT = r"""# Made by builder.
 %(static)sDirectoryIndex index.json
 ErrorDocument 400 /v2/400.json
@@ -160,7 +165,7 @@ def _content(found: Plan) -> str:
         if kind in found.usual
     ]
     values = {
-        "static": _STATIC,
+        "static": _STATIC + _ENCODINGS_BELOW,
         "types": "\n".join(types),
         "digest": DIGEST,
         "any": ANY_DIGEST,
@@ -181,7 +186,7 @@ def _pages(found: Plan, base: str) -> str:
             f"RewriteRule ^(.+/blobs/(?:{DIGEST}))(?:/|/index\\.html)?$ /v2/$1 [R=302,L]\n"
         )
     values = {
-        "static": _STATIC,
+        "static": _STATIC + _ENCODINGS,
         "base": base,
         "policy": POLICY,
         "moved": "".join(lines),
