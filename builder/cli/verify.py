@@ -113,6 +113,7 @@ def command(
 def _verify(
     console: Console, text: str, http: Http, options: VerifyOptions, seen: Seen
 ) -> Verified:
+    from builder.publish.moves import HEAD  # noqa: PLC0415
     from builder.verify.findings import Finding  # noqa: PLC0415
     from builder.verify.places import open_place  # noqa: PLC0415
     from builder.verify.site import Verifier  # noqa: PLC0415
@@ -130,7 +131,12 @@ def _verify(
         verifier.found(Finding(older.path, older.message, hint=older.hint))
     total = release.size if release is not None else None
     with console.progress(total, "verifying") as advance:
-        return verifier.run(advance)
+        result = verifier.run(advance)
+    if options.only != "pages" and all(item.path != HEAD for item in result.findings):
+        rewritten = seen.judge_log(place.address, result.log)
+        if rewritten is not None:
+            verifier.found(Finding(rewritten.path, rewritten.message, hint=rewritten.hint))
+    return result
 
 
 def _at(item: Verified, problem: Problem, places: Sequence[str]) -> Problem:
@@ -169,6 +175,7 @@ def _json(item: Verified) -> dict[str, Any]:
             "signed": bool(release.signatures),
             "checkedBy": release.checked_by or None,
         },
+        "moves": len(item.log.moves) if item.log else None,
         "names": item.names,
         "manifests": item.manifests,
         "blobs": item.blobs,

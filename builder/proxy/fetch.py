@@ -29,14 +29,14 @@ class Fetches:
 
     def __init__(self, cache: BlobCache) -> None:
         self._cache = cache
-        self._running: dict[Digest, Fetch] = {}
+        # By size too: one repository may say another of the same blob than the next, and be wrong.
+        self._running: dict[tuple[Digest, int], Fetch] = {}
         self._guard = threading.Lock()
         self._slots = threading.BoundedSemaphore(AT_ONCE)
 
     def size(self, digest: Digest) -> int | None:
-        """Return the size in bytes of a blob that is here or on its way."""
-        running = self._running.get(digest)
-        return running.size if running else self._cache.size(digest)
+        """Return the size in bytes of a blob that is here, verified."""
+        return self._cache.size(digest)
 
     def open(self, digest: Digest, size: int, opener: Opener, *, whole: bool) -> BinaryIO:
         """Open a blob; `opener` opens it at the site, where it is not here yet.
@@ -45,13 +45,13 @@ class Fetches:
         are verified. Raises NotFoundError, RemoteError or LocalError.
         """
         with self._guard:
-            fetch = self._running.get(digest)
+            fetch = self._running.get((digest, size))
             reader = fetch.join() if fetch else None
             if fetch is None or reader is None:
                 # Looked at after the fetches: one that has just ended has kept what it got.
                 if (stream := self._cache.open(digest)) is not None:
                     return stream
-                fetch = self._running[digest] = self._begun(digest, size)
+                fetch = self._running[digest, size] = self._begun(digest, size)
                 reader = fetch.join()
                 # A download must not keep the program from ending.
                 work = threading.Thread(target=self._run, args=(fetch, opener), daemon=True)
@@ -75,8 +75,9 @@ class Fetches:
         with self._slots:
             fetch.run(opener, self._cache)
         with self._guard:
-            if self._running.get(fetch.digest) is fetch:
-                del self._running[fetch.digest]
+            key = fetch.digest, fetch.size
+            if self._running.get(key) is fetch:
+                del self._running[key]
 
 
 class Fetch:

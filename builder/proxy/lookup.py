@@ -48,7 +48,8 @@ class ProxiedSite:
         self._places: Fresh[Place] = Fresh(self._place, lambda _: 0, _PLACES * 1000, clock)
         self._manifests: Recent[Manifest] = Recent(_MEMORY)
         self._bodies: Recent[bytes] = Recent(_MEMORY)
-        self._sizes: Recent[int] = Recent(_PLACES)  # of blobs, as manifests give them
+        # Of blobs, as the manifests of the same repository give them.
+        self._sizes: Recent[int] = Recent(_PLACES)
 
     def find(self, path: str) -> Entry | None:
         """Return what the site has at a path; raises RemoteError when that is wrong."""
@@ -117,12 +118,12 @@ class ProxiedSite:
             place = self._places.get(f"{name}/blobs/{digest}")
             if place is None:
                 return None
-            size = self._size(digest, place)
+            size = self._size(f"{name}/blobs/{digest}", place)
         return Entry(path, mediatype.OCTET_STREAM, ((DIGEST_HEADER, digest),), digest, size)
 
-    def _size(self, digest: Digest, place: Place) -> int:
+    def _size(self, key: str, place: Place) -> int:
         """Return how long a blob is, by its manifest and by what its server says."""
-        size = self._sizes.get(digest)
+        size = self._sizes.get(key)
         if size is None and place.size is None:
             raise RemoteError(f"{place.url}: the server does not say how long it is")
         if size is not None and place.size not in (None, size):
@@ -161,15 +162,18 @@ class ProxiedSite:
     def _parsed(self, path: str, raw: bytes) -> Manifest:
         """Return a manifest, checked; keep it, and what it says of its parts."""
         own = Digest.of(raw)
-        if (known := self._manifests.get(own)) is not None:
-            return known
+        manifest = self._manifests.get(own) or self._new(path, own, raw)
+        name = path.removeprefix("v2/").rpartition("/manifests/")[0]
+        for part in manifest.children():
+            self._sizes.put(f"{name}/blobs/{part.digest}", part.size)
+        return manifest
+
+    def _new(self, path: str, own: Digest, raw: bytes) -> Manifest:
         try:
             manifest = _schema1(raw) or parse_manifest(raw, allow_foreign=True)
         except ManifestError as error:
             message = f"{self._site.url}/{path}: is no manifest: {error.message}"
             raise RemoteError(message) from None
-        for part in manifest.children():
-            self._sizes.put(part.digest, part.size)
         self._manifests.put(own, manifest, len(raw))
         if manifest.digest == own and self._cache.size(own) is None:
             self._cache.put(own, raw)

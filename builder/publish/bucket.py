@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from typing import TypeVar
 
 from builder import package_version
 from builder.errors import ContentError, Problem, RemoteError
 from builder.output import Entry
+from builder.publish.moves import HEAD, next_log
 from builder.publish.plan import (
     PAST,
     Half,
@@ -91,7 +92,7 @@ class _Publisher:
             self._listed[ROOT] = self._listed.pop(ROOT[:-1])
         self._pointer = store.get(RELEASE)
         self._previous, self._last = self._predecessor()
-        self._site = site.with_rules()[0]
+        self._site = site.with_rules()[0].adding(self._log(site), "application/json")
         self._conditions: dict[str, Stat | None] = {}
 
     def _predecessor(self) -> tuple[Release | None, int]:
@@ -117,6 +118,18 @@ class _Publisher:
             message = f"says that it is release {found.generation}, and nobody signed that"
             raise ContentError.at(f"{self._store.label}/{RELEASE}", message, _REMOVE)
         return believed, last or (found.generation if found else 0)
+
+    def _log(self, site: Site) -> dict[str, bytes]:
+        """Return the files of the log of tag moves, with those that this release makes."""
+        if not site.has_tags:
+            return {}
+
+        def read(path: str) -> bytes | None:
+            found = self._store.get(path) if path in self._listed else None
+            return found[0] if found else None
+
+        time, label = self._options.time, self._store.label
+        return next_log(site.entries, time, read, self._rows, label)
 
     def plan(self) -> Plan:
         """Return what must be sent, and removed, looking where the listing is not enough."""
@@ -189,12 +202,15 @@ class _Publisher:
 
     def _known(self) -> dict[str, str]:
         """Return the digests of the last release's files by their path; empty if in doubt."""
-        if self._previous is None or self._pointer is None:
+        if self._pointer is None or self._pointer[1].attributes.get("rules") != package_version():
             return {}
-        if self._pointer[1].attributes.get("rules") != package_version():
-            return {}
+        return self._rows
+
+    @cached_property
+    def _rows(self) -> dict[str, str]:
+        """The digests of the last release's files by their path; empty if it is not believed."""
         try:
-            return dict(self._files(self._previous))
+            return dict(self._files(self._previous)) if self._previous else {}
         except ContentError:  # a list is gone or damaged: then all objects are looked at
             return {}
 
@@ -213,7 +229,7 @@ class _Publisher:
 
     def send(self, plan: Plan, advance: Callable[[int], None]) -> None:
         """Send stage after stage; what was sent is looked at before the next one begins."""
-        pointers = {f"{PAST}{plan.generation}.json", RELEASE}
+        pointers = {f"{PAST}{plan.generation}.json", RELEASE, HEAD}  # each after what it needs
         for _, stage in groupby(
             plan.send, key=lambda it: (stage_of(it.path), it.path if it.path in pointers else "")
         ):

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from builder import package_version
 from builder.errors import LocalError
 from builder.output import Entry
+from builder.publish.moves import next_log
 from builder.publish.plan import (
     Plan,
     PublishOptions,
@@ -95,7 +96,8 @@ class _Publisher:
         self._last = self._numbers[-1] if self._numbers else 0
         self._previous = releases.release(self._last) if self._last else None
         self._carried = self._carry(site)
-        self._site, self._beside = site.with_rules(self._carried)
+        with_rules, self._beside = site.with_rules(self._carried)
+        self._site = with_rules.adding(self._log(site), "application/json")
 
     def _carry(self, site: Site) -> list[Entry]:
         """Return the content of the last releases that this one has no more.
@@ -112,6 +114,21 @@ class _Publisher:
                     if entry.location or self._releases.store.size(entry.digest) == entry.size:
                         found.append(entry)
         return found
+
+    def _log(self, site: Site) -> dict[str, bytes]:
+        """Return the files of the log of tag moves, with those that this release makes."""
+        if not site.has_tags:
+            return {}
+        last = self._last
+        own = self._releases.entries(last)[0] if last else []
+        known = {entry.path: entry.digest for entry in own}
+
+        def read(path: str) -> bytes | None:
+            file = self._releases.tree(last) / path
+            return file.read_bytes() if last and file.is_file() else None
+
+        label = str(self._releases.tree(last))
+        return next_log(site.entries, self._options.time, read, known, label)
 
     def publish(self, *, dry_run: bool) -> Plan:
         """Plan, and unless `dry_run` do."""

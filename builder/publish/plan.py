@@ -15,6 +15,7 @@ from typing import Literal
 
 from builder.errors import ContentError
 from builder.output import Entry
+from builder.publish.moves import FOLDER, HEAD
 from builder.publish.release import (
     LISTS,
     MAX_GENERATION,
@@ -125,6 +126,8 @@ def stage_of(path: str) -> int:
     """Return the stage that a path of the site is published in."""
     if path == RELEASE:
         return POINTER
+    if path == HEAD or path.startswith(FOLDER):
+        return REFERRERS  # no tag moves before the log says so
     if not path.startswith("v2/"):
         return PAGES
     return _STAGE_OF_KIND.get(rules.kind_of(path), NAMES)

@@ -38,6 +38,11 @@ class Site:
         entries = tuple(entry for entry in built.content() if in_half(entry.path, half))
         return cls(entries, target, address, built.open)
 
+    @property
+    def has_tags(self) -> bool:
+        """Whether this is more than the half with the pages."""
+        return any(entry.path.startswith("v2/") for entry in self.entries)
+
     def with_rules(self, more: Iterable[Entry] = ()) -> tuple[Site, dict[str, bytes]]:
         """Return the site with the target's rules in it, and the rules that lie beside a site.
 

@@ -96,7 +96,10 @@ REGISTRY_CLAIMS = (
         for path in ("v2/index.json", "v2/index.html", "v2/_catalog", "v2/404.json")
     ),
     # Nothing is built here: whoever publishes says here what was published.
-    *(Claim(path, "the release") for path in ("release.json", "api/release/")),
+    *(
+        Claim(path, "the release")
+        for path in ("release.json", "api/release/", "moves.json", "api/moves/")
+    ),
 )
 
 

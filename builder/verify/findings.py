@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from builder.errors import Problem
+from builder.publish.moves import Log
 from builder.publish.release import Release
 from builder.publish.signing import PublicKey
 
@@ -64,6 +65,7 @@ class Verified:
     files: int = 0
     size: int = 0
     findings: list[Finding] = field(default_factory=list)
+    log: Log | None = None  # of tag moves
 
     @property
     def problems(self) -> tuple[Problem, ...]:

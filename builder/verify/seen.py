@@ -9,6 +9,7 @@ from typing import Any
 
 from builder.errors import Problem
 from builder.oci import strictjson
+from builder.publish.moves import HEAD, Log
 from builder.publish.release import RELEASE, Release
 from builder.storage.local import make_folder, open_regular, write_durably
 from builder.storage.lock import lock
@@ -36,10 +37,29 @@ class Seen:
             fault = _fault(known.get(address), release)
             if fault is None:
                 known[address] = {
+                    **_entry(known, address),
                     "generation": release.generation,
                     "time": release.time,
                     "digest": release.digest,
                 }
+                self._write(known)
+        return fault
+
+    def judge_log(self, address: str, log: Log | None) -> Problem | None:
+        """Return what is wrong with a log of tag moves, else remember it; None: there is none.
+
+        What was seen before must be its beginning. Raises LocalError for a
+        folder that cannot be written.
+        """
+        if self._state is None:
+            return None
+        make_folder(self._state)
+        with lock(self._state / "releases.lock", str(self._state), seconds=30):
+            known = self._read()
+            entry = known[address] = _entry(known, address)
+            fault = _log_fault(entry.get("moves"), log)
+            if fault is None and log is not None:
+                entry["moves"] = {"size": len(log.moves), "root": log.root()}
                 self._write(known)
         return fault
 
@@ -60,6 +80,25 @@ class Seen:
         data = json.dumps(known, indent=1, sort_keys=True).encode() + b"\n"
         path = self._state / _FILE
         write_durably(path.with_name(f".{_FILE}.new"), path, io.BytesIO(data))
+
+
+def _entry(known: dict[str, Any], address: str) -> dict[str, Any]:
+    """Return what is known of a place; empty where somebody damaged that."""
+    found = known.get(address)
+    return found if isinstance(found, dict) else {}
+
+
+def _log_fault(before: Any, log: Log | None) -> Problem | None:
+    if not isinstance(before, dict) or not isinstance(before.get("size"), int):
+        return None
+    size, now = before["size"], len(log.moves) if log else 0
+    if now < size:
+        message = f"has {now} moves; {size} were seen here before"
+    elif log is not None and log.root(size) != before.get("root"):
+        message = f"does not begin with the {size} moves that were seen here before"
+    else:
+        return None
+    return Problem(HEAD, message=message, hint="somebody rewrote what tags pointed to: ask who")
 
 
 def _fault(before: Any, release: Release) -> Problem | None:

@@ -20,11 +20,13 @@ from builder.errors import ContentError, RemoteError
 from builder.oci.digest import Digest
 from builder.oci.schema1 import payload_of
 from builder.oci.strictjson import MAX_BYTES
+from builder.publish import moves
 from builder.publish.release import RELEASE, FileList, Listed, Release, read_list, read_release
 from builder.remote.fetch import BUFFER, open_stream
 from builder.remote.http import Http
 from builder.remote.registry import NotFoundError
 from builder.storage.parallel import Stopped, run_growing
+from builder.targets.rules import kind_of
 from builder.verify.extras import digest_of, unlisted
 from builder.verify.findings import Finding, Verified, VerifyOptions
 from builder.verify.places import MISSING, Place
@@ -49,6 +51,7 @@ class Verifier:
         self._advance: Callable[[int], None] = lambda _: None
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._named: dict[str, str] = {}  # digests of the release's tags, and of its log
         self._hashed: set[tuple[Hashable, str, int | None]] = set()
         self._dice = random.Random()  # noqa: S311 - which layers a sample has is no secret
 
@@ -97,6 +100,7 @@ class Verifier:
             if self._place.files() is not None and not only:
                 self._run([partial(self._extras, release)])
         if only != "pages":
+            self._run([self._log])
             walk = Walk(self)
             self._run([partial(walk.catalog, required=release is None)])
         self.result.findings.sort()
@@ -173,6 +177,8 @@ class Verifier:
                 self.found(Finding(item.path, "is missing", hint=hint))
                 return
             for row in read_list(data, item, item.path):
+                if row.path == moves.HEAD or kind_of(row.path) == "tag":
+                    self._named[row.path] = row.digest
                 if self._is_wanted(row.path):
                     yield partial(self._file, row)
 
@@ -186,6 +192,19 @@ class Verifier:
                 if row.path.rpartition("/")[2] not in _KEPT:
                     raise
             self.add(files=1)
+        return ()
+
+    def _log(self) -> Iterable[Task]:
+        """Read the log of tag moves, which must lead to where the release's tags are."""
+        if moves.HEAD in self._named:
+            with self.told(moves.HEAD):
+                log = self.result.log = moves.read_log(self._small)
+                logged, now = log.tags(), moves.tags_of(self._named.items())
+                for name, tag in sorted(logged.keys() | now.keys()):
+                    was, is_ = (found.get((name, tag), "no tag") for found in (logged, now))
+                    if was != is_:
+                        message = "is not where the log of tag moves left it"
+                        self.found(Finding(f"v2/{name}/manifests/{tag}", message, was, is_))
         return ()
 
     def _extras(self, release: Release) -> Iterator[Task]:

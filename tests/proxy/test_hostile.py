@@ -308,3 +308,25 @@ def test_many_pulls_while_the_cache_is_too_small(proxied: Proxied) -> None:
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(pull, range(16)))
         assert sum(ask.cache.size(Digest(digest)) or 0 for digest in contents) <= 100_000
+
+
+def test_what_one_repository_says_of_a_blob_is_not_believed_of_another(proxied: Proxied) -> None:
+    document = json.loads(IMAGE.manifest)
+    for part in document["layers"]:
+        part["size"] += 1
+    evil = as_json(document)
+    files = tree(IMAGE, "latest") | {
+        f"v2/lib/evil/{path}": data
+        for path, data in {
+            "tags/list": as_json({"name": "lib/evil", "tags": ["1"]}),
+            "manifests/1": evil,
+            f"manifests/{sha256(evil)}": evil,
+            f"blobs/{LAYER}": DATA,
+        }.items()
+    }
+    with pages(files) as host:
+        ask = proxied(host)
+        assert ask(f"{NAME}/manifests/latest").status == 200
+        assert ask("lib/evil/manifests/1").status == 200
+        assert ask(f"lib/evil/blobs/{LAYER}").status == 502
+        assert ask(f"{NAME}/blobs/{LAYER}").body == DATA

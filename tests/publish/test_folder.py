@@ -38,7 +38,8 @@ def test_the_current_release_is_the_built_site(
     assert {path: data for path, data in served.items() if path in built} == built
     more = served.keys() - built.keys()
     assert "release.json" in more
-    assert all(path == "release.json" or path.startswith("api/release/") for path in more)
+    made = ("release.json", "api/release/", "moves.json", "api/moves/")
+    assert all(path.startswith(made) for path in more)
     assert os.readlink(dest / "current") == "releases/1"
     assert "server.conf" in os.listdir(dest / "current.nginx")
     assert f"{dest}/releases/1" in (dest / "current.nginx/http.conf").read_text()

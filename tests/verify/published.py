@@ -33,6 +33,7 @@ def release(
     time: str = "2024-05-01T12:00:00Z",
     name: str = "https://example.org",
     expires: str = "",
+    generation: int = 0,
 ) -> Release:
     """Write the release of all files that are in a folder."""
     (site / ".builder-site").unlink(missing_ok=True)
@@ -48,7 +49,7 @@ def release(
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_bytes(data)
 
-    generation = previous.generation + 1 if previous else 1
+    generation = generation or (previous.generation + 1 if previous else 1)
     made = make_release(entries, generation, key, time, name=name, expires=expires, keep=keep)
     (site / "release.json").write_bytes(made.to_bytes())
     return made
