@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test oracle e2e lint bench example hosts lock workflows clean
+.PHONY: help setup serve build test oracle e2e differential lint bench example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -37,6 +37,9 @@ oracle: $(READY) ## random edits, each build compared with a first one: STEPS=20
 
 e2e: $(READY) ## run only the tests with real clients, servers and a browser
 	$(BIN)/python -m pytest -q -m e2e
+
+differential: $(READY) ## compare what 1000 random images hold with what umoci unpacks
+	DIFFERENTIAL=1000 $(BIN)/python -m pytest -q tests/layers/test_differential.py
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check builder tests scripts

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Self
 
 _concealed: set[str] = set()
 _PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
@@ -132,9 +132,14 @@ class ContentError(BuilderError):
         super().__init__(f"{len(self.problems)} problem(s)")
 
     @classmethod
-    def at(cls, path: str, message: str, hint: str = "", *, line: int = 0) -> ContentError:
+    def at(cls, path: str, message: str, hint: str = "", *, line: int = 0) -> Self:
         """Return an error that carries a single problem."""
         return cls([Problem(path, line, message, hint)])
+
+    @property
+    def what(self) -> str:
+        """What is wrong, without where."""
+        return "; ".join(problem.message for problem in self.problems)
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

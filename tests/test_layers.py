@@ -34,7 +34,7 @@ ONLY_IN = {
     "tornado": {"preview"}, "livereload": {"preview"}, "watchdog": {"preview"},
     "jinja2": {"theme"}, "markdown": {"text"}, "nh3": {"text"}, "pygments": {"text"},
     "pymdownx": {"text"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
-    "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage"}, "urllib3": {"remote"},
+    "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage", "layers"}, "urllib3": {"remote"},
     "indexed_gzip": {"layers"}, "backports": {"layers"}, "compression": {"layers"},
     "cryptography": {"publish"}, "obstore": {"storage"},
 }  # fmt: skip

@@ -20,7 +20,7 @@ from builder.errors import ContentError
 from builder.layers.compression import CompressionError, Unpacked
 from builder.layers.listing import FileEntry, entry_of
 from builder.layers.pack import is_hidden
-from builder.layers.tarwalk import cut_short, walk
+from builder.layers.tarwalk import Forward, cut_short, walk
 from builder.oci.content import ContentReader, Reading, opened
 from builder.oci.descriptor import Descriptor
 from builder.transports.archive import unpacked_limit
@@ -91,22 +91,33 @@ def _read(
     found = _Layer()
     with opened(reader, layer, label) as verified:
         limit = min(left, unpacked_limit(layer.size))
-        tar = _Forward(Unpacked(cast("BinaryIO", _Raw(verified)), limit), label)
+        tar = Forward(Unpacked(cast("BinaryIO", _Raw(verified)), limit), label)
         try:
             for name, member in walk(tar, label):
                 if fault := path_fault(name.removesuffix("/")):
                     raise ContentError.at(label, f"{name[:200]!a} {fault}")
-                entry = entry_of(name, member)
+                if (entry := entry_of(member)) is None:
+                    continue
                 if entry.kind in ("w", "o"):
                     found.gone.add(entry.path)
                 elif _is_wanted(entry.path, root):
                     _refuse(entry, member.fault, found, label)
-                    found.files[entry.path] = keep(tar.content(member.size))
+                    found.files[entry.path] = keep(_content(tar, member.size, label))
+            while tar.read(_CHUNK):  # a checksum stands at the end
+                pass
         except CompressionError as error:
             raise ContentError.at(label, error.message) from None
         while verified.read():  # only at its end are the size and digest known to be right
             pass
     return found, tar.at
+
+
+def _content(tar: Forward, size: int, label: str) -> Iterator[bytes]:
+    while size:
+        if not (chunk := tar.read(min(size, _CHUNK))):
+            raise cut_short(label)
+        size -= len(chunk)
+        yield chunk
 
 
 def _is_wanted(path: str, root: str) -> bool:
@@ -152,39 +163,6 @@ def measure(chunks: Iterable[bytes]) -> AppFile:
         total.update(chunk)
         size += len(chunk)
     return AppFile(size, f"sha256:{total.hexdigest()}")
-
-
-class _Forward:
-    """A tar that comes by once: what was skipped can be had until the next header is read."""
-
-    def __init__(self, stream: Unpacked, label: str) -> None:
-        self._stream = io.BufferedReader(stream, _CHUNK)
-        self._label = label
-        self._ahead = 0
-        self.at = 0
-
-    def read(self, count: int) -> bytes:
-        """Return exactly `count` bytes, fewer only at the end."""
-        for _ in self.content(self._ahead):
-            pass
-        data = self._stream.read(count)
-        self.at += len(data)
-        return data
-
-    def skip(self, count: int) -> None:
-        """Pass over `count` bytes, when somebody reads on."""
-        self._ahead += count
-        self.at += count
-
-    def content(self, size: int) -> Iterator[bytes]:
-        """Yield the next `size` bytes of what was skipped; raises ContentError at an early end."""
-        while size:
-            chunk = self._stream.read(min(size, _CHUNK))
-            if not chunk:
-                raise cut_short(self._label)
-            self._ahead -= len(chunk)
-            size -= len(chunk)
-            yield chunk
 
 
 class _Raw(io.RawIOBase):

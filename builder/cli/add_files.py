@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from builder.cli.options import Console
-from builder.errors import ContentError, Problem
-from builder.layers.record import listing_path, record_listings
+from builder.errors import ContentError, Problem, RemoteError
+from builder.layers.record import is_listed, record_listing
+from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import VerifiedReader
 from builder.registry.model import RegistryOptions
@@ -16,6 +17,8 @@ from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError
 from builder.storage import LocalStorage
 from builder.transports.registry_sink import RegistrySink
+
+_HINT = "the image is taken as it is"
 
 
 class FileLister:
@@ -31,27 +34,30 @@ class FileLister:
         self._remote = remote
         self._console = console
 
-    def __call__(self, sink: RegistrySink) -> None:
+    def __call__(self, sink: RegistrySink, tag: str) -> None:
         """List what a sink has staged, and what was there before."""
         cache = self._options.source / ".builder-cache"
         cache.mkdir(exist_ok=True)
-        for part in sink.parts.values():
-            layer = part.descriptor
-            if part.is_layer and not listing_path(sink.folder.path, layer.digest).exists():
-                with TemporaryDirectory(prefix="layers-", dir=cache) as spool:
+        layers = [part.descriptor for part in sink.parts.values() if part.is_layer]
+        for number, layer in enumerate(layers, 1):
+            if not mediatype.is_filesystem_layer(layer.media_type):
+                continue
+            if is_listed(sink.folder.path, layer, sink.folder.origin):
+                continue
+            with TemporaryDirectory(prefix="layers-", dir=cache) as spool:
+                try:
                     self._list(sink, layer, LocalStorage(Path(spool)))
+                except (ContentError, RemoteError) as error:
+                    what = error.what if isinstance(error, ContentError) else error.message
+                    message = f"the files of layer {number}, {layer.digest}, are not listed: {what}"
+                    where = f"{sink.folder.name}:{tag}"
+                    self._console.warn(Problem(where, message=message, hint=_HINT, warning=True))
 
     def _list(self, sink: RegistrySink, layer: Descriptor, fetched: LocalStorage) -> None:
-        def find(layer: Descriptor) -> Path | None:
-            return sink.find(layer.digest) or self._fetch(layer, fetched)
-
-        try:
-            made = record_listings(sink.stage.folder, [layer], find, sink.folder.origin)
-            self.listed += len(made)
-        except ContentError as error:
-            why = "; ".join(problem.message for problem in error.problems)
-            message = f"the files of the layer {layer.digest} cannot be listed: {why}"
-            self._console.warn(Problem(sink.folder.origin, message=message, warning=True))
+        file = sink.find(layer.digest) or self._fetch(layer, fetched)
+        if file is not None:
+            record_listing(sink.stage.folder, layer, file)
+            self.listed += 1
 
     def _fetch(self, layer: Descriptor, into: LocalStorage) -> Path | None:
         """Return a file of a layer that `registry.blobs` has; None where it has it not."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from collections.abc import Iterator, Sequence
 
 from builder.cli.add import parse_platform
-from builder.cli.options import Console
-from builder.errors import ContentError, printable
+from builder.cli.options import Console, spelled
+from builder.errors import ContentError, Problem, printable
 from builder.layers.extract import read_file
-from builder.layers.listing import Listing, merged
+from builder.layers.listing import FileEntry, Listing, as_text
 from builder.layers.record import read_index
+from builder.layers.rootfs import Found, LinkError, RootFS
+from builder.oci import mediatype
 from builder.oci.graph import only_one
 from builder.oci.manifest import Manifest
 from builder.registry.model import Collection, Tag
 from builder.storage.local import open_regular
+
+_WORDS = {
+    "d": "is a folder", "p": "is a pipe", "c": "is a character device", "b": "is a block device",
+}  # fmt: skip
+_HINT = "add the image again with --files"
 
 
 def show_files(
@@ -21,35 +31,95 @@ def show_files(
 ) -> None:
     """Print the files of an image, or the bytes of one of them.
 
-    Raises ContentError for an image without listings, and a path it has not.
+    Raises ContentError for an image without listings, a path it has not, and
+    where a listing that is not whole leaves it open what is there.
     """
     manifest = _image(collection, tag, platform)
-    listings = _listings(collection, tag, manifest)
-    found = merged(listings)
-    if path is None:
-        lines = [
-            f"{entry.kind}{entry.mode:05o} {entry.size:>12} {number + 1:>3} {entry.path}"
-            + (f" -> {entry.target}" if entry.target else "")
-            for number, entry in found.values()
-        ]
-        value = [
-            {"path": entry.path, "type": entry.kind, "size": entry.size, "mode": entry.mode,
-             "layer": number + 1, "target": entry.target or None}
-            for number, entry in found.values()
-        ]  # fmt: skip
-        console.result(value, "\n".join(map(printable, lines)))
+    listings = collection.listings_of(manifest)
+    if not any(listings):
+        raise ContentError.at(tag.origin, "its layers have no listings", _HINT)
+    doubts = _doubts(manifest, listings)
+    with RootFS.of(listings, tag.origin) as image:
+        if path is None:
+            for number, doubt in doubts.items():
+                text = (
+                    f"{tag.name}: the layer {number + 1}, {manifest.layers[number].digest}, {doubt}"
+                )
+                console.warn(Problem(tag.origin, message=text, hint=_HINT, warning=True))
+            _list(image, as_json=console.as_json)
+            return
+        found = _find(image, path, tag)
+        doubt = next((text for number, text in doubts.items() if number >= found.layer), "")
+        if doubt:
+            message = f"{path}: what it holds is not known: a layer {doubt}"
+            raise ContentError.at(tag.origin, message, _HINT)
+    for chunk in _read(collection, manifest, listings[found.layer], found, tag):
+        sys.stdout.buffer.write(chunk)
+
+
+def _doubts(manifest: Manifest, listings: Sequence[Listing | None]) -> dict[int, str]:
+    """Return why it is not known what some layers hold, by their number."""
+    found: dict[int, str] = {}
+    for number, (layer, listing) in enumerate(zip(manifest.layers, listings, strict=True)):
+        if listing is not None and listing.facts.cut:
+            found[number] = f"is not listed to its end: {listing.facts.cut}"
+        elif listing is None and mediatype.is_filesystem_layer(layer.media_type):
+            found[number] = "has no listing"
+    return found
+
+
+def _list(image: RootFS, *, as_json: bool) -> None:
+    """Print every path, as they come: there can be millions."""
+    if not as_json:
+        for found in image.entries():
+            sys.stdout.write(printable(_line(*found)) + "\n")
         return
-    if path.strip("/") not in found:
-        raise ContentError.at(f"{collection.name}:{tag.name}", f"has no file {path}", "see --files")
-    number, entry = found[path.strip("/")]
-    layer = manifest.layers[number]
+    before = "[\n"
+    for layer, entry in image.entries():
+        value = {"path": entry.path, "type": entry.kind, "size": entry.size, "mode": entry.mode,
+                 "layer": layer + 1, "target": entry.target or None}  # fmt: skip
+        sys.stdout.write(before + spelled(json.dumps(value, ensure_ascii=False)))
+        before = ",\n"
+    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+
+
+def _line(layer: int, entry: FileEntry) -> str:
+    target = f" -> {entry.target}" if entry.target else ""
+    return f"{entry.kind}{entry.mode:05o} {entry.size:>12} {layer + 1:>3} {entry.path}{target}"
+
+
+def _find(image: RootFS, path: str, tag: Tag) -> Found:
+    """Return the file that a path leads to, as bytes or as `--files` shows it."""
+    named = as_text(os.fsencode(path))  # an argument may be no UTF-8 either
+    try:
+        found = image.find(named)
+        if found is None and path.isprintable():
+            found = image.find(path)  # as --files shows it
+        there = image.resolve(named)
+    except LinkError:
+        raise ContentError.at(tag.origin, f"{path}: its links lead in a circle") from None
+    if found is None:
+        way = f", where it leads: {there}" if there != named.strip("/") else ""
+        raise ContentError.at(tag.origin, f"{tag.name} has no file {path}{way}", "see --files")
+    if found.entry.kind == "h" and not found.entry.offset:
+        message = f"{path} is a hard link to {found.entry.target}, which is not there"
+        raise ContentError.at(tag.origin, message)
+    if found.entry.kind not in "fh":
+        message = f"{path} {_WORDS[found.entry.kind]}, no regular file"
+        raise ContentError.at(tag.origin, message, "see --files")
+    return found
+
+
+def _read(
+    collection: Collection, manifest: Manifest, listing: Listing | None, found: Found, tag: Tag
+) -> Iterator[bytes]:
+    layer = manifest.layers[found.layer]
     place = collection.blobs[layer.digest]
-    if place.file is None:
+    if place.file is None or listing is None:
         raise ContentError.at(tag.origin, f"the layer {layer.digest} lies elsewhere: {place.url}")
-    data = read_index(collection.folder, layer.digest, collection.origin)
+    index = read_index(collection.folder, layer.digest, collection.origin)
     with open_regular(place.file, str(layer.digest)) as stream:
-        for chunk in read_file(listings[number], entry, data, stream, tag.origin):
-            sys.stdout.buffer.write(chunk)
+        yield from read_file(listing.facts, found.entry, index, stream, tag.origin)
 
 
 def _image(collection: Collection, tag: Tag, platform: str | None) -> Manifest:
@@ -65,11 +135,3 @@ def _image(collection: Collection, tag: Tag, platform: str | None) -> Manifest:
         there = ", ".join(repr(str(item.platform)) for item in images if item.platform)
         raise ContentError.at(tag.origin, "holds several images", f"--platform: one of {there}")
     return found[0]
-
-
-def _listings(collection: Collection, tag: Tag, manifest: Manifest) -> list[Listing]:
-    found = [collection.listings.get(layer.digest) for layer in manifest.layers]
-    if not all(found):
-        hint = "add the image again with --files"
-        raise ContentError.at(tag.origin, "its layers have no listings", hint)
-    return [listing for listing in found if listing is not None]

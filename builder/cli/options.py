@@ -132,7 +132,7 @@ def open_bucket(options: RegistryOptions) -> CloudStorage:
     return options.offsite.storage()
 
 
-def _spelled(text: str) -> str:
+def spelled(text: str) -> str:
     """Return JSON that is UTF-8, whatever file names are, and no command to GitHub Actions."""
     text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
     return text.replace("##[", "#\\u0023[")
@@ -152,7 +152,7 @@ class Console:
     def result(self, value: Any, text: str) -> None:
         """Print a result: `text` for people, `value` with --json."""
         if self.as_json:
-            text = _spelled(json.dumps(value, indent=2, ensure_ascii=False))
+            text = spelled(json.dumps(value, indent=2, ensure_ascii=False))
         if text:
             click.echo(text)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import re
 import sys
 import zlib
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable
+from typing import Any, BinaryIO, Protocol, cast
 
 from builder.errors import BuilderError
 
@@ -16,10 +19,17 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-SKIPPABLE = tuple(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16))
-_HEAD = 512
-_READ = 1 << 20
+PLAIN = "tar"
+_MAGIC = {
+    "gzip": re.compile(rb"\x1f\x8b"),
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # the latter to be skipped
+    "xz": re.compile(rb"\xfd7zXZ\0"),
+    "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+}
+_HEAD = 16  # bytes that tell
+_READ = 256 << 10
+_SPACING = 1 << 20  # unpacked bytes between frames that are noted, at the least
+_MEMORY = 128 << 20  # what a decompressor may take; 'xz -9' needs 65 MiB
 
 
 class CompressionError(BuilderError):
@@ -27,21 +37,16 @@ class CompressionError(BuilderError):
 
 
 def kind_of(head: bytes) -> str:
-    """Return `gzip`, `zstd`, `tar`, or an empty string for the first 512 bytes of a layer."""
-    if head.startswith(GZIP):
-        return "gzip"
-    if head.startswith((ZSTD, *SKIPPABLE)):
-        return "zstd"
-    if not head or head[257:262] == b"ustar" or not any(head):
-        return "tar"
-    return ""
+    """Return `gzip`, `zstd`, `xz`, `bzip2`, or `tar` for what is not compressed."""
+    return next((kind for kind, magic in _MAGIC.items() if magic.match(head)), PLAIN)
 
 
 class Unpacked(io.RawIOBase):
     """The bytes inside a compressed stream; raises CompressionError for damage or too much.
 
     `limit` is the most bytes that are given out: what looks small can unpack
-    to more than any disk holds.
+    to more than any disk holds. `frames` are the places, in bytes packed and
+    unpacked, where reading can begin again, as far as it has come.
     """
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
@@ -51,13 +56,14 @@ class Unpacked(io.RawIOBase):
             stream if hasattr(stream, "peek") else io.BufferedReader(cast("Any", stream))
         )
         self.kind = kind_of(buffered.peek(_HEAD)[:_HEAD])
+        self.frames: list[tuple[int, int]] = []
         self._left = limit
         if self.kind == "gzip":
             self._inner: Any = gzip.GzipFile(fileobj=buffered, mode="rb")
-        elif self.kind == "zstd":
-            self._inner = zstd.ZstdFile(buffered, mode="rb")
-        else:
+        elif self.kind == PLAIN:
             self._inner = buffered
+        else:
+            self._inner = _Frames(buffered, _DECOMPRESSORS[self.kind], self.frames)
 
     def readable(self) -> bool:
         """Return True."""
@@ -66,8 +72,10 @@ class Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read up to a buffer's length."""
         try:
-            chunk = self._inner.read(min(len(buffer), 256 << 10))
-        except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+            chunk = self._inner.read(min(len(buffer), _READ))
+        except _DAMAGE as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
             raise CompressionError(f"is damaged {self.kind}: {error}") from None
         self._left -= len(chunk)
         if self._left < 0:
@@ -81,41 +89,70 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
-def zstd_frames(path: Path, limit: int) -> tuple[tuple[int, int], ...]:
-    """Return where the frames of a zstd file begin: packed and unpacked offsets.
+class _Decompressor(Protocol):
+    """What the decompressors of zstd, xz and bzip2 have in common."""
 
-    A file of one frame has none to tell. Raises CompressionError.
-    """
-    frames: list[tuple[int, int]] = []
-    packed = unpacked = 0
-    with path.open("rb") as file:
-        rest = b""
-        while rest or (rest := file.read(_READ)):
-            if frames and frames[-1][0] == packed:
-                break
-            frames.append((packed, unpacked))
-            used, made, rest = _frame(file, rest, limit - unpacked)
-            packed, unpacked = packed + used, unpacked + made
-    return tuple(frames) if len(frames) > 1 else ()
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-def _frame(file: BinaryIO, data: bytes, limit: int) -> tuple[int, int, bytes]:
-    """Unpack one frame that begins with `data`; return bytes used, bytes made, and what follows."""
-    decompressor = zstd.ZstdDecompressor()
-    used = made = 0
-    try:
-        while not decompressor.eof:
-            out = decompressor.decompress(data, _READ)
-            used += len(data)
-            made += len(out)
-            if made > limit:
-                raise CompressionError("unpacks to more than is sensible")
-            if decompressor.eof:
-                break
-            data = file.read(_READ) if decompressor.needs_input else b""
-            if not data and decompressor.needs_input:
-                raise CompressionError("is damaged zstd: it ends in the middle")
-    except zstd.ZstdError as error:
-        raise CompressionError(f"is damaged zstd: {error}") from None
-    rest = decompressor.unused_data
-    return used - len(rest), made, rest
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
+    "zstd": zstd.ZstdDecompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY),
+    "bzip2": bz2.BZ2Decompressor,
+}
+_DAMAGE = (EOFError, OSError, zlib.error, zstd.ZstdError, lzma.LZMAError)
+
+
+class _Frames:
+    """Frames of compressed bytes, one after the other; notes in `begun` where each begins."""
+
+    def __init__(
+        self, file: BinaryIO, make: Callable[[], _Decompressor], begun: list[tuple[int, int]]
+    ) -> None:
+        self._file = file
+        self._make = make
+        self._begun = begun
+        self._frame: _Decompressor | None = None
+        self._data = b""
+        self._packed = self._unpacked = 0
+
+    def read(self, count: int) -> bytes:
+        """Return up to `count` bytes, none only at the end; raises what the decompressor does."""
+        while (frame := self._frame or self._begin()) is not None:
+            made = frame.decompress(self._data, count)
+            self._data = b""
+            self._unpacked += len(made)
+            if frame.eof:
+                self._data, self._frame = frame.unused_data, None
+            elif frame.needs_input and not made:
+                self._data = self._more()
+            if made:
+                return made
+        return b""
+
+    def _begin(self) -> _Decompressor | None:
+        """Begin a frame, if there is one more. Zeros between two are padding."""
+        self._data = (self._data or self._next()).lstrip(b"\0")
+        if not self._data:
+            return None
+        last = self._begun[-1][1] if self._begun else -_SPACING
+        if self._unpacked - last >= _SPACING:
+            self._begun.append((self._packed - len(self._data), self._unpacked))
+        self._frame = self._make()
+        return self._frame
+
+    def _next(self) -> bytes:
+        data = self._file.read(_READ)
+        self._packed += len(data)
+        return data
+
+    def _more(self) -> bytes:
+        if not (data := self._next()):
+            raise EOFError("it ends in the middle")
+        return data

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from builder.layers.listing import FileEntry, Listing, merged
+from builder.layers.listing import FileEntry, Listing
+from builder.layers.rootfs import RootFS
 from builder.oci.manifest import Manifest
 from builder.registry.model import Collection
 
 SHOWN = 100
 CHANGES_SHOWN = 50
+_WAYS = ("added", "removed", "changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,17 @@ def files_of(collection: Collection, manifest: Manifest) -> Files | None:
     listings = _listings(collection, manifest)
     if not listings:
         return None
-    found = [(number, entry) for number, entry in merged(listings).values() if entry.kind in "fh"]
-    largest = sorted(found, key=lambda item: (-item[1].size, item[1].path))[:SHOWN]
-    return Files(
-        len(found),
-        sum(entry.size for _, entry in found),
-        tuple(FileLine(entry.path, entry.size, number + 1) for number, entry in largest),
-        tuple(f"/{collection.name}/blobs/{layer.digest}/files.json" for layer in manifest.layers),
-        any(listing.cut for listing in listings),
-    )
+    with RootFS.of(listings, collection.origin) as image:
+        return Files(
+            *image.total(),
+            tuple(
+                FileLine(entry.path, entry.size, layer + 1) for layer, entry in image.largest(SHOWN)
+            ),
+            tuple(
+                f"/{collection.name}/blobs/{layer.digest}/files.json" for layer in manifest.layers
+            ),
+            any(listing.facts.cut for listing in listings),
+        )
 
 
 def file_changes(collection: Collection, old: Manifest, new: Manifest) -> FileChanges | None:
@@ -67,31 +71,47 @@ def file_changes(collection: Collection, old: Manifest, new: Manifest) -> FileCh
     before, after = _listings(collection, old), _listings(collection, new)
     if not before or not after:
         return None
-    one, two = _identified(before), _identified(after)
-    added = sorted(two.keys() - one.keys())
-    removed = sorted(one.keys() - two.keys())
-    changed = sorted(path for path in one.keys() & two.keys() if one[path] != two[path])
-    lines = [
-        *(("added", path) for path in added),
-        *(("removed", path) for path in removed),
-        *(("changed", path) for path in changed),
-    ]
-    return FileChanges(len(added), len(removed), len(changed), tuple(lines[:CHANGES_SHOWN]))
+    counts = dict.fromkeys(_WAYS, 0)
+    lines: dict[str, list[str]] = {way: [] for way in _WAYS}
+    with (
+        RootFS.of(before, collection.origin) as one,
+        RootFS.of(after, collection.origin) as two,
+    ):
+        for way, path in _compared(_identified(one, before), _identified(two, after)):
+            counts[way] += 1
+            if len(lines[way]) < CHANGES_SHOWN:
+                lines[way].append(path)
+    shown = [(way, path) for way in _WAYS for path in lines[way]]
+    added, removed, changed = counts.values()
+    return FileChanges(added, removed, changed, tuple(shown[:CHANGES_SHOWN]))
 
 
-def _identified(listings: Sequence[Listing]) -> dict[str, tuple[str, FileEntry]]:
-    """Return each path with what tells its content: the layer it is in, and its entry there."""
-    found = merged(listings)
-    return {
-        path: (listings[number].digest, entry)
-        for path, (number, entry) in found.items()
-        if entry.kind != "d"
-    }
+_Identified = tuple[str, str, FileEntry]
+
+
+def _identified(image: RootFS, listings: Sequence[Listing]) -> Iterator[_Identified]:
+    """Yield each path with what tells its content: the layer it is in, and its entry there."""
+    for layer, entry in image.entries():
+        if entry.kind != "d":
+            yield entry.path, listings[layer].digest, entry
+
+
+def _compared(one: Iterator[_Identified], two: Iterator[_Identified]) -> Iterator[tuple[str, str]]:
+    """Yield each path that differs and how; both sides are in byte order of the paths."""
+    old, new = next(one, None), next(two, None)
+    while old or new:
+        if new is None or (old is not None and old[0].encode() < new[0].encode()):
+            yield "removed", (old or ("",))[0]
+            old = next(one, None)
+        elif old is None or new[0].encode() < old[0].encode():
+            yield "added", new[0]
+            new = next(two, None)
+        else:
+            if old != new:
+                yield "changed", new[0]
+            old, new = next(one, None), next(two, None)
 
 
 def _listings(collection: Collection, manifest: Manifest) -> list[Listing]:
-    known = collection.listings
-    if not known or not manifest.layers:
-        return []
-    found = [known[layer.digest] for layer in manifest.layers if layer.digest in known]
+    found = [listing for listing in collection.listings_of(manifest) if listing is not None]
     return found if len(found) == len(manifest.layers) else []

@@ -133,7 +133,8 @@ class _Endpoints:
         if listing is None:
             return
         folder = f"{self._name}/blobs/{digest}"
-        yield self._output(f"{folder}/files.json", mediatype.JSON, Data(listing.to_bytes()))
+        body = File(listing.path, listing.size, f"sha256:{listing.sha256}")
+        yield self._output(f"{folder}/files.json", mediatype.JSON, body)
         if self._collection.folder == Path():
             return
         if index := read_index(self._collection.folder, digest, self._collection.origin):

@@ -16,8 +16,7 @@ from typing import Any
 from builder import frontmatter
 from builder.errors import ContentError, Problem
 from builder.frontmatter import FrontMatter
-from builder.layers.listing import MAX_JSON, Listing, parse_listing
-from builder.layers.record import listing_path
+from builder.layers.listing import Listing, read_listing
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
@@ -47,7 +46,7 @@ from builder.registry.schema import (
     legacy_problems,
 )
 from builder.storage.cache import Cache
-from builder.storage.local import open_inside, open_regular
+from builder.storage.local import open_regular
 
 _MAX_README = 1 << 20
 
@@ -364,16 +363,10 @@ class _Loader:
         """Return the listings of layers that are here; one that is damaged is a problem."""
         found: dict[str, Listing] = {}
         for digest in sorted(self._shelf.blobs):
-            inner = listing_path(Path(), digest).as_posix()
-            label = f"{self._origin}/{inner}"
             try:
-                with open_inside(self._folder, inner, label) as stream:
-                    listing = parse_listing(stream.read(MAX_JSON + 1), label)
-                if listing.digest != digest:
-                    raise ContentError.at(label, f"is the listing of {listing.digest}")
-                found[digest] = listing
-            except FileNotFoundError:
-                continue
+                listing = read_listing(self._folder, digest, self._origin)
+                if listing is not None:
+                    found[digest] = listing
             except ContentError as error:
                 self.problems.extend(error.problems)
         return found

@@ -255,6 +255,10 @@ class Collection:
         """Return the manifest that a descriptor names, if it is held."""
         return self.manifests.get(descriptor.digest)
 
+    def listings_of(self, image: Manifest) -> tuple[Listing | None, ...]:
+        """Return the listing of each layer of an image, None for a layer that has none."""
+        return tuple(self.listings.get(layer.digest) for layer in image.layers)
+
     def images(self, manifest: Manifest) -> tuple[Entry, ...]:
         """Return the images of an index at any depth, or the only one, in order.
 

@@ -54,7 +54,7 @@ class Terms:
 
     created: str
     facts: Mapping[str, str] = field(default_factory=dict)
-    look: Callable[[RegistrySink], None] | None = None
+    look: Callable[[RegistrySink, str], None] | None = None
     judge: Judge = judge_collection
     force: bool = False
     dry_run: bool = False
@@ -175,7 +175,7 @@ class RegistrySink:
         """Stage a tag; its date is that of its last move."""
         moves = self.check_tag(manifest, tag)
         if self._terms.look is not None:
-            self._terms.look(self)
+            self._terms.look(self, tag)
         before = self.folder.readme(tag)
         text = before or ""
         if moves or before is None:

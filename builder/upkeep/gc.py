@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder import frontmatter
 from builder.errors import ContentError, Problem
-from builder.layers.record import FILES
+from builder.layers.listing import FILES
 from builder.oci import mediatype
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor

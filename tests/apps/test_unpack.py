@@ -206,7 +206,7 @@ def test_damage_is_told_apart_from_lies() -> None:
     plain = tar_of({**PAGE, "app/noise": os.urandom(50_000)})
     assert "cut short" in refusal(plain[:20_000])
     assert "not a tar" in refusal(b"x" * 5000)
-    assert "not a tar" in refusal(b"")
+    assert "no app/index.html" in refusal(b""), "an empty layer is one without files"
     held = Held(layer)
     (true,) = held.layers
     for wrong in (replace(true, size=true.size - 1), replace(true, size=true.size + 1)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,7 +11,8 @@ from random import Random
 from typing import Any
 
 from builder.cli import run
-from builder.layers.record import listing_path, make_listing
+from builder.layers.listing import listing_path
+from builder.layers.record import make_listing
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from tests.images import LAYER, Image, sha256
@@ -155,6 +157,6 @@ def write_listing(world: World, collection: str) -> str:
     inner = world.some(layers)
     data = world.path(inner).read_bytes()
     descriptor = Descriptor(LAYER, Digest(sha256(data)), len(data))
-    listing, _ = make_listing(world.path(inner), descriptor, inner)
-    place = listing_path(Path(collection), listing.digest)
-    return world.write(str(place), listing.to_bytes())
+    out = io.BytesIO()
+    make_listing(world.path(inner), descriptor, inner, out)
+    return world.write(f"{collection}/{listing_path(descriptor.digest)}", out.getvalue())

@@ -135,10 +135,10 @@ BAD = {
     "cut short": (archive()[:700], ("cut short",)),
     "gzip cut short": (gzip.compress(archive())[:-30], ("gzip",)),
     "gzip of zeros": (gzip.compress(bytes(64 << 20)), ("manifest.json",)),
-    "sparse of 4 EiB": (sparse(), ("manifest.json",)),
+    "sparse of 4 EiB": (sparse(), ("a damaged map",)),
     "member of 4 EiB": (huge_member(), ("cut short",)),
-    "header of 2 GiB": (huge_header(), ("64 KiB",)),
-    "header with long digits": (long_digits(), ("manifest.json",)),
+    "header of 2 GiB": (huge_header(), ("extended headers",)),
+    "header with long digits": (long_digits(), ("a damaged extended header",)),
 }
 
 
