@@ -23,6 +23,10 @@ def main() -> None:
     """Run the command line and exit."""
     signal.signal(signal.SIGINT, _interrupt)
     try:
+        if {"recipes", "build"} <= set(sys.argv):
+            from builder.recipes.hide import hide  # noqa: PLC0415 - for one command
+
+            hide()
         from builder.cli import main as command_line  # noqa: PLC0415 - see above
 
         command_line()

@@ -62,6 +62,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "builder recipes build",
         "builder recipes build team/tool:1.0 --engine buildah",
         "builder recipes build --shard 1/4 -j 2",
+        "builder recipes plan --json",
+        "builder recipes build --plan plan.json --into built",
+        "builder recipes accept built --plan plan.json",
     ),
     "proxy": (
         "builder proxy https://HOST/registry",

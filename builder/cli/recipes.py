@@ -1,4 +1,4 @@
-"""`builder recipes`: what is made from recipes, and building it."""
+"""`builder recipes`: what is made from recipes, building it, and taking in what others built."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -19,10 +20,14 @@ from builder.cli.options import Common, Console, common_options, given
 from builder.config import Config
 from builder.errors import ContentError, Problem, UsageError, printable
 from builder.git import head
+from builder.pull_requests.base import open_base
+from builder.pull_requests.owners import EVERYBODY
+from builder.recipes.accept import accept as accept_recipes
 from builder.recipes.build import BuildOptions, build_recipes
 from builder.recipes.engines import ENGINE_NAMES, check_engines
 from builder.recipes.find import changed_since, find_recipes, shard
 from builder.recipes.model import Outcome, RecipeTag
+from builder.recipes.share import NOBODY, OwnerOf, Planned, parse_plan, share_out
 from builder.registry.clock import now
 
 _LABEL = "org.opencontainers.image"
@@ -76,6 +81,7 @@ def command(
     f"Known: {', '.join(ENGINE_NAMES)}.  [default: registry.engines]",
 )
 @_since
+@click.option("--plan", "file", metavar="FILE", help="Only what 'recipes plan --json' printed.")
 @click.option("--shard", "part", metavar="I/N", help="Only the I-th of N even parts of the work.")
 @click.option(
     "--timeout",
@@ -94,6 +100,7 @@ def command(
 )
 @click.option("--force", is_flag=True, help="Move tags even if they are immutable.")
 @click.option("--local", is_flag=True, help="Keep large layers here, for 'builder offload'.")
+@click.option("--into", metavar="DIR", help="Write image layouts there, and nothing here.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built.")
 @common_options
 @click.pass_context
@@ -103,11 +110,13 @@ def build(
     references: tuple[str, ...],
     engines: tuple[str, ...],
     revision: str | None,
+    file: str | None,
     part: str | None,
     seconds: int,
     jobs: int,
     force: bool,
     local: bool,
+    into: str | None,
     dry_run: bool,
     common: Common,
 ) -> None:  # fmt: skip
@@ -117,12 +126,13 @@ def build(
     its end. A recipe is code: build only what you would run.
     """
     console = common.console
-    config = common.config()
-    if local:
-        config = replace(config, registry=replace(config.registry, offsite=None))
-    options = _options(config, engines, seconds, force=force)
+    config = _kept_here(common.config()) if local else common.config()
+    options = _options(config, engines, seconds, force=force, into=into)
     items, problems = _find(config, references, revision)
     items = [item for item in items if references or item.state != "current"]
+    if file is not None:
+        wanted = {planned.reference for planned in _plan(file)}
+        items = [item for item in items if item.reference in wanted]
     if part:
         items = shard(items, part)
     for problem in problems:
@@ -145,6 +155,92 @@ def build(
         context.exit(1)
 
 
+@command.command("plan")
+@click.argument("references", metavar="[NAME[:TAG]...]", nargs=-1)
+@click.option(
+    "--owner",
+    metavar="LOGINS",
+    help=f"Only recipes that OWNERS gives to exactly these; {NOBODY} for nobody in particular.",
+)
+@common_options
+def plan(
+    *,
+    references: tuple[str, ...],
+    owner: str | None,
+    common: Common,
+) -> None:  # fmt: skip
+    """Share what is pending or stale out among machines, by its owners.
+
+    Prints a line for each machine: the owners that OWNERS names, and a
+    collection where it names nobody in particular.
+    """
+    console = common.console
+    items, problems = _find(common.config(), references, None)
+    for problem in problems:
+        _complain(console, problem)
+    owner_of = _owner_of(common)
+    items = [item for item in items if item.state != "current"]
+    shares = share_out(items if owner is None else _owned(items, owner_of, owner), owner_of)
+    lines = [f"{share.owner or NOBODY} {share.name or NOBODY}" for share in shares]
+    console.result([share.to_json() for share in shares], "\n".join(map(printable, lines)))
+
+
+@command.command("accept")
+@click.argument("folder", metavar="DIR")
+@click.option("--plan", "file", metavar="FILE", required=True, help="What 'recipes plan' printed.")
+@common_options
+@click.pass_context
+def accept(
+    context: click.Context,
+    *,
+    folder: str,
+    file: str,
+    common: Common,
+) -> None:
+    """Bring in what 'recipes build --into DIR' made on a machine that nobody trusts.
+
+    Only tags of the plan are written, and every byte is checked as 'builder
+    add' checks it. FILE is from 'recipes plan --json', run where no recipe
+    ran. Large layers stay here, for 'builder offload'.
+    """
+    console = common.console
+    config = _kept_here(common.config())
+    outcomes, strays = accept_recipes(
+        config.registry, Path(folder), _plan(file), judge=judge_of(config), created=now()
+    )
+    for problem in strays:
+        _complain(console, problem)
+    for outcome in outcomes:
+        _tell(console, outcome)
+    console.result([outcome.to_json() for outcome in outcomes], _summary(outcomes, config))
+    if strays or any(outcome.failed for outcome in outcomes):
+        context.exit(1)
+
+
+def _plan(file: str) -> list[Planned]:
+    return parse_plan(Path(file).read_bytes(), file)
+
+
+def _kept_here(config: Config) -> Config:
+    return replace(config, registry=replace(config.registry, offsite=None))
+
+
+def _owner_of(common: Common) -> OwnerOf:
+    """Return who owns a recipe by the last commit here; raises UsageError where git knows none."""
+    base = open_base(common.flags(), "HEAD")
+
+    def owner_of(item: RecipeTag) -> str:
+        names = base.owners.of(f"{base.above}{item.recipe.path}") if base.owners else None
+        return "" if names is None or EVERYBODY in names else ",".join(sorted(names))
+
+    return owner_of
+
+
+def _owned(items: Sequence[RecipeTag], owner_of: OwnerOf, owner: str) -> list[RecipeTag]:
+    wanted = "" if owner == NOBODY else owner
+    return [item for item in items if owner_of(item) == wanted]
+
+
 def _find(
     config: Config, references: Sequence[str], revision: str | None
 ) -> tuple[list[RecipeTag], list[Problem]]:
@@ -155,7 +251,7 @@ def _find(
 
 
 def _options(
-    config: Config, engines: tuple[str, ...], seconds: int, *, force: bool
+    config: Config, engines: tuple[str, ...], seconds: int, *, force: bool, into: str | None
 ) -> BuildOptions:
     created = now()
     labels = {f"{_LABEL}.created": created}
@@ -175,6 +271,7 @@ def _options(
         seconds,
         labels,
         force,
+        Path(into).absolute() if into else None,
     )
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import click
 
 from builder.cli.options import Common, common_options
+from builder.offsite import Bucket
+from builder.offsite.registry import RegistryLayers
+from builder.storage.base import Offsite
 from builder.workflows.render import CIS, deployable, render
 from builder.workflows.write import EDITED, SAME, Planned, plan, refuse_edited, write
 
@@ -41,7 +44,8 @@ def command(
     console = common.console
     config = common.config()
     name = target or config.target.capabilities.name
-    files = {path: text for ci in cis or CIS for path, text in render(ci, name).items()}
+    layers = _scheme(config.registry.offsite)
+    files = {path: text for ci in cis or CIS for path, text in render(ci, name, layers).items()}
     planned = plan(Path(common.source), files)
     if not dry_run:
         if not force:
@@ -49,6 +53,13 @@ def command(
         write(Path(common.source), planned)
     rows = [{"path": item.path, "state": item.state} for item in planned]
     console.result(rows, "\n".join(_line(item, dry_run=dry_run) for item in planned))
+
+
+def _scheme(place: Offsite | None) -> str:
+    """Return how `registry.blobs` begins where CI needs a login to write there."""
+    if isinstance(place, Bucket):
+        return place.place.partition("://")[0]
+    return "docker" if isinstance(place, RegistryLayers) else ""
 
 
 def _line(item: Planned, *, dry_run: bool) -> str:

@@ -7,7 +7,6 @@ was built from.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import threading
@@ -19,8 +18,8 @@ from pathlib import Path
 from builder.errors import BuilderError, ContentError, LockedError
 from builder.oci.reference import Reference
 from builder.recipes.engines import Engine, choose_engine, result
-from builder.recipes.find import read_again
-from builder.recipes.model import Job, Outcome, RecipeTag
+from builder.recipes.find import find_recipe
+from builder.recipes.model import Job, Outcome, RecipeTag, slug
 from builder.recipes.run import OUTPUT, Runner, end_leftovers
 from builder.registry.edit import lock
 from builder.registry.folder import CollectionFolder
@@ -29,8 +28,10 @@ from builder.registry.recipe import copy_inputs, inputs_digest
 from builder.registry.stage import Judge, judge_collection
 from builder.storage.lock import lock as lock_file
 from builder.storage.parallel import run_parallel
-from builder.transports import SourceOptions, open_source
+from builder.transports import ImageSource, SourceOptions, open_source
+from builder.transports.copy import copy_image, plan_copy
 from builder.transports.intake import Added, add_image
+from builder.transports.layout_sink import LayoutSink
 from builder.transports.registry_sink import Terms
 
 TEST = "test.sh"
@@ -45,7 +46,9 @@ class BuildOptions:
     in an image claims to be made at, None for the true ones. `engines` are
     names in order of preference, empty for what is installed; `seconds` limits
     each build; `labels` are given to every image; `force` moves tags that are
-    immutable; `judge` has the last word on what was built.
+    immutable; `judge` has the last word on what was built. With `into` each
+    image becomes an image layout in that folder, and the registry stays as it
+    is: see `recipes.accept`.
     """
 
     registry: RegistryOptions
@@ -57,6 +60,7 @@ class BuildOptions:
     seconds: float = 3600
     labels: Mapping[str, str] = field(default_factory=dict)
     force: bool = False
+    into: Path | None = None
 
 
 def build_recipes(
@@ -100,7 +104,7 @@ class _Build:
         self._begin = begin
         self._options = options
         self._stop = stop
-        self._folder = options.cache / _FOLDER / _slug(item.reference)
+        self._folder = options.cache / _FOLDER / slug(item.reference)
         self._work = self._folder / "work"
         self._log = self._folder / "log"
         self._engine: Engine | None = None
@@ -123,7 +127,7 @@ class _Build:
 
     def _locked(self) -> Outcome:
         before = self._item
-        now = read_again(self._options.registry, before)
+        now = find_recipe(self._options.registry, before.name, before.tag)
         if now is None or (now.state == "current" and before.state != "current"):
             return self._outcome("unchanged", why="another run was faster")
         self._item = now
@@ -135,7 +139,8 @@ class _Build:
             added = self._built(self._engine)
         finally:
             self._clear()
-        return self._outcome("built" if added.changed else "unchanged", added)
+        is_same = added is not None and not added.changed
+        return self._outcome("unchanged" if is_same else "built", added)
 
     def _refuse_immutable(self) -> None:
         """Say before the work and not after it that the tag may not move."""
@@ -143,7 +148,7 @@ class _Build:
         if folder.raw_manifest(self._item.tag) is not None:
             folder.refuse_immutable(self._item.tag, change="be built again")
 
-    def _built(self, engine: Engine) -> Added:
+    def _built(self, engine: Engine) -> Added | None:
         item, options = self._item, self._options
         inputs = inputs_digest(item.folder, item.origin)
         job = Job(
@@ -164,8 +169,8 @@ class _Build:
             runner.run(test, job.context, variables | {"BUILDER_IMAGE": image})
         return self._keep(image, inputs)
 
-    def _keep(self, image: str, inputs: str) -> Added:
-        """Bring the result in, and record what it was made of."""
+    def _keep(self, image: str, inputs: str) -> Added | None:
+        """Bring the result in, and record what it was made of; or hand it on."""
         item, options = self._item, self._options
         source_options = SourceOptions(options.cache, annotations=options.labels)
         with (
@@ -175,6 +180,9 @@ class _Build:
             if inputs_digest(item.folder, item.origin) != inputs:
                 message = "changed while it was built, so that this image is none of it"
                 raise ContentError.at(item.recipe.path, message, "build it again")
+            if options.into is not None:
+                _hand_on(source, options.into / slug(item.reference), item.tag)
+                return None
             return add_image(
                 options.registry,
                 source,
@@ -199,6 +207,13 @@ class _Build:
         return Outcome(self._item, state, engine, added, why, log)
 
 
+def _hand_on(source: ImageSource, folder: Path, tag: str) -> None:
+    """Write an image to an image layout of its own."""
+    with LayoutSink(folder, os.fspath(folder)) as sink:
+        plan = plan_copy(source, sink, source.resolve(), referrers=False)
+        copy_image(source, sink, plan, tag)
+
+
 def _variables(job: Job) -> dict[str, str]:
     """Return what a build's programs are told beside their arguments."""
     variables = {OUTPUT: os.fspath(job.output), "BUILDER_NAME": job.name, "BUILDER_TAG": job.tag}
@@ -216,9 +231,3 @@ def _remove(folder: Path) -> None:
             if not os.path.islink(path := os.path.join(root, name)):
                 os.chmod(path, 0o700)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _slug(reference: str) -> str:
-    """Return a folder's name for `name:tag`: no two have the same."""
-    name = reference.replace("/", "+").replace(":", "+")  # neither may hold a plus
-    return name if len(name) <= 200 else hashlib.sha256(name.encode()).hexdigest()

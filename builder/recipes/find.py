@@ -72,10 +72,10 @@ def _fits(wanted: Reference, name: str, tag: str) -> bool:
     return wanted.name == name and wanted.tag in ("", tag) and not wanted.digest
 
 
-def read_again(options: RegistryOptions, item: RecipeTag) -> RecipeTag | None:
-    """Return a recipe as it is now; None when it is gone."""
-    folder = CollectionFolder(options, item.name)
-    return _recipe_tag(folder, item.tag) if item.tag in folder.tags() else None
+def find_recipe(options: RegistryOptions, name: str, tag: str) -> RecipeTag | None:
+    """Return one tag's recipe as it is now; None where there is none."""
+    folder = CollectionFolder(options, name)
+    return _recipe_tag(folder, tag) if tag in folder.tags() else None
 
 
 def _recipe_tag(folder: CollectionFolder, tag: str) -> RecipeTag | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,3 +94,9 @@ class Outcome:
             "why": self.why or None,
             "log": self.log or None,
         }
+
+
+def slug(reference: str) -> str:
+    """Return a folder's name for `name:tag`: no two have the same."""
+    name = reference.replace("/", "+").replace(":", "+")  # neither may hold a plus
+    return name if len(name) <= 200 else hashlib.sha256(name.encode()).hexdigest()

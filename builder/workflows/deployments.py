@@ -1,4 +1,4 @@
-"""Where CI can put a site: what must be told for each target, and the script that does it.
+"""Where CI can put a site and layers: what each place must be told, and the script that does it.
 
 A script is the same on every CI. It runs in the registry's folder, after the
 builder was installed, with secrets and variables in the environment, and
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """How a built site gets to a kind of host.
+    """How a built site, or layers, get to a kind of host.
 
-    `script` names a template of shell lines; `secrets` and `variables` are
+    `script` names a template of shell lines, empty for none; `secrets` and `variables` are
     names that CI must give it, `packages` the Debian packages that it needs.
     """
 
@@ -52,4 +52,17 @@ DEPLOYMENTS: Mapping[str, Deployment] = {
     "nginx": _SERVER,
     "caddy": _SERVER,
     "apache": _SERVER,
+}
+
+# By how `registry.blobs` begins: where recipes' layers are brought to. A release of GitHub is
+# written with the job's own token.
+LAYER_STORES: Mapping[str, Deployment] = {
+    "s3": Deployment(
+        "unset.sh",
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_ENDPOINT_URL", "AWS_REGION"),
+    ),
+    "gs": Deployment("account.sh", ("GOOGLE_ACCOUNT",), ()),
+    "az": Deployment("", ("AZURE_STORAGE_ACCOUNT_KEY",), ("AZURE_STORAGE_ACCOUNT_NAME",)),
+    "docker": Deployment("login.sh", ("LAYERS_PASSWORD",), ("LAYERS_HOST", "LAYERS_USER")),
 }

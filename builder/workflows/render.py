@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from builder.errors import UsageError
-from builder.workflows.deployments import DEPLOYMENTS, Deployment
+from builder.workflows.deployments import DEPLOYMENTS, LAYER_STORES, Deployment
 
 CIS = ("github", "gitlab")
 PAGES = ("github-pages", "gitlab-pages")  # each CI deploys to its own by itself
@@ -41,9 +41,10 @@ def deployable() -> tuple[str, ...]:
     return tuple(sorted((*PAGES, *DEPLOYMENTS)))
 
 
-def render(ci: str, target: str) -> dict[str, str]:
+def render(ci: str, target: str, layers: str = "") -> dict[str, str]:
     """Return the files of a CI, paths from the registry's folder, for a site on `target`.
 
+    `layers` is how `registry.blobs` begins, such as `s3`: large layers of recipes go there.
     `plain`, which is no host, and the pages of the other CI stand for the
     CI's own pages. Raises UsageError for a target that CI cannot deploy to.
     """
@@ -51,10 +52,11 @@ def render(ci: str, target: str) -> dict[str, str]:
     if deployment is None and target not in (*PAGES, "plain"):
         known = f"it can to {', '.join(deployable())}"
         raise UsageError(f"CI cannot deploy to the target {target!r} by itself", known)
+    store = LAYER_STORES.get(layers)
     if ci == "gitlab":
-        texts = {".gitlab-ci.yml": _gitlab(target, deployment)}
+        texts = {".gitlab-ci.yml": _gitlab(target, deployment, store)}
     else:
-        texts = {f".github/workflows/{name}.yml": _github(name, target, deployment)
+        texts = {f".github/workflows/{name}.yml": _github(name, target, deployment, store)
                  for name in _GITHUB}  # fmt: skip
     return {path: _stamped(text) for path, text in texts.items()}
 
@@ -77,27 +79,37 @@ def is_edited(text: str) -> bool:
     return stamp is None or stamp[1] != _digest(text[stamp.end() :])
 
 
-def _github(name: str, target: str, deployment: Deployment | None) -> str:
+def _github(name: str, target: str, deployment: Deployment | None, store: Deployment | None) -> str:
     where = "elsewhere" if deployment else "pages"
-    pieces = {"verify-steps": _read(f"github/verify-{where}.yml")}
+    pieces = {"verify-steps": _read(f"github/verify-{where}.yml"), **_layers(store)}
     pages = "  pages: read # to ask where the site is\n" if deployment is None else ""
     pieces["verify-permissions"] = f"permissions:\n  contents: read # to fetch the builder\n{pages}"
     if deployment:
         pieces["commands"] = f"#: {deployment.script}\n"
-        pieces["environment"] = "".join(_environment(deployment))
+        address = "REGISTRY_URL: ${{ vars.REGISTRY_URL }}\n"
+        pieces["environment"] = address + "".join(_environment(deployment))
     template = f"deploy-{where}" if name == "deploy" else name
     text = _expand(_read(f"github/{template}.yml"), "github", pieces).replace("@TARGET@", target)
     return _USES.sub(lambda found: _pinned(found[0]), text)
 
 
-def _environment(deployment: Deployment) -> Iterator[str]:
-    yield "REGISTRY_URL: ${{ vars.REGISTRY_URL }}\n"
-    yield from (f"{name}: ${{{{ secrets.{name} }}}}\n" for name in deployment.secrets)
-    yield from (f"{name}: ${{{{ vars.{name} }}}}\n" for name in deployment.variables)
+def _layers(store: Deployment | None) -> dict[str, str]:
+    """Return what the job that commits images needs, to bring their large layers to `store`."""
+    return {
+        "layers-environment": "environment: layers\n" if store else "",
+        "layers-secrets": "".join(_environment(store)) if store else "",
+        "layers-login": f"#: {store.script}\n" if store and store.script else "",
+    }
 
 
-def _gitlab(target: str, deployment: Deployment | None) -> str:
-    pieces = {"deploy": _read(f"gitlab/deploy-{'elsewhere' if deployment else 'pages'}.yml")}
+def _environment(needs: Deployment) -> Iterator[str]:
+    yield from (f"{name}: ${{{{ secrets.{name} }}}}\n" for name in needs.secrets)
+    yield from (f"{name}: ${{{{ vars.{name} }}}}\n" for name in needs.variables)
+
+
+def _gitlab(target: str, deployment: Deployment | None, store: Deployment | None) -> str:
+    where = "elsewhere" if deployment else "pages"
+    pieces = {"deploy": _read(f"gitlab/deploy-{where}.yml"), **_layers(store)}
     if deployment:
         pieces["commands"] = f"#: {deployment.script}\n"
         pieces["packages"] = f'PACKAGES: "{deployment.packages}"\n'
@@ -118,7 +130,7 @@ def _expand(text: str, folder: str, pieces: Mapping[str, str]) -> str:
         inner = pieces[name] if name in pieces else _read(f"{kind}/{name}")
         made = _expand(inner, folder, pieces).splitlines()
         lines += [f"{found['indent']}{item}" if item else "" for item in made]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _read(name: str) -> str:

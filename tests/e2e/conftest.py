@@ -49,6 +49,7 @@ def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     stage = Stage(folder, template, Path())
     stage.installed = None
+    stage.program("gh")
     stage.environment["CONTAINERS_STORAGE_CONF"] = "/dev/null"
     job = stage.job("build", "plan")
     assert not job.failed, job.said

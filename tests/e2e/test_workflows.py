@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
 from builder.workflows.render import render
-from tests.conftest import write_tree
+from tests.conftest import read_tree, write_tree
 from tests.e2e.conftest import free_port, run, started
 from tests.gitting import commit, git
 from tests.images import Image
 from tests.publish.fake_s3 import fake_s3
-from tests.workflows.runner import Job, cloning
+from tests.workflows.runner import Job, cloning, passing_on
 from tests.workflows.stage import BROKEN, HELLO, REPOSITORY, WORKFLOWS, Stage
 
 pytestmark = pytest.mark.e2e
@@ -66,34 +69,66 @@ def test_members_may_change_more(stage: Stage) -> None:
     assert not job.failed, job.said
 
 
-def built(stage: Stage) -> list[Job]:
-    plan = stage.job("build", "plan")
+@dataclass
+class Run:
+    """A run of the workflow for one owner, with a shelf for artifacts that is its own."""
+
+    stage: Stage
+    owner: str
+    name: str
+
+    @property
+    def shelf(self) -> Path:
+        return self.stage.folder / "shelves" / f"{self.owner}+{self.name.replace('/', '+')}"
+
+    def job(self, job: str, label: str = "") -> Job:
+        self.stage.actions |= passing_on(self.shelf)
+        given = {"inputs.owner": self.owner, "inputs.name": self.name}
+        return self.stage.job("build", job, f"-{self.shelf.name}{label}", **given)
+
+    def hand_on(self, tree: Mapping[str, str | bytes], inner: str = "") -> None:
+        """Put files where the machine that ran recipes leaves what it made."""
+        write_tree(self.shelf / "built" / inner, tree)
+
+
+def runs(stage: Stage, label: str = "") -> list[Run]:
+    """Return the runs that a push starts."""
+    gh = stage.program("gh")
+    gh.unlink(missing_ok=True)
+    plan = stage.job("build", "plan", label)
     assert not plan.failed, plan.said
-    shards: list[str] = json.loads(plan.outputs["plan.shards"])
-    stage.context["needs.plan.outputs.shards"] = json.dumps(shards)
-    return [
-        stage.job("build", "build", f"-{number}",
-                  **{"matrix.shard": shard, "strategy.job-index": str(number)})
-        for number, shard in enumerate(shards)
-    ]  # fmt: skip
+    lines = gh.read_text().splitlines() if gh.exists() else []
+    found = [re.search(r"--raw-field owner=(.*) --raw-field name=(.*)$", line) for line in lines]
+    return [Run(stage, match[1], match[2]) for match in found if match]
 
 
-def test_recipes_are_built_apart_and_committed_together(stage: Stage) -> None:
+def only_run(stage: Stage) -> Run:
+    (run,) = runs(stage)
+    return run
+
+
+def test_recipes_are_built_apart_and_committed(stage: Stage) -> None:
     shutil.rmtree(stage.work / "collections")
     stage.push({**HELLO, **BROKEN})
-    gh = stage.program("gh")
-    jobs = built(stage)
-    assert [job.failed for job in jobs] == [True, False]  # in the order of the names
-    save = stage.job("build", "save")
+    broken, hello = runs(stage)
+    assert [(run.owner, run.name) for run in (broken, hello)] == [
+        ("-", "team/broken"), ("-", "team/hello"),
+    ]  # fmt: skip
+    assert broken.job("build").failed
+    nothing = broken.job("save")
+    assert not nothing.failed, nothing.said
+    built = hello.job("build")
+    assert not built.failed, built.said
+    save = hello.job("save")
     assert not save.failed, save.said
-    assert gh.read_text().splitlines() == ["auth setup-git", "workflow run deploy.yml --ref main"]
+    calls = (stage.folder / "gh.log").read_text().splitlines()
+    assert calls[-2:] == ["auth setup-git", "workflow run deploy.yml --ref main"]
     log = git(stage.origin, "log", "-1", "--format=%an %s", "main")
     assert log == "github-actions[bot] Build recipes\n"
     changed = git(stage.origin, "show", "--name-only", "--format=", "main").split()
     assert "collections/team/hello/manifests/1.0/manifest.json" in changed
     assert all(path.startswith("collections/team/hello/") for path in changed)
-    again = stage.job("build", "plan", "-again")
-    assert json.loads(again.outputs["plan.shards"]) == ["1/1"]  # what failed is still pending
+    assert [run.name for run in runs(stage, "-again")] == ["team/broken"]
 
 
 def test_what_main_does_not_take_is_proposed(stage: Stage) -> None:
@@ -103,58 +138,152 @@ def test_what_main_does_not_take_is_proposed(stage: Stage) -> None:
     hook = stage.origin / "hooks/update"
     hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
     hook.chmod(0o755)
-    gh = stage.program("gh")
-    built(stage)
-    save = stage.job("build", "save")
+    run = only_run(stage)
+    run.job("build")
+    save = run.job("save")
     assert not save.failed, save.said
     assert git(stage.origin, "rev-parse", "main") == before
     assert git(stage.origin, "log", "-1", "--format=%s", "recipes-7") == "Build recipes\n"
-    assert gh.read_text().splitlines()[-1].startswith("pr create --base main --head recipes-7")
+    last = (stage.folder / "gh.log").read_text().splitlines()[-1]
+    assert last.startswith("pr create --base main --head recipes-7")
 
 
 def test_work_of_others_in_the_meantime_is_kept(stage: Stage) -> None:
+    """What is judged is what is pushed: the branch as it is after they came first."""
     shutil.rmtree(stage.work / "collections")
     stage.push(HELLO)
-    stage.program("gh", f'[ "$1" != auth ] || git -C {stage.work} push -q origin other:main')
+    run = only_run(stage)
+    hook = stage.origin / "hooks/pre-receive"  # the first push finds that somebody was faster
+    hook.write_text(
+        f"#!/bin/sh\nrm {hook}; unset GIT_QUARANTINE_PATH\n"
+        f"git -C {stage.origin} update-ref refs/heads/main other; exit 1\n"
+    )
+    hook.chmod(0o755)
+    run.job("build")
     git(stage.work, "checkout", "-qb", "other")
     write_tree(stage.work, {"collections/team/README.md": "# Team\n"})
     commit(stage.work, "Meanwhile")
-    built(stage)
-    save = stage.job("build", "save")
+    git(stage.origin, "fetch", "-q", str(stage.work), "other:other")
+    save = run.job("save")
     assert not save.failed, save.said
     subjects = git(stage.origin, "log", "-2", "--format=%s", "main").splitlines()
     assert subjects == ["Build recipes", "Meanwhile"]
 
 
-def test_nothing_but_content_that_passes_the_check_is_committed(stage: Stage) -> None:
-    """What a recipe's machine hands on is not trusted: it ran somebody's code."""
+OWNED = {
+    "OWNERS": "*  @boss\ncollections/team/  @anna\ncollections/other/  @bert\n",
+    "_config.yml": "title: T\nregistry: {immutable: ['v*']}\n",
+    "collections/team/tool/manifests/1/build.sh": 'echo one > "$BUILDER_OUTPUT/tool.txt"\n',
+    "collections/other/tool/manifests/1/build.sh": 'echo two > "$BUILDER_OUTPUT/tool.txt"\n',
+}
+RENAME = (
+    "diff --git a/OWNERS b/collections/team/tool/OWNERS\nsimilarity index 100%\n"
+    "rename from OWNERS\nrename to collections/team/tool/OWNERS\n"
+)
+
+
+def layout(folder: Path, words: str, tag: str) -> dict[str, bytes]:
+    Image.of(words).layout(folder, tag)
+    return read_tree(folder)
+
+
+def test_a_recipe_reaches_the_tags_of_its_owner_and_no_others(stage: Stage, tmp_path: Path) -> None:
+    """The machine that ran it hands on whatever it likes, and is nobody's witness."""
     shutil.rmtree(stage.work / "collections")
-    stage.push(HELLO)
+    stage.push(OWNED)
     before = git(stage.origin, "rev-parse", "main").strip()
-    stage.program("gh")
-    hands = {
-        "built-0": {"builder.txt": "./elsewhere\n", ".github/workflows/check.yml": "on: push\n"},
-        "built-1": {"collections/team/hello/manifests/1.0/manifest.json": '{"schemaVersion": 2}'},
-    }
-    for name, tree in hands.items():
-        write_tree(stage.work, tree)
-        git(stage.work, "add", "-A")
-        patch = git(stage.work, "diff", "--cached", "--binary", "HEAD")
-        write_tree(stage.folder / "index_" / name, {"built.patch": patch})
-        git(stage.work, "reset", "-q", "--hard")
-    stage.context["needs.plan.outputs.shards"] = '["1/1"]'
-    save = stage.job("build", "save")
+    anna, bert = runs(stage)
+    assert [(run.owner, run.name) for run in (anna, bert)] == [("anna", "-"), ("bert", "-")]
+    evil = layout(tmp_path / "evil", "evil", "1")
+    honest = layout(tmp_path / "honest", "honest", "1")
+    anna.hand_on({
+        **{f"other+tool+1/{path}": raw for path, raw in evil.items()},
+        **{f"team+tool+2/{path}": raw for path, raw in evil.items()},
+        **{f"team+tool+1/{path}": raw for path, raw in honest.items()},
+        "built.patch": RENAME, "collections/other/tool/manifests/1/manifest.json": "{}",
+        ".github/workflows/check.yml": "on: push\n", "OWNERS": "* @anna\n",
+    })  # fmt: skip
+    save = anna.job("save")
     assert save.failed
-    assert "manifest.json" in save.said
+    for name in ("other+tool+1", "team+tool+2", "built.patch", "collections", ".github", "OWNERS"):
+        assert f"{name}: was handed on, and is no tag that was to be built here" in save.said
+    changed = git(stage.origin, "diff", "--name-status", before, "main").splitlines()
+    assert changed
+    assert all(re.match(r"A\tcollections/team/tool/", line) for line in changed), changed
+
+
+@pytest.mark.parametrize(
+    "what", ["digest", "blob-link", "folder-link", "index-link", "two", "missing"]
+)
+def test_a_layout_that_lies_is_refused(stage: Stage, tmp_path: Path, what: str) -> None:
+    shutil.rmtree(stage.work / "collections")
+    stage.push(OWNED)
+    before = git(stage.origin, "rev-parse", "main").strip()
+    _, bert = runs(stage)
+    bert.hand_on(layout(tmp_path / "image", "evil", "1"), "other+tool+1")
+    folder = bert.shelf / "built/other+tool+1"
+    blob = max((folder / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    if what == "digest":
+        blob.write_bytes(b"x" * blob.stat().st_size)
+    elif what == "two":
+        index = json.loads((folder / "index.json").read_bytes())
+        index["manifests"] *= 2
+        (folder / "index.json").write_text(json.dumps(index))
+    elif what == "missing":
+        blob.unlink()
+    else:
+        place = {"blob-link": blob, "folder-link": folder, "index-link": folder / "index.json"}[
+            what
+        ]
+        place.rename(tmp_path / "elsewhere")
+        place.symlink_to(tmp_path / "elsewhere")
+    save = bert.job("save")
+    assert save.failed
+    assert "other/tool:1" in save.said
+    assert "Traceback" not in save.said
+    assert git(stage.origin, "rev-parse", "main").strip() == before
+
+
+def test_an_immutable_tag_is_not_moved_by_its_own_recipe(stage: Stage, tmp_path: Path) -> None:
+    shutil.rmtree(stage.work / "collections")
+    tag = "collections/team/tool/manifests/v1"
+    stage.push({**OWNED, f"{tag}/build.sh": "true\n"})
+    anna, _ = runs(stage)
+    anna.hand_on(layout(tmp_path / "first", "first", "v1"), "team+tool+v1")
+    assert not anna.job("save").failed
+    git(stage.work, "pull", "-q", "origin", "main")
+    (stage.work / tag / "README.md").unlink()  # asks for a build
+    stage.push({})
+    moved = git(stage.origin, "rev-parse", f"main:{tag}/manifest.json")
+    shutil.rmtree(anna.shelf)
+    anna.hand_on(layout(tmp_path / "second", "second", "v1"), "team+tool+v1")
+    save = anna.job("save", "-again")
+    assert save.failed
+    assert "immutable" in save.said
+    assert git(stage.origin, "rev-parse", f"main:{tag}/manifest.json") == moved
+
+
+def test_an_owner_who_may_not_change_a_folder_is_refused(stage: Stage, tmp_path: Path) -> None:
+    """Rights that were taken away while it was built are gone."""
+    shutil.rmtree(stage.work / "collections")
+    stage.push(OWNED)
+    anna, _ = runs(stage)
+    anna.hand_on(layout(tmp_path / "image", "image", "1"), "team+tool+1")
+    built = git(stage.work, "rev-parse", "HEAD").strip()
+    stage.actions["actions/checkout"] = cloning(stage.origin, **{"": built})
+    before = stage.push({"OWNERS": "* @boss\n"})
+    save = anna.job("save")
+    assert save.failed
+    assert "belongs to @boss, not to @anna" in save.said
     assert git(stage.origin, "rev-parse", "main").strip() == before
 
 
 def test_a_large_layer_without_a_place_is_refused_in_words(stage: Stage) -> None:
     shutil.rmtree(stage.work / "collections")
     stage.push({**HELLO, "_config.yml": "title: T\nregistry: {commit_below: 0}\n"})
-    stage.program("gh")
-    built(stage)
-    save = stage.job("build", "save")
+    run = only_run(stage)
+    run.job("build")
+    save = run.job("save")
     assert save.failed
     assert "registry.blobs" in save.said
 
@@ -164,8 +293,7 @@ def test_apptainer_is_installed_where_a_recipe_needs_it(stage: Stage) -> None:
     stage.push({"collections/team/sing/manifests/1/Singularity": "Bootstrap: scratch\n"})
     sudo = stage.program("sudo")
     stage.program("apptainer", "exit 1")
-    (job,) = built(stage)
-    assert job.failed
+    assert only_run(stage).job("build").failed
     assert sudo.read_text().splitlines() == [
         "add-apt-repository --yes ppa:apptainer/ppa", "apt-get install --yes --quiet apptainer",
     ]  # fmt: skip
@@ -195,12 +323,12 @@ def test_the_site_is_deployed_to_pages_and_verified(stage: Stage) -> None:
 PROGRAMS = {
     "netlify": ("netlify-cli@", "deploy --prod --no-build --dir _site --site vars.NETLIFY_SITE"),
     "cloudflare-pages": ("wrangler@", "pages deploy _site --branch main --project-name vars."),
-    "vercel": ("vercel@", "deploy _site --prod --yes --token secrets.VERCEL_TOKEN"),
+    "vercel": ("vercel@", "deploy _site --prod --yes"),
     "firebase": ("firebase-tools@", "--config _site/firebase.json"),
 }
 
 
-def deployed(stage: Stage, target: str, given: Mapping[str, str]) -> Job:
+def deployed(stage: Stage, target: str, given: Mapping[str, str], folder: str = "deploy") -> Job:
     """Run the deployment to a target; what is not `given` is said by its own name."""
 
     class Named(dict[str, str]):
@@ -210,7 +338,7 @@ def deployed(stage: Stage, target: str, given: Mapping[str, str]) -> Job:
     path = ".github/workflows/deploy.yml"
     write_tree(stage.folder, {path: render("github", target)[path]})
     context = Named({**stage.context, "vars.REGISTRY_URL": "https://registry.example", **given})
-    job = Job(stage.folder / "deploy", context, stage.environment, stage.actions, stage.installed)
+    job = Job(stage.folder / folder, context, stage.environment, stage.actions, stage.installed)
     return job.run(stage.folder / path, "deploy")
 
 
@@ -223,6 +351,31 @@ def test_hosts_get_the_site_from_their_own_program(stage: Stage, target: str) ->
     (call,) = npx.read_text().splitlines()
     assert call.startswith(f"--yes {package}")
     assert arguments in call
+
+
+@pytest.mark.parametrize(("target", "program"), [("firebase", "npx"), ("nginx", "sshfs")])
+def test_a_deployment_that_fails_leaves_no_secret_behind(
+    stage: Stage, target: str, program: str
+) -> None:
+    scratch = stage.folder / "scratch"
+    scratch.mkdir()
+    stage.environment["TMPDIR"] = str(scratch)
+    stage.program(program, f"grep -rl ssecret {scratch} > {stage.folder}/there; exit 1")
+    given = {"vars.PUBLISH_TO": "me@host:/srv", "secrets.SSH_KEY": "ssecret", "vars.RELOAD": "",
+             "secrets.FIREBASE_ACCOUNT": "ssecret", "secrets.BUILDER_SIGNING_KEY": ""}  # fmt: skip
+    job = deployed(stage, target, given)
+    assert job.failed
+    assert (stage.folder / "there").read_text()  # it was there, for the program
+    assert not any(b"ssecret" in raw for raw in read_tree(scratch).values())
+
+
+def test_no_secret_is_an_argument(stage: Stage) -> None:
+    """Arguments of programs can be read by everybody on the machine."""
+    for target in PROGRAMS:
+        npx = stage.program("npx")
+        job = deployed(stage, target, {}, folder=f"deploy-{target}")
+        assert not job.failed, job.said
+        assert "secrets." not in npx.read_text(), target
 
 
 def test_a_deployment_without_an_address_says_what_is_missing(stage: Stage) -> None:
@@ -287,8 +440,8 @@ def test_a_server_gets_the_site_by_ssh(stage: Stage) -> None:
     assert str(stage.folder) not in Path("/proc/mounts").read_text()
 
 
-def test_another_repository_proposes_its_image(stage: Stage, tmp_path: Path) -> None:
-    """Its second run brings the open pull request up to date, and opens no other."""
+def proposing(stage: Stage, answers: str) -> Path:
+    """Let the next jobs propose an image, with a `gh` that knows `answers`; return its log."""
     place = f"https://git.example/{REPOSITORY}.git"
     stage.environment |= {
         "GITHUB_REPOSITORY": "octocat/solver", "GITHUB_SHA": "c0ffee",
@@ -299,18 +452,20 @@ def test_another_repository_proposes_its_image(stage: Stage, tmp_path: Path) -> 
     stage.context |= {"inputs.registry": REPOSITORY, "inputs.name": "physics/solver:2.1",
                       "inputs.artifact": "image", "inputs.source": "oci:image",
                       "secrets.token": "a-token"}  # fmt: skip
-    answers = f'case "$1 $2" in "pr list") cat {tmp_path}/open;; "api user") echo boss;; esac'
-    gh = stage.program("gh", answers)
     stage.push({"OWNERS": "* @boss\n"})
+
+    def download(job: Job, given: Mapping[str, str]) -> None:
+        Image.of(str(job.folder)).layout(job.workspace / given["path"], "2.1")
+
+    stage.actions["actions/download-artifact"] = download
+    return stage.program("gh", f'case "$1 $2" in {answers} esac')
+
+
+def test_another_repository_proposes_its_image(stage: Stage, tmp_path: Path) -> None:
+    """Its second run brings the open pull request up to date, and opens no other."""
+    gh = proposing(stage, f'"pr list") cat {tmp_path}/open;; "api graphql") echo boss;;')
     (tmp_path / "open").touch()
     for label in ("first", "second"):
-        layout = tmp_path / label
-        Image.of(label).layout(layout, "2.1")
-
-        def download(job: Job, given: Mapping[str, str], layout: Path = layout) -> None:
-            shutil.copytree(layout, job.workspace / given["path"])
-
-        stage.actions["actions/download-artifact"] = download
         job = stage.job("submit", "submit", f"-{label}")
         assert not job.failed, job.said
         (tmp_path / "open").write_text("https://git.example/pull/1\n")
@@ -321,6 +476,19 @@ def test_another_repository_proposes_its_image(stage: Stage, tmp_path: Path) -> 
     (opened,) = calls
     assert f"--repo {REPOSITORY} --base main --head {branch} --title Add physics/solver" in opened
     assert git(stage.origin, "rev-list", "--count", f"main..{branch}") == "1\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ['{"message": "boss", "status": "403"}', "boss\\nboss", "boss,association/owner", "", "null x"],
+)
+def test_an_error_is_not_taken_for_who_proposes(stage: Stage, answer: str) -> None:
+    gh = proposing(stage, f'"api graphql") printf %b {shlex.quote(answer)};;')
+    job = stage.job("submit", "submit")
+    assert job.failed
+    assert "GitHub does not say whose the token is" in job.said
+    assert "pr create" not in gh.read_text()
+    assert git(stage.origin, "branch", "--list", "submit/*") == ""
 
 
 def test_every_script_of_a_workflow_is_run_by_a_test() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from builder.storage.lock import lock
 from tests.conftest import read_tree
 from tests.recipes.conftest import HELLO, Command, recipe
 
+ROOT = Path(__file__).parent.parent.parent
 States = Callable[[], dict[str, str]]
 
 
@@ -164,6 +167,44 @@ def test_no_secret_reaches_a_recipe(
     names = {line.partition("=")[0] for line in blob.decode().splitlines()}
     assert not names & set(secrets)
     assert {"PATH", "HOME", "BUILDAH_ISOLATION", "BUILDER_OUTPUT", "BUILDER_TAG"} <= names
+
+
+SPY = """
+for file in /proc/[0-9]*/environ /proc/$PPID/environ; do
+  tr '\\0' '\\n' < "$file" || true
+done > "$BUILDER_OUTPUT/seen.txt" 2> /dev/null
+readlink "/proc/$PPID/cwd" > /dev/null && echo opened >> "$BUILDER_OUTPUT/seen.txt"
+echo "$SOURCE_DATE_EPOCH" >> "$BUILDER_OUTPUT/seen.txt"
+"""
+
+
+def test_no_secret_can_be_read_from_the_process_that_runs_recipes(registry: Path) -> None:
+    """Even as root, as long as it may not trace other processes."""
+    recipe(registry, "a/b:1", {"build.sh": SPY})
+    secret = f"secret-{os.urandom(8).hex()}"
+    environment = {**os.environ, "GITHUB_TOKEN": secret, "AWS_SECRET_ACCESS_KEY": secret,
+                   "BUILDER_RECIPES_BUILD_SECONDS": "77", "SOURCE_DATE_EPOCH": "4000"}  # fmt: skip
+    done = subprocess.run(
+        ["setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace", "--",
+         sys.executable, "-m", "builder", "recipes", "build", "-s", str(registry)],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (layer,) = [path for path in (registry / "collections/a/b/blobs/sha256").iterdir()
+                if b"4000" in path.read_bytes() and b"PATH=" in path.read_bytes()]  # fmt: skip
+    seen = layer.read_text(errors="replace")
+    assert secret not in seen
+    assert "opened" not in seen.splitlines()
+
+
+def test_flags_in_the_environment_still_count(registry: Path) -> None:
+    recipe(registry, "a/b:1", {"build.sh": "sleep 60"})
+    environment = {**os.environ, "BUILDER_RECIPES_BUILD_SECONDS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "builder", "recipes", "build", "-s", str(registry)],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert "took longer than 1 seconds" in done.stderr
 
 
 def test_the_smoke_test_decides(registry: Path, recipes: Command) -> None:

@@ -144,18 +144,19 @@ def cloning(origin: Path, **commits: str) -> Action:
     return checkout
 
 
-def passing_on(index_: Path) -> Mapping[str, Action]:
+def passing_on(shelf: Path) -> Mapping[str, Action]:
     """Return the actions that keep a job's files, and give them to another."""
 
     def upload(job: Job, given: Mapping[str, str]) -> None:
         del job
         assert "/" not in given["name"]
-        shutil.copytree(given["path"], index_ / given["name"])
+        if Path(given["path"]).exists() or given["if-no-files-found"] != "ignore":
+            shutil.copytree(given["path"], shelf / given["name"], symlinks=True)
 
     def download(job: Job, given: Mapping[str, str]) -> None:
         del job
-        for folder in index_.glob(given["pattern"]):
-            shutil.copytree(folder, Path(given["path"]) / folder.name)
+        for folder in shelf.glob(given["pattern"]):
+            shutil.copytree(folder, Path(given["path"]) / folder.name, symlinks=True)
 
     return {"actions/upload-artifact": upload, "actions/download-artifact": download}
 

@@ -29,7 +29,7 @@ class Stage:
         self.programs.mkdir()
         self.installed: Path | None = installed
         self.context: dict[str, str] = {"github.token": "a-token", "github.ref_name": "main",
-                                        "github.ref": "refs/heads/main"}  # fmt: skip
+                                        "inputs.owner": "", "inputs.name": ""}  # fmt: skip
         self.actions: dict[str, Action] = {
             "actions/checkout": cloning(self.origin),
             **passing_on(folder / "index_"),

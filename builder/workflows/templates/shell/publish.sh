@@ -1,5 +1,3 @@
-for name in AWS_REGION AWS_ENDPOINT_URL BUILDER_SIGNING_KEY; do
-  [ -n "${!name:-}" ] || unset "$name"
-done
+#: unset.sh
 builder publish "${at:-$PUBLISH_TO}" -t @TARGET@ --prune --baseurl "" \
   --url "${REGISTRY_URL:?set this variable to the address of the site}"

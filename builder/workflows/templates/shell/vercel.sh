@@ -1,2 +1,2 @@
 #: build.sh
-npx --yes vercel@64.0.2 deploy _site --prod --yes --token "$VERCEL_TOKEN"
+npx --yes vercel@64.0.2 deploy _site --prod --yes
