@@ -32,7 +32,8 @@ LINES = (
 LEVEL = {name: number for number, line in enumerate(LINES) for name in line}
 ONLY_IN = {
     "tornado": {"preview"}, "livereload": {"preview"}, "watchdog": {"preview"},
-    "jinja2": {"theme"}, "markdown": {"text"}, "nh3": {"text"}, "pygments": {"text"},
+    "jinja2": {"theme"}, "comrak": {"text"}, "markdown": {"text"}, "nh3": {"text"},
+    "pygments": {"text"},
     "pymdownx": {"text"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
     "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage", "layers"}, "urllib3": {"remote"},
     "indexed_gzip": {"layers"}, "backports": {"layers"}, "compression": {"layers"},

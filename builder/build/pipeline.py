@@ -268,7 +268,10 @@ class Pipeline:
         if self._compiled is None or self._compiled[0] != theme.key:
             address = self._config.address
             zone = self._config.site.timezone
-            made = theme.templates(baseurl=address.baseurl, url=address.url, timezone=zone)
+            engine = self._config.pages.markdown
+            made = theme.templates(
+                baseurl=address.baseurl, url=address.url, timezone=zone, markdown=engine
+            )
             self._compiled = (theme.key, made)
         return self._compiled[1]
 

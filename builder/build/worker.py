@@ -252,7 +252,8 @@ class Session:
 
     def _render(self, text: str, path: str, line: int, address: str) -> Rendered:
         """Return a text rendered; a kept one is good while its answers are what they were."""
-        mark = fingerprint(engine_key(), text, path, line, address, self.pages.baseurl)
+        engine = self.pages.markdown
+        mark = fingerprint(engine_key(), engine, text, path, line, address, self.pages.baseurl)
         key = f"markdown {mark}"
         if (kept := self.cache.get(key)) is not None:
             held = Rendered.from_text(kept.decode())
@@ -260,7 +261,7 @@ class Session:
                 self._asked += held.answers
                 return held
         if self._markdown is None:
-            self._markdown = MarkdownRenderer(self.pages.baseurl, self.addresses)
+            self._markdown = MarkdownRenderer(engine, self.pages.baseurl, self.addresses)
         made = self._markdown.render(text, path=path, first_line=line, address=address)
         self._asked += made.answers
         self.cache.put(key, made.to_text().encode("utf-8", "replace"))

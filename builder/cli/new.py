@@ -18,6 +18,7 @@ title: My registry
 description: Containers, served as plain files.
 # url: https://registry.example.org   # where the site is served
 # baseurl: ""                         # the path below it, if any
+markdown: GFM                         # READMEs as GitHub shows them
 
 registry:
   target: plain                       # where the site is served: nginx, s3, github-pages, ...

@@ -37,6 +37,7 @@ KEYS: Mapping[str, str] = {
     "future": FLAG,
     "unpublished": FLAG,
     "show_drafts": FLAG,
+    "markdown": TEXT,
     "repository": TEXT,
     "branch": TEXT,
     "registry": MAP,

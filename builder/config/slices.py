@@ -22,6 +22,7 @@ from builder.pages.model import PageOptions
 from builder.registry.model import RegistryOptions
 from builder.storage.base import Offsite
 from builder.targets.base import Address, Target
+from builder.text.markdown import ENGINES, PYTHON_MARKDOWN
 
 _APP_KEYS = frozenset({"name", "keep", "spa", "type"})
 
@@ -147,6 +148,16 @@ def _jekyll_collections(value: Any) -> dict[str, CollectionOptions]:
     }
 
 
+def _engine(keys: Mapping[str, Any], reader: Reader) -> str:
+    """Return the Markdown engine: Jekyll's key, of which two values are known here."""
+    said = str(keys.get("markdown") or PYTHON_MARKDOWN)
+    if found := {name.lower(): name for name in ENGINES}.get(said.lower()):
+        return found
+    hint = f"write {' or '.join(ENGINES)}, or remove the key"
+    reader.problem(("markdown",), f"markdown: there is no engine {said!r} here", hint)
+    return PYTHON_MARKDOWN
+
+
 def page_options(
     keys: Mapping[str, Any],
     address: Address,
@@ -169,6 +180,7 @@ def page_options(
         host=host,
         insecure=parts.scheme == "http" and host == parts.netloc,
         keys=keys,
+        markdown=_engine(keys, reader),
         repository=repository,
         branch=str(keys.get("branch") or "main"),
         capabilities=target.at(address),

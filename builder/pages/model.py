@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from builder.output import Capabilities
 from builder.registry.model import Namespace, Row
+from builder.text.markdown import PYTHON_MARKDOWN
 
 if TYPE_CHECKING:
     from builder.documents.parse import Document
@@ -26,7 +27,8 @@ class PageOptions:
 
     `host` is what clients pull from (`example.org`, `127.0.0.1:4000`), empty
     when nobody knows; `insecure` says that it speaks plain http. `keys` is
-    the whole of `_config.yml`, which templates read as `site.*`. `repository`
+    the whole of `_config.yml`, which templates read as `site.*`. `markdown`
+    is the engine that READMEs and documents are rendered with. `repository`
     is the source's address for "edit this page", or empty.
     """
 
@@ -38,6 +40,7 @@ class PageOptions:
     host: str = ""
     insecure: bool = False
     keys: Mapping[str, Any] = field(default_factory=dict)
+    markdown: str = PYTHON_MARKDOWN
     repository: str = ""
     branch: str = "main"
     capabilities: Capabilities = field(

@@ -1,86 +1,84 @@
-"""Python-Markdown with the extensions of this project, kept and used again.
+"""The two engines, by Jekyll's own key `markdown`: text in, HTML that is not yet safe out.
 
-Importing this costs more than rendering a README does; `markdown` imports it
-when there is something to render.
+`GFM` is comrak, which speaks GitHub's dialect; `Python-Markdown` is that, with
+the extensions that bring it near. Importing either costs more than rendering
+a README does, so each is imported when there is something for it to render.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
-import markdown
+from builder.text.finish import slug
 
-from builder.text import blocks, highlight
+Convert = Callable[[str], str]
 
-_EXTENSIONS = (
-    "admonition", "attr_list", "sane_lists", "tables", "pymdownx.superfences",
-    "pymdownx.tasklist", "pymdownx.tilde",
-)  # fmt: skip
-_CONFIGS: dict[str, dict[str, Any]] = {
-    "tables": {"use_align_attribute": True},
-    "pymdownx.superfences": {
-        "custom_fences": [
-            {
-                "name": "*",
-                "class": "highlight",
-                "format": highlight.fence,
-                "validator": highlight.accept,
-            }
-        ],
-        "relaxed_headers": True,
-    },
-    "pymdownx.tilde": {"subscript": False},
-}
+_CHECKBOX = re.compile(r'<input type="checkbox"([^<>]*)/>')
+_TO_DO = '<span role="img" aria-label="to do">☐</span>'
+_DONE = '<span role="img" aria-label="done">☑</span>'
 _CONTENTS, _MAX_CONTENTS = "[TOC]", 2
-_CHECKBOXES = {
-    '<input type="checkbox" disabled checked/>': '<span role="img" aria-label="done">☑</span>',
-    '<input type="checkbox" disabled/>': '<span role="img" aria-label="to do">☐</span>',
-}
 
 
-class Engine:
-    """One `markdown.Markdown` with our extension, reset before each text."""
+def gfm(text: str) -> str:
+    """Return the HTML of `text` by comrak."""
+    return _checked(_gfm()(text))
 
-    def __init__(self, *, contents: bool) -> None:
-        self._page = blocks.PageExtension()
-        names = [*_EXTENSIONS, "toc"] if contents else _EXTENSIONS
-        self._markdown = markdown.Markdown(
-            extensions=[*names, self._page], extension_configs=_CONFIGS
-        )
-        blocks.freeze(self._markdown)
 
-    def convert(self, text: str) -> str:
-        """Return the HTML of `text`, not yet safe, and keep its title and excerpt."""
-        self._markdown.reset()
-        html = self._markdown.convert(text)
-        if "<input" in html:
-            for checkbox, mark in _CHECKBOXES.items():
-                html = html.replace(checkbox, mark)
+def python_markdown(text: str) -> str:
+    """Return the HTML of `text` by Python-Markdown."""
+    return _checked(_python_markdown(contents=0 < text.count(_CONTENTS) <= _MAX_CONTENTS)(text))
+
+
+def _checked(html: str) -> str:
+    """Return `html` with signs for the boxes of task lists, which nh3 would drop."""
+    if "<input" not in html:
         return html
-
-    @property
-    def title(self) -> str:
-        """The text of the first `h1` of the last text."""
-        return self._page.title
-
-    @property
-    def excerpt(self) -> str:
-        """The first paragraph of the last text, shortened."""
-        return self._page.excerpt
-
-
-@lru_cache(maxsize=2)
-def _kept(*, contents: bool) -> Engine:
-    """Return the engine for texts with or without a table of contents, which costs a tenth."""
-    return Engine(contents=contents)
-
-
-def engine_for(text: str) -> Engine:
-    """Return the engine that `text` needs."""
-    return _kept(contents=0 < text.count(_CONTENTS) <= _MAX_CONTENTS)
+    return _CHECKBOX.sub(lambda found: _DONE if "checked" in found[1] else _TO_DO, html)
 
 
 def discard() -> None:
     """Forget the engines, after one has stopped half-way and may remember it."""
-    _kept.cache_clear()
+    _python_markdown.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _gfm() -> Convert:
+    import comrak  # noqa: PLC0415
+
+    extensions = comrak.ExtensionOptions()
+    for name in ("table", "autolink", "strikethrough", "tasklist", "footnotes"):
+        setattr(extensions, name, True)
+    rendering = comrak.RenderOptions()
+    rendering.unsafe_ = True  # nh3 comes behind
+    return lambda text: comrak.render_markdown(
+        text, extension_options=extensions, render_options=rendering
+    )
+
+
+@lru_cache(maxsize=2)
+def _python_markdown(*, contents: bool) -> Convert:
+    """Return Python-Markdown with or without a table of contents, which costs a tenth."""
+    from markdown import Markdown  # noqa: PLC0415
+    from markdown.extensions.toc import TocExtension  # noqa: PLC0415
+
+    from builder.text.commonmark import CommonMarkExtension  # noqa: PLC0415
+
+    engine = Markdown(
+        extensions=[
+            "admonition", "attr_list", "footnotes", "sane_lists", "tables", "pymdownx.magiclink",
+            "pymdownx.tasklist", "pymdownx.tilde", CommonMarkExtension(),
+            *([TocExtension(slugify=lambda text, _: slug(text))] if contents else []),
+        ],
+        extension_configs={
+            "tables": {"use_align_attribute": True},
+            "pymdownx.tilde": {"subscript": False},
+        },
+    )  # fmt: skip
+
+    def made(text: str) -> str:
+        engine.reset()
+        return engine.convert(text)
+
+    return made

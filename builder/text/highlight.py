@@ -1,4 +1,4 @@
-"""Coloured code: Pygments behind the fences of pymdownx.superfences.
+"""Coloured code: Pygments behind both engines.
 
 Classes only, no inline style. One formatter is kept, since making one costs
 more than colouring a short block does.
@@ -7,7 +7,6 @@ more than colouring a short block does.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from markupsafe import escape
 from pygments import highlight
@@ -23,16 +22,10 @@ MAX_COLOURED = 32 << 10  # characters; some lexers are slow on long odd input
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
 
-def fence(source: str, language: str | None, *_: Any, **__: Any) -> str:
-    """Return the HTML of a fenced block; the signature is pymdownx.superfences'."""
-    name = language or ""
-    label = f' class="language-{escape(name)}"' if name else ""
-    return f'<div class="highlight"><pre><code{label}>{_body(source, name)}</code></pre></div>'
-
-
-def accept(*_: Any, **__: Any) -> bool:
-    """Take a fence with whatever options it has, which are ignored."""
-    return True
+def block(source: str, language: str) -> str:
+    """Return the HTML of a block of code; `language` is a word that Pygments may know."""
+    label = f' class="language-{escape(language)}"' if language else ""
+    return f'<div class="highlight"><pre><code{label}>{_body(source, language)}</code></pre></div>'
 
 
 def _body(source: str, language: str) -> str:

@@ -20,6 +20,7 @@ MAX_BYTES = 256 << 10
 MAX_RUN = 250  # equal opening characters in a row
 MAX_NESTING = 32  # quotes and lists in one another
 MAX_TAGS = 10_000
+MAX_UNCLOSED = 100
 MAX_CELLS = 20_000
 MAX_COLUMNS = 200
 MAX_DEFINITIONS = 5_000
@@ -53,6 +54,9 @@ _INDENTED = re.compile(
     re.MULTILINE,
 )
 _TAG = re.compile(r"<[A-Za-z/!?]")
+_FORMATTING = re.compile(
+    r"<(/?)(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])", re.IGNORECASE
+)
 _TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
 _BRACKETS = re.compile(r"\]\(|[\[\]()]")
 _TICKS = re.compile(r"\\?(`+)")
@@ -77,6 +81,19 @@ def check_source(text: str, *, path: str, first_line: int) -> None:
     Raises ContentError at a line counted from `first_line` (0: lines unknown).
     """
     _Check(text, path, first_line).run()
+
+
+def check_html(html: str, *, path: str, first_line: int) -> None:
+    """Refuse HTML that leaves more than 100 formatting elements open, before a parser sees it.
+
+    A parser opens each of them again in every block that follows. Raises ContentError.
+    """
+    unclosed = 0
+    for tag in _FORMATTING.finditer(html):
+        unclosed = max(0, unclosed - 1) if tag[1] else unclosed + 1
+        if unclosed > MAX_UNCLOSED:
+            message = f"nests {MAX_UNCLOSED} tags such as <b> without closing them, the limit"
+            raise ContentError.at(path, message, "close the tags", line=first_line)
 
 
 class _Check:

@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import unquote
 
 from builder.errors import ContentError
 from builder.fingerprint import fingerprint
 from builder.text.addresses import Addresses, Answer
 
 _TAKING_PART = (
-    "addresses", "blocks", "engine", "highlight", "limits", "links", "markdown", "nesting",
+    "addresses", "commonmark", "engine", "finish", "highlight", "limits", "links", "markdown",
     "safehtml",
 )  # fmt: skip
+
+GFM, PYTHON_MARKDOWN = "GFM", "Python-Markdown"
+ENGINES = (GFM, PYTHON_MARKDOWN)
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RAW_HTML = re.compile(r"<[A-Za-z]")
@@ -71,11 +75,13 @@ class Rendered:
 class MarkdownRenderer:
     """Renders one text after another.
 
-    `baseurl` goes before every address on the site; `addresses` say where
-    links lead, which without them are taken as they are.
+    `engine` is one of `ENGINES`; `baseurl` goes before every address on the
+    site; `addresses` say where links lead, which without them are taken as
+    they are.
     """
 
-    def __init__(self, baseurl: str = "", addresses: Addresses | None = None) -> None:
+    def __init__(self, engine: str, baseurl: str = "", addresses: Addresses | None = None) -> None:
+        self._engine = engine
         self._baseurl = baseurl
         self._addresses = addresses
 
@@ -87,8 +93,9 @@ class MarkdownRenderer:
         limits.
         """
         # Heavy imports; a build that changes nothing renders nothing.
-        from builder.text import engine, limits, nesting, safehtml  # noqa: PLC0415
-        from builder.text.links import Links  # noqa: PLC0415
+        from builder.text import engine, limits, safehtml  # noqa: PLC0415
+        from builder.text.finish import finish  # noqa: PLC0415
+        from builder.text.links import ID_PREFIX, Links  # noqa: PLC0415
 
         text = _CONTROLS.sub("", text)
         limits.check_source(text, path=path, first_line=first_line)
@@ -99,9 +106,9 @@ class MarkdownRenderer:
             line = text.count("\n", 0, found) if found >= 0 else 0
             warnings.append((first_line + line if first_line else 0, message))
 
-        parser = engine.engine_for(text)
+        convert = engine.gfm if self._engine == GFM else engine.python_markdown
         try:
-            html = parser.convert(text)
+            html = convert(text)
         except RecursionError:
             engine.discard()
             raise _refused(path, first_line, "is nested too deeply for Markdown") from None
@@ -111,15 +118,14 @@ class MarkdownRenderer:
             raise _refused(path, first_line, what) from error
         if _RAW_HTML.search(text):  # else what there is was made by the parser, and well
             html = safehtml.without_false_tags(html)
-            nesting.check_html(html, path=path, first_line=first_line)
+            limits.check_html(html, path=path, first_line=first_line)
         links = Links(self._baseurl, path, address, self._addresses, warn)
-        return Rendered(
-            safehtml.clean(html, links),
-            tuple(dict.fromkeys(warnings)),
-            parser.title,
-            parser.excerpt,
-            tuple(dict.fromkeys(links.answers)),
-        )
+        done = finish(safehtml.clean(html, links))
+        for fragment in links.fragments:
+            if unquote(fragment).removeprefix(ID_PREFIX) not in done.ids:
+                warn(f"#{fragment}", f"the link '#{fragment}' leads to no heading of this text")
+        told, answers = dict.fromkeys(warnings), dict.fromkeys(links.answers)
+        return Rendered(done.html, tuple(told), done.title, done.excerpt, tuple(answers))
 
 
 def _refused(path: str, line: int, message: str) -> ContentError:
@@ -135,5 +141,7 @@ def engine_key() -> str:
     """
     folder = Path(__file__).parent
     sources = [(folder / f"{name}.py").read_bytes() for name in _TAKING_PART]
-    versions = [version(name) for name in ("Markdown", "nh3", "Pygments", "pymdown-extensions")]
+    versions = [
+        version(name) for name in ("comrak", "Markdown", "nh3", "Pygments", "pymdown-extensions")
+    ]
     return fingerprint(sources, versions, sys.version_info[:3])

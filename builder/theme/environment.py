@@ -43,6 +43,7 @@ def make_environment(
     baseurl: str,
     url: str,
     timezone: str,
+    markdown: str,
     assets: Mapping[str, str],
 ) -> jinja2.Environment:
     """Return an environment for the templates in `codes`, which may be filled later.
@@ -68,11 +69,11 @@ def make_environment(
             filters.DateFilters(timezone),
         )
     )
-    environment.filters["markdownify"] = _markdownify(baseurl)
+    environment.filters["markdownify"] = _markdownify(markdown, baseurl)
     return environment
 
 
-def _markdownify(baseurl: str) -> Callable[[jinja2.runtime.Context, object], Markup]:
+def _markdownify(engine: str, baseurl: str) -> Callable[[jinja2.runtime.Context, object], Markup]:
     renderers: list[Any] = []  # filled on first use: most sites' layouts never ask
 
     @jinja2.pass_context
@@ -80,7 +81,7 @@ def _markdownify(baseurl: str) -> Callable[[jinja2.runtime.Context, object], Mar
         if not renderers:
             from builder.text.markdown import MarkdownRenderer  # noqa: PLC0415 - a heavy import
 
-            renderers.append(MarkdownRenderer(baseurl))
+            renderers.append(MarkdownRenderer(engine, baseurl))
         path = page_source(context) or "markdownify"
         text = "" if value is None else str(value)
         rendered = renderers[0].render(text, path=path, first_line=0)

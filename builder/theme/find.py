@@ -42,10 +42,12 @@ class Theme(NamedTuple):
     assets: Mapping[str, Asset]
     key: str
 
-    def templates(self, *, baseurl: str, url: str, timezone: str) -> Templates:
+    def templates(self, *, baseurl: str, url: str, timezone: str, markdown: str) -> Templates:
         """Compile all page layouts; raises ContentError with every problem of them."""
         published = {name: asset.published for name, asset in self.assets.items()}
-        options = TemplateOptions(self.source, self.folder, baseurl, url, timezone, published)
+        options = TemplateOptions(
+            self.source, self.folder, baseurl, url, timezone, markdown, published
+        )
         return Templates(options)
 
 

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.fingerprint import fingerprint
+from builder.text.markdown import PYTHON_MARKDOWN
 from builder.theme import closure, liquid
 from builder.theme.environment import make_environment, page_source
 from builder.theme.sources import INCLUDES, LAYOUTS, PACKAGED, TemplateSource, read_sources
@@ -45,6 +46,7 @@ class TemplateOptions:
     baseurl: str = ""
     url: str = ""
     timezone: str = "UTC"
+    markdown: str = PYTHON_MARKDOWN
     assets: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +68,7 @@ class Templates:
             baseurl=options.baseurl,
             url=options.url,
             timezone=options.timezone,
+            markdown=options.markdown,
             assets=options.assets,
         )
         by_path: dict[str, tuple[closure.Uses, CodeType | None]] = {}
@@ -123,7 +126,12 @@ class Templates:
                 jinja2.__version__,
                 [(name, self._sources[name].text, self._keys(name)) for name in names],
                 [(asset, self._options.assets.get(asset)) for asset in self._linked(names)],
-                (self._options.baseurl, self._options.url, self._options.timezone),
+                (
+                    self._options.baseurl,
+                    self._options.url,
+                    self._options.timezone,
+                    self._options.markdown,
+                ),
             )
         return self._fingerprints[layout]
 
@@ -273,7 +281,7 @@ class Templates:
 @lru_cache(maxsize=500)
 def _compiled(text: str, name: str, path: str) -> tuple[closure.Uses, CodeType]:
     """Return what a template reads, and its code; kept, for a preview compiles often."""
-    environment = make_environment({}, baseurl="", url="", timezone="UTC", assets={})
+    environment = make_environment({}, baseurl="", url="", timezone="UTC", markdown="", assets={})
     tree = environment.parse(text, name, path)
     return closure.uses(tree, text), environment.compile(tree, name, path)
 

@@ -16,7 +16,7 @@ from builder.config import load_config
 from builder.config.flags import Flags
 from builder.errors import BuilderError, ContentError
 from builder.preview.respond import Request, Responder
-from builder.text.markdown import MarkdownRenderer
+from builder.text.markdown import ENGINES, MarkdownRenderer
 from builder.write.lookup import BuiltSite
 
 MARKER = ".builder-site"
@@ -129,4 +129,5 @@ def _unequal(what: str, got: dict[str, str], want: dict[str, str]) -> Iterator[s
 
 def warm() -> None:
     """Read what every worker would read for itself, once for all."""
-    MarkdownRenderer().render("`x`\n", path="x", first_line=1)
+    for engine in ENGINES:
+        MarkdownRenderer(engine).render("`x`\n", path="x", first_line=1)
