@@ -7,7 +7,6 @@ a folder or lies in an archive; the folder's reader is here, the archive's in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -51,6 +50,9 @@ class ImageLayout:
         """Open a blob; see `oci.content.ContentReader`."""
         inner = blob_path(descriptor.digest)
         return open_inside(self._folder, inner, f"{self._label}/{inner}")
+
+    def close(self) -> None:
+        """Keep nothing open."""
 
     def _read(self, name: str) -> bytes:
         label = f"{self._label}/{name}"
@@ -104,25 +106,7 @@ def name_of(entry: Descriptor) -> str:
     return next(filter(None, (entry.annotations.get(key, "") for key in _NAMES)), "")
 
 
-def find_entry(
-    entries: Sequence[Descriptor], reference: str, label: str, reader: ContentReader
-) -> Descriptor:
-    """Return the entry that `reference` names: its name, a digest, or empty for the only one.
-
-    `reader` gives the bytes that its size is checked by. Raises ContentError
-    when it names none, or more than one.
-    """
-    names = sorted({name_of(entry) for entry in entries} - {""})
-    if not reference:
-        found = list(entries)
-        fault = f"holds {len(found)} images; say which"
-    else:
-        found = [entry for entry in entries if reference in (name_of(entry), entry.digest)]
-        fault = f"holds {len(found) or 'no'} images called {reference!r}"
-    if len(found) != 1:
-        raise ContentError.at(label, fault, f"it holds: {', '.join(names)}" if names else "")
-    called = name_of(found[0])
-    twice = [entry for entry in entries if called and name_of(entry) == called]
-    if len(twice) > 1:
-        raise ContentError.at(label, f"holds {len(twice)} images called {called!r}")
-    return with_true_size(found[0], reader)
+def names_of(entry: Descriptor) -> tuple[str, ...]:
+    """Return all names of an entry of `index.json`, the one that tells most first."""
+    found = {entry.annotations.get(key, "") for key in _NAMES} - {""}
+    return tuple(sorted(found, key=lambda name: (-len(name), name)))

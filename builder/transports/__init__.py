@@ -14,9 +14,9 @@ from builder.transports.base import ImageSource, SourceOptions
 from builder.transports.directory import DirectorySource
 from builder.transports.docker_archive import MANIFEST, DockerArchiveSource
 from builder.transports.files import FileSource, open_chart, open_sif
-from builder.transports.oci_archive import OCIArchiveSource
-from builder.transports.oci_layout import LayoutSource
+from builder.transports.oci_layout import open_archived, open_layout
 from builder.transports.remote import RemoteSource
+from builder.transports.saved import SavedSource
 
 __all__ = ["ImageSource", "SourceOptions", "open_source"]
 
@@ -53,11 +53,10 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
         return RemoteSource.parse(rest, options.remote)
     if scheme in SCHEMES and colon:
         return _open(scheme, rest, options)
-    is_path = os.path.lexists(text) or os.path.lexists(scheme)
-    if colon and _SCHEME.fullmatch(scheme) and not is_path:
+    path, reference = _split(text)
+    if colon and _SCHEME.fullmatch(scheme) and not os.path.lexists(path):
         known = ", ".join(f"{name}:" for name in SCHEMES)
         raise UsageError(f"{text}: cannot read from {scheme!r}", f"use {known} or a path")
-    path, reference = _split(text)
     if not os.path.exists(path):
         raise ContentError.at(path, "does not exist")
     return _recognised(path, reference, options.spool)
@@ -81,18 +80,18 @@ def _open(scheme: str, rest: str, options: SourceOptions) -> ImageSource:
     if not os.path.exists(path):
         raise ContentError.at(path, "does not exist")
     if scheme == "oci":
-        return LayoutSource(path, reference)
+        return open_layout(path, reference)
     if scheme in _WHOLE:
         return _WHOLE[scheme](path, options)
     archive = open_archive(path, options.spool)
     if scheme == "oci-archive":
-        return OCIArchiveSource(archive, reference)
+        return open_archived(archive, reference)
     return DockerArchiveSource(archive, options.spool, reference)
 
 
 def _recognised(path: str, reference: str, spool: Path) -> ImageSource:
     if os.path.isdir(path):
-        return LayoutSource(path, reference)
+        return open_layout(path, reference)
     try:
         archive = open_archive(path, spool)
     except ContentError as error:
@@ -100,10 +99,12 @@ def _recognised(path: str, reference: str, spool: Path) -> ImageSource:
         problems = error.problems
         message = f"is of no type known here: {problems[0].message}"
         raise ContentError.at(path, message, problems[0].hint or hint) from None
+    older = DockerArchiveSource(archive, spool, reference) if MANIFEST in archive else None
     if MARKER in archive:
-        return OCIArchiveSource(archive, reference)
-    if MANIFEST in archive:
-        return DockerArchiveSource(archive, spool, reference)
+        layout = open_archived(archive, reference)
+        return SavedSource(layout, older, reference) if older else layout
+    if older:
+        return older
     archive.close()
     message = f"is of no type known here: the tar holds neither {MARKER} nor {MANIFEST}"
     raise ContentError.at(path, message)

@@ -6,22 +6,20 @@ end of the tar and never past the limits.
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from builder.errors import ContentError, LocalError
+from builder.layers.compression import CompressionError, Unpacked, kind_of
 from builder.layers.tarwalk import Member, cut_short, walk
 from builder.storage.local import open_regular
 
-GZIP = b"\x1f\x8b"
-ZSTD = b"\x28\xb5\x2f\xfd"
+_HEAD = 512  # bytes that tell how a file is compressed
 _CHUNK = 1 << 20
 _FREE_RATIO = 256 << 20  # what any archive may decompress to
 _MAX_RATIO = 200  # and beyond that, bytes for each compressed byte
@@ -33,12 +31,9 @@ class Archive:
     def __init__(self, file: BinaryIO, members: Iterable[tuple[str, Member]], label: str) -> None:
         self.label = label
         self._file = file
-        self._members: dict[str, Member] = {}
-        self._twice: set[str] = set()
+        self._members: dict[str, list[Member]] = {}
         for name, member in members:
-            if name in self._members:
-                self._twice.add(name)
-            self._members[name] = member
+            self._members.setdefault(name, []).append(member)
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -47,7 +42,7 @@ class Archive:
         """Open a member; a link is followed once, inside the archive.
 
         Raises FileNotFoundError when there is none of that name, ContentError
-        when there are two or it is no file.
+        when there are two that differ, or it is no file.
         """
         member = self._member(name)
         if member.target:
@@ -58,15 +53,11 @@ class Archive:
                 raise ContentError.at(self.label, f"{name} is a link to another link")
         if member.fault:
             raise ContentError.at(self.label, f"{name} {member.fault}")
-        return io.BufferedReader(Window(self._file.fileno(), member.offset, member.size))
+        return self._window(member)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all files and links."""
         return tuple(self._members)
-
-    def is_link(self, name: str) -> bool:
-        """Tell whether a member is a link to another."""
-        return bool(self._members[name].target)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a small member's bytes; raises ContentError when it is missing or too large."""
@@ -84,11 +75,26 @@ class Archive:
         self._file.close()
 
     def _member(self, name: str) -> Member:
-        if name in self._twice:
-            raise ContentError.at(self.label, f"{name} is in the archive twice")
+        """Return a member; what stands there twice, as some tools write it, must be the same."""
         if name not in self._members:
             raise FileNotFoundError(name)
-        return self._members[name]
+        first, *others = self._members[name]
+        if others and not all(self._is_same(first, other) for other in others):
+            raise ContentError.at(self.label, f"{name} is in the archive twice, with other bytes")
+        self._members[name] = [first]
+        return first
+
+    def _is_same(self, one: Member, other: Member) -> bool:
+        if (one.size, one.target, one.fault) != (other.size, other.target, other.fault):
+            return False
+        with self._window(one) as left, self._window(other) as right:
+            while chunk := left.read(_CHUNK):
+                if chunk != right.read(_CHUNK):
+                    return False
+        return True
+
+    def _window(self, member: Member) -> BinaryIO:
+        return io.BufferedReader(Window(self._file.fileno(), member.offset, member.size))
 
 
 class Window(io.RawIOBase):
@@ -124,7 +130,7 @@ class Window(io.RawIOBase):
 
 
 def open_archive(path: str, spool: Path) -> Archive:
-    """Open the tar at `path`, plain or gzip-compressed, and index its members.
+    """Open the tar at `path`, compressed or not, and index its members.
 
     A compressed one is decompressed into the folder `spool`. Raises
     ContentError naming `path`: not a tar, cut short, over a limit.
@@ -133,15 +139,10 @@ def open_archive(path: str, spool: Path) -> Archive:
         file = open_regular(Path(path), path)
     except FileNotFoundError:
         raise ContentError.at(path, "does not exist") from None
-    magic = file.peek(4)[:4]
-    if magic[:2] == GZIP:
-        with file:
-            return _decompressed(file, path, spool)
-    if magic == ZSTD:
-        file.close()
-        hint = "decompress it with 'zstd -d' first"
-        raise ContentError.at(path, "is compressed with zstd, which is not read here", hint)
     try:
+        if kind_of(file.peek(_HEAD)[:_HEAD]) not in ("", "tar"):
+            with file:
+                return _decompressed(file, path, spool)
         return Archive(file, walk(_Plain(file, path), path), path)
     except BaseException:
         file.close()
@@ -157,8 +158,7 @@ def unpacked_limit(size: int) -> int:
 def spooled(spool: Path, label: str) -> Iterator[BinaryIO]:
     """Give an unnamed file in the folder `spool`, open after the block unless that fails.
 
-    A damaged gzip stream becomes a ContentError naming `label`, a full disk a
-    LocalError.
+    A damaged stream becomes a ContentError naming `label`, a full disk a LocalError.
     """
     file: BinaryIO | None = None
     try:
@@ -169,9 +169,8 @@ def spooled(spool: Path, label: str) -> Iterator[BinaryIO]:
     except BaseException as error:
         if file is not None:
             _abandon(file)
-        if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
-            message = f"is not a whole gzip stream: {error}"
-            raise ContentError.at(label, message, "was it copied to the end?") from None
+        if isinstance(error, CompressionError):
+            raise ContentError.at(label, error.message, "was it copied to the end?") from None
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise LocalError(f"{spool}: {error.strerror}") from error
         raise
@@ -185,7 +184,9 @@ def _abandon(file: BinaryIO) -> None:
 
 def _decompressed(packed: BinaryIO, path: str, spool: Path) -> Archive:
     limit = unpacked_limit(os.fstat(packed.fileno()).st_size)
-    with spooled(spool, path) as file, gzip.GzipFile(fileobj=packed, mode="rb") as stream:
+    with spooled(spool, path) as file:
+        # Its own limit is further off: `_Spooled` says what to do instead.
+        stream = io.BufferedReader(Unpacked(packed, limit + 4 * _CHUNK), _CHUNK)
         return Archive(file, walk(_Spooled(stream, file, path, limit), path), path)
 
 
@@ -215,7 +216,7 @@ class _Plain:
 class _Spooled:
     """A tar that is decompressed to a file while it is walked."""
 
-    def __init__(self, stream: gzip.GzipFile, file: BinaryIO, label: str, limit: int) -> None:
+    def __init__(self, stream: BinaryIO, file: BinaryIO, label: str, limit: int) -> None:
         self._stream = stream
         self._file = file
         self._label = label

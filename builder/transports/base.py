@@ -6,18 +6,14 @@ not verified: whoever keeps content checks size and digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
-from builder.oci import mediatype
-from builder.oci.content import ContentReader, read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.layout import name_of, with_true_size
-from builder.oci.validate import ManifestError, parse_manifest
 from builder.remote.options import RemoteOptions
 
 
@@ -78,31 +74,3 @@ class ImageSource(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-
-
-def names_of(entries: Iterable[Descriptor]) -> tuple[str, ...]:
-    """Return the names that an image layout's entries have, in byte order."""
-    return tuple(sorted({name_of(entry) for entry in entries} - {""}))
-
-
-def referrers_among(
-    entries: Iterable[Descriptor], reader: ContentReader, subject: Digest, label: str
-) -> tuple[Descriptor, ...]:
-    """Return which of an image layout's entries refer to `subject`.
-
-    Tools put referrers beside the images in `index.json`; only their bytes
-    tell which is which. Raises ContentError for an entry that is no manifest.
-    """
-    found: dict[Digest, Descriptor] = {}
-    for listed in entries:
-        if listed.media_type not in mediatype.MANIFESTS or listed.digest in found:
-            continue
-        entry = with_true_size(listed, reader)
-        raw = read_verified(reader, entry, label)
-        try:
-            manifest = parse_manifest(raw, entry.media_type, allow_foreign=True)
-        except ManifestError as error:
-            raise error.located(label, entry.digest) from None
-        if manifest.subject is not None and manifest.subject.digest == subject:
-            found[entry.digest] = manifest.descriptor
-    return tuple(found[digest] for digest in sorted(found))

@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from builder.errors import ContentError
-from builder.oci.content import opened
+from builder.oci import mediatype
+from builder.oci.content import opened, read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import Node, walk, walk_referrers
 from builder.oci.manifest import Manifest
+from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.parallel import Stopped, run_parallel
 from builder.transports.base import ImageSource
 from builder.transports.sink import ImageSink
@@ -70,7 +72,15 @@ def plan_copy(
     `allow_foreign` accepts layers whose `urls` send clients elsewhere.
     """
     label = source.label
-    image = tuple(walk(top, source, label, allow_foreign=allow_foreign))
+    try:
+        image = tuple(walk(top, source, label, allow_foreign=allow_foreign))
+    except ContentError as error:
+        if here := _platforms_here(source, top):
+            hint = f"part of the index is here; take one with --platform: {', '.join(here)}"
+            raise ContentError(
+                replace(item, hint=item.hint or hint) for item in error.problems
+            ) from None
+        raise
     if (manifest := image[-1].manifest) is None:
         raise ContentError.at(label, f"{top.media_type} is not an image or an index")
     attached: tuple[Node, ...] = ()
@@ -81,6 +91,29 @@ def plan_copy(
     blobs = [node for node in (*image, *attached) if node.manifest is None]
     missing = tuple(node for node in blobs if not sink.has(node))
     return CopyPlan(manifest, image, attached, missing)
+
+
+def _platforms_here(source: ImageSource, top: Descriptor) -> list[str]:
+    """Return the platforms of an index whose images a source holds, if it lacks others."""
+    if top.media_type not in mediatype.INDEXES:
+        return []
+    try:
+        index = parse_manifest(read_verified(source, top, source.label), top.media_type)
+    except (ContentError, ManifestError):
+        return []
+    here = [item for item in index.manifests if _is_here(source, item)]
+    partly = len(here) < len(index.manifests)
+    return [
+        str(item.platform) for item in here if partly and item.platform and item.platform.is_known
+    ]
+
+
+def _is_here(source: ImageSource, descriptor: Descriptor) -> bool:
+    try:
+        source.open(descriptor).close()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def copy_image(

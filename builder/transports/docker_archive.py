@@ -12,31 +12,42 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 from builder.errors import ContentError
+from builder.layers.compression import CompressionError, Unpacked, kind_of
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
-from builder.transports.archive import GZIP, ZSTD, Archive, Window, spooled, unpacked_limit
+from builder.transports.archive import Archive, Window, spooled, unpacked_limit
+from builder.transports.choose import Candidate, choose
 
 MANIFEST = "manifest.json"
+_KEPT = {"gzip": mediatype.OCI_LAYER_GZIP, "zstd": mediatype.OCI_LAYER_ZSTD}
+_HEAD = 512  # bytes that tell how a layer is compressed
 _LEVEL = 6
 _CHUNK = 1 << 20
 _CONFIG_ID = re.compile(r"(?:.*/|sha256:)?([a-f0-9]{64})(?:\.json)?")
 
 
-class _Saved(NamedTuple):
-    """One image of an archive's manifest.json."""
+class Saved(NamedTuple):
+    """One image of an archive's manifest.json: names of members, and its own names."""
 
     config: str
     tags: tuple[str, ...]
     layers: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The digest of its config, where the member's name tells it, and that name."""
+        found = _CONFIG_ID.fullmatch(self.config)
+        return (f"sha256:{found[1]}",) if found else (self.config,)
 
 
 class _Layer(NamedTuple):
@@ -64,7 +75,7 @@ class DockerArchiveSource:
 
     def names(self) -> tuple[str, ...]:
         """Return the repository tags of all images."""
-        return tuple(sorted({tag for saved in self._saved() for tag in saved.tags}))
+        return tuple(sorted({tag for saved in self.saved() for tag in saved.tags}))
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
         """Return nothing: the format knows no referrers."""
@@ -72,16 +83,9 @@ class DockerArchiveSource:
         return ()
 
     def resolve(self, reference: str = "") -> Descriptor:
-        """Return the image whose repository tag is, or ends in, the reference."""
-        wanted = reference or self._reference
-        images = self._saved()
-        found = [saved for saved in images if not wanted or _is_called(saved, wanted)]
-        if len(found) != 1:
-            tags = ", ".join(tag for saved in images for tag in saved.tags)
-            what = f"{len(found) or 'no'} images" + (f" called {wanted!r}" if wanted else "")
-            hint = f"name one of: {tags}" if tags else ""
-            raise ContentError.at(self.label, f"holds {what}", hint)
-        return self._image(found[0])
+        """Return the image of that name, config digest or number."""
+        candidates = [Candidate(saved, saved.ids, saved.tags) for saved in self.saved()]
+        return self.image(choose(candidates, reference or self._reference, self.label))
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open converted content; raises FileNotFoundError."""
@@ -94,7 +98,8 @@ class DockerArchiveSource:
                 return io.BufferedReader(Window(layer.file.fileno(), 0, descriptor.size))
         raise FileNotFoundError(descriptor.digest)
 
-    def _saved(self) -> list[_Saved]:
+    def saved(self) -> list[Saved]:
+        """Return what `manifest.json` lists; raises ContentError."""
         raw = self._archive.read(MANIFEST, MAX_BYTES)
         try:
             document = loads(raw, what=MANIFEST)
@@ -104,20 +109,21 @@ class DockerArchiveSource:
             raise self._fault(f"{MANIFEST} is not a list of images")
         return [self._entry(number, item) for number, item in enumerate(document)]
 
-    def _entry(self, number: int, item: Any) -> _Saved:
+    def _entry(self, number: int, item: Any) -> Saved:
         where = f"{MANIFEST} /{number}"
         if not isinstance(item, dict):
             raise self._fault(f"{where}: must be an object")
-        config, tags, layers = item.get("Config"), item.get("RepoTags"), item.get("Layers")
+        config, tags, layers = item.get("Config"), item.get("RepoTags"), item.get("Layers") or []
         if not isinstance(config, str):
             raise self._fault(f"{where}/Config: must be the name of a member")
         if not _are_texts(layers):
             raise self._fault(f"{where}/Layers: must be a list of names of members")
         if tags is not None and not _are_texts(tags):
             raise self._fault(f"{where}/RepoTags: must be a list of texts")
-        return _Saved(config, tuple(tags or ()), tuple(cast("list[str]", layers)))
+        return Saved(config, tuple(tags or ()), tuple(cast("list[str]", layers)))
 
-    def _image(self, saved: _Saved) -> Descriptor:
+    def image(self, saved: Saved) -> Descriptor:
+        """Return one of the images, converted; raises ContentError for what does not fit."""
         raw = self._archive.read(saved.config, MAX_BYTES)
         digest = Digest.of(raw)
         named = _CONFIG_ID.fullmatch(saved.config)
@@ -131,7 +137,7 @@ class DockerArchiveSource:
         self._content[Digest.of(manifest)] = manifest
         return Descriptor(mediatype.OCI_MANIFEST, Digest.of(manifest), len(manifest))
 
-    def _check_diff_ids(self, raw: bytes, saved: _Saved, layers: list[_Layer]) -> None:
+    def _check_diff_ids(self, raw: bytes, saved: Saved, layers: list[_Layer]) -> None:
         try:
             document = loads(raw, what=saved.config)
         except StrictJSONError as error:
@@ -153,46 +159,45 @@ class DockerArchiveSource:
                     self._layers[name] = self._convert(name, stream)
             except FileNotFoundError:
                 raise self._fault(f"the layer {name} is missing from the archive") from None
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise self._fault(f"the layer {name} is not a whole gzip stream: {error}") from None
+            except CompressionError as error:
+                raise self._fault(f"the layer {name} {error.message}") from None
         return self._layers[name]
 
     def _convert(self, name: str, stream: BinaryIO) -> _Layer:
-        head = stream.read(4)
+        """Return a layer as OCI has it: gzip and zstd are kept, all else becomes gzip."""
+        kind = _KEPT.get(kind_of(stream.read(_HEAD)))
         stream.seek(0)
-        if head == ZSTD:
-            hint = "if the archive holds an image layout, name it oci-archive:FILE"
-            message = f"the layer {name} is compressed with zstd"
-            raise ContentError.at(self.label, message, hint)
-        if head[:2] == GZIP:
-            return self._measure(name, stream)
-        diff_id = hashlib.sha256()
+        digest, diff_id = hashlib.sha256(), hashlib.sha256()
+        if kind:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+            size = stream.tell()
+            stream.seek(0)
+            for chunk in self._plain(stream, size):
+                diff_id.update(chunk)
+            descriptor = Descriptor(kind, Digest(f"sha256:{digest.hexdigest()}"), size)
+            return _Layer(descriptor, f"sha256:{diff_id.hexdigest()}", None, name)
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
         with spooled(self._spool, self.label) as file:
             with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
-                while chunk := stream.read(_CHUNK):
+                for chunk in self._plain(stream, size):
                     diff_id.update(chunk)
                     packed.write(chunk)
             size = file.tell()
             file.seek(0)
-            digest = Digest(f"sha256:{_sha256(file)}")
-        descriptor = Descriptor(mediatype.OCI_LAYER_GZIP, digest, size)
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+        descriptor = Descriptor(
+            mediatype.OCI_LAYER_GZIP, Digest(f"sha256:{digest.hexdigest()}"), size
+        )
         return _Layer(descriptor, f"sha256:{diff_id.hexdigest()}", file, name)
 
-    def _measure(self, name: str, stream: BinaryIO) -> _Layer:
-        """Return a layer that is compressed already and is kept as it is."""
-        digest = Digest(f"sha256:{_sha256(stream)}")
-        size = stream.tell()
-        stream.seek(0)
-        diff_id = hashlib.sha256()
-        left = unpacked_limit(size)
-        with gzip.GzipFile(fileobj=stream, mode="rb") as plain:
-            while chunk := plain.read(_CHUNK):
-                diff_id.update(chunk)
-                left -= len(chunk)
-                if left < 0:
-                    raise self._fault(f"the layer {name} decompresses to far more than its size")
-        descriptor = Descriptor(mediatype.OCI_LAYER_GZIP, digest, size)
-        return _Layer(descriptor, f"sha256:{diff_id.hexdigest()}", None, name)
+    def _plain(self, stream: BinaryIO, size: int) -> Iterator[bytes]:
+        """Yield the tar in a layer of `size` bytes; raises CompressionError."""
+        plain = Unpacked(stream, unpacked_limit(size))
+        while chunk := plain.read(_CHUNK):
+            yield chunk
 
     def _fault(self, message: str) -> ContentError:
         return ContentError.at(self.label, message)
@@ -213,13 +218,6 @@ class DockerArchiveSource:
         self._archive.close()
 
 
-def _sha256(stream: BinaryIO) -> str:
-    total = hashlib.sha256()
-    while chunk := stream.read(_CHUNK):
-        total.update(chunk)
-    return total.hexdigest()
-
-
 def _manifest(config: Descriptor, layers: list[Descriptor]) -> bytes:
     document = {
         "schemaVersion": 2,
@@ -232,10 +230,3 @@ def _manifest(config: Descriptor, layers: list[Descriptor]) -> bytes:
 
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _is_called(saved: _Saved, wanted: str) -> bool:
-    return any(
-        tag == wanted or tag.endswith(f"/{wanted}") or tag.rpartition(":")[2] == wanted
-        for tag in saved.tags
-    )

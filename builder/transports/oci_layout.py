@@ -1,46 +1,109 @@
-"""`oci:DIR[:REF]`: an image layout in a folder."""
+"""`oci:DIR[:REF]` and `oci-archive:FILE[:REF]`: an image layout in a folder, or in a tar."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
+from builder.oci import mediatype
+from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.layout import ImageLayout, find_entry
-from builder.transports.base import names_of, referrers_among
+from builder.oci.layout import (
+    INDEX,
+    MARKER,
+    ImageLayout,
+    check_marker,
+    names_of,
+    parse_index,
+    with_true_size,
+)
+from builder.oci.manifest import Manifest
+from builder.oci.strictjson import MAX_BYTES
+from builder.oci.validate import ManifestError, parse_manifest
+from builder.storage.local import blob_path
+from builder.transports.archive import Archive
+from builder.transports.choose import Candidate, choose
+
+
+class Layout(Protocol):
+    """What an image layout lies in."""
+
+    def entries(self) -> tuple[Descriptor, ...]:
+        """Return what `index.json` points to."""
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob; raises FileNotFoundError."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
 
 
 class LayoutSource:
-    """An `ImageSource` over a folder."""
+    """An `ImageSource` over an image layout; `label` names it in messages."""
 
     streams = 1
     suggested_tag = ""
 
-    def __init__(self, path: str, reference: str = "") -> None:
-        self.label = path
+    def __init__(self, layout: Layout, label: str, reference: str = "") -> None:
+        self.label = label
+        self._layout = layout
         self._reference = reference
-        self._layout = ImageLayout(Path(path), path)
-
-    def entries(self) -> tuple[Descriptor, ...]:
-        """Return what `index.json` points to."""
-        return self._layout.entries()
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the entries."""
-        return names_of(self.entries())
-
-    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
-        """Return the entries that refer to a manifest."""
-        return referrers_among(self.entries(), self, digest, self.label)
+        return tuple(sorted({names[0] for item in self._layout.entries()
+                             if (names := names_of(item))}))  # fmt: skip
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the entry of that name."""
-        return find_entry(self.entries(), reference or self._reference, self.label, self)
+        wanted = reference or self._reference
+        return with_true_size(choose(self.candidates(wanted), wanted, self.label), self)
+
+    def candidates(self, wanted: str = "") -> list[Candidate[Descriptor]]:
+        """Return the entries among which a reference chooses.
+
+        Tools put referrers, and what is in an index, beside the images: these
+        are none of it where nothing tells which is meant.
+        """
+        entries = [item for item in self._layout.entries()
+                   if item.media_type in mediatype.MANIFESTS]  # fmt: skip
+        if not wanted and len({item.digest for item in entries}) > 1:
+            entries = _tops(entries, list(self.manifests()))
+        return [Candidate(item, (item.digest,), names_of(item)) for item in entries]
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Yield the manifests of the entries that are here; raises ContentError for broken ones."""
+        seen: set[Digest] = set()
+        for listed in self._layout.entries():
+            if listed.media_type not in mediatype.MANIFESTS or listed.digest in seen:
+                continue
+            seen.add(listed.digest)
+            if (found := self.manifest(with_true_size(listed, self))) is not None:
+                yield found
+
+    def manifest(self, descriptor: Descriptor) -> Manifest | None:
+        """Return a manifest; None where it is not here: a layout may hold part of an index."""
+        try:
+            self.open(descriptor).close()
+        except FileNotFoundError:
+            return None
+        raw = read_verified(self, descriptor, self.label)
+        try:
+            return parse_manifest(raw, descriptor.media_type, allow_foreign=True)
+        except ManifestError as error:
+            raise error.located(self.label, descriptor.digest) from None
+
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """Return the entries that refer to a manifest."""
+        found = {item.digest: item.descriptor for item in self.manifests()
+                 if item.subject is not None and item.subject.digest == digest}  # fmt: skip
+        return tuple(found[item] for item in sorted(found))
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
-        """Open a blob's file."""
+        """Open a blob."""
         return self._layout.open(descriptor)
 
     def __enter__(self) -> Self:
@@ -52,4 +115,43 @@ class LayoutSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Keep nothing open."""
+        """Close the layout."""
+        self._layout.close()
+
+
+def _tops(entries: Sequence[Descriptor], manifests: Sequence[Manifest]) -> list[Descriptor]:
+    """Return the entries that refer to nothing and are in no other; all when none is left."""
+    inner = {child.digest for item in manifests for child in item.manifests}
+    inner |= {item.digest for item in manifests if item.subject is not None}
+    return [item for item in entries if item.digest not in inner] or list(entries)
+
+
+class ArchivedLayout:
+    """An image layout in an open archive."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def entries(self) -> tuple[Descriptor, ...]:
+        """Return what `index.json` points to."""
+        label = self._archive.label
+        check_marker(self._archive.read(MARKER, MAX_BYTES), f"{label}/{MARKER}")
+        return parse_index(self._archive.read(INDEX, MAX_BYTES), f"{label}/{INDEX}").manifests
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob's member."""
+        return self._archive.open(blob_path(descriptor.digest))
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._archive.close()
+
+
+def open_layout(path: str, reference: str = "") -> LayoutSource:
+    """Return the source for a folder."""
+    return LayoutSource(ImageLayout(Path(path), path), path, reference)
+
+
+def open_archived(archive: Archive, reference: str = "") -> LayoutSource:
+    """Return the source for an open archive, which it closes."""
+    return LayoutSource(ArchivedLayout(archive), archive.label, reference)
