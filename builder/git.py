@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from builder.errors import LocalError, UsageError
 
@@ -39,6 +40,15 @@ class Change:
     old_mode: str
     new_mode: str
     untracked: bool = field(default=False, compare=False)
+
+
+class Commit(NamedTuple):
+    """A commit and what it changed: paths from the top with `A`, `M` or `D`; `date` in ISO 8601."""
+
+    commit: str
+    date: str
+    author: str
+    changes: tuple[tuple[str, str], ...]
 
 
 class Repository:
@@ -107,6 +117,16 @@ class Repository:
         if name != path or kind.split(" ")[1] != "blob":
             return None
         return self._bytes("cat-file", "blob", kind.split(" ")[2])[:_MAX_READ]
+
+    def log(self, folder: str) -> Iterator[Commit]:
+        """Yield the commits that changed files below a folder, newest first."""
+        said = self._ask("log", "--format=%x01%H%x00%cI%x00%an%x00", "--name-status", "-z",
+                         "--no-renames", "--", f":(top,literal){folder}")  # fmt: skip
+        for record in os.fsdecode(said or b"").split("\x01")[1:]:
+            commit, date, author, _, *rest = record.split("\0")
+            parts = [part.lstrip("\n") for part in rest]
+            pairs = zip(parts[::2], parts[1::2], strict=False)
+            yield Commit(commit, date, author, tuple((path, status) for status, path in pairs))
 
     def files(self, commit: str, folder: str) -> list[str]:
         """Return the paths of all files below a folder in a commit."""

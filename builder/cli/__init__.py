@@ -17,35 +17,48 @@ from builder.cli.examples import epilog
 from builder.errors import BuilderError, ContentError, LocalError, counted
 
 # Each command's one line of help stands here, so that `builder --help` imports no command.
-COMMANDS = {
-    "new": "Make a new registry from the template.",
-    "build": "Build the site from the source folder.",
-    "serve": "Build, serve on this machine, and reload on change.",
-    "proxy": "Serve a static registry with the headers that container clients need.",
-    "check": "Report every problem in content, configuration and store.",
-    "list": "List the collections and their tags.",
-    "inspect": "Show what a collection or a tag holds.",
-    "add": "Bring an image in and give it a tag.",
-    "publish": "Put the site on a server's folder or into a bucket.",
-    "push": "Copy an image to another registry.",
-    "export": "Copy an image to an image layout or an archive.",
-    "bundle": "Make an artifact of a static website.",
-    "attach": "Attach an SBOM, a signature or any file to an image.",
-    "tag": "Give a tag's image one more tag.",
-    "untag": "Remove a tag; its content stays until gc.",
-    "rm": "Remove a collection, a tag or a manifest.",
-    "mv": "Give a collection another name.",
-    "du": "Show how many bytes collections take.",
-    "submit": "Propose an image to another repository's registry.",
-    "migrate": "Take over an original static registry.",
-    "verify": "Fetch and hash everything that a published site leads to.",
-    "keygen": "Make the key that signs releases.",
-    "recipes": "List the recipes and build what is pending or stale.",
-    "offload": "Bring layers from _blobs/ to where registry.blobs says.",
-    "gc": "Find blobs that nothing needs; remove them with --delete.",
-    "workflows": "Write the CI files for GitHub Actions and GitLab CI.",
-    "completion": "Print a script that completes commands in a shell.",
+GROUPS = {
+    "Start and look": {
+        "new": "Make a new registry from the template.",
+        "serve": "Build, serve on this machine, and reload on change.",
+        "list": "List the collections: newest version, tags, size, date.",
+        "inspect": "Show what a collection or a tag holds.",
+        "history": "Show what tags pointed to over time, from git.",
+        "du": "Show how many bytes collections take.",
+    },
+    "Bring in": {
+        "add": "Import an image or files under a tag.",
+        "bundle": "Make an artifact of a static website.",
+        "attach": "Attach an SBOM, a signature or any file to an image.",
+        "migrate": "Import an original static registry.",
+        "recipes": "List the recipes and build what is pending or stale.",
+        "submit": "Propose an image to another repository's registry.",
+    },
+    "Change": {
+        "tag": "Give a tag's image one more tag.",
+        "untag": "Remove a tag; its content stays until gc.",
+        "yank": "Warn people of a tag, with a reason.",
+        "rm": "Remove a collection, a tag or a manifest.",
+        "mv": "Give a collection another name.",
+        "gc": "Find blobs that nothing needs; remove them with --delete.",
+        "offload": "Bring layers from _blobs/ to where registry.blobs says.",
+    },
+    "Publish": {
+        "check": "Report every problem in content, configuration and store.",
+        "build": "Build the site from the source folder.",
+        "publish": "Put the site on a server's folder or into a bucket.",
+        "verify": "Fetch and hash everything that a published site leads to.",
+        "keygen": "Make the key that signs releases.",
+        "workflows": "Write the CI files for GitHub Actions and GitLab CI.",
+    },
+    "Take out": {
+        "push": "Copy an image to another registry.",
+        "export": "Copy an image to an image layout or an archive.",
+        "proxy": "Serve a static registry with the headers that container clients need.",
+    },
+    "Shell": {"completion": "Print a script that completes commands in a shell."},
 }
+COMMANDS = {name: text for commands in GROUPS.values() for name, text in commands.items()}
 _MODULES = {"list": "list_collections"}
 
 
@@ -70,8 +83,10 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing them."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -121,6 +136,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> int:
+    from builder.cli.options import Console  # noqa: PLC0415 - imports this package
+
+    Console.answered = False
     trace = "--trace" in arguments
     try:
         result = group.main(list(arguments), prog_name="builder", standalone_mode=False)
@@ -134,6 +152,8 @@ def _invoke(arguments: Sequence[str]) -> int:
         if trace:
             raise
         _report(error)
+        if "--json" in arguments:
+            _answer(error)
         return error.exit_code
     except BrokenPipeError:
         raise
@@ -155,6 +175,18 @@ def _report(error: BuilderError) -> None:
             _say(annotation(problem.where, problem.message, warning=problem.warning))
     count = sum(not problem.warning for problem in error.problems)
     _say(f"builder: {counted(count, 'problem')}; {error.outcome}")
+
+
+def _answer(error: BuilderError) -> None:
+    """Print a failure as JSON, unless the command has answered already."""
+    from builder.cli.options import Console  # noqa: PLC0415 - imports this package
+
+    if Console.answered:
+        return
+    problems = [item.to_json() for item in error.problems] if isinstance(error, ContentError) else [
+        {"message": error.message, "hint": error.hint}
+    ]  # fmt: skip
+    Console(as_json=True).result({"problems": problems, "exit": error.exit_code}, "")
 
 
 def annotation(where: str, message: str, *, warning: bool) -> str:

@@ -11,7 +11,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "build": ("builder build", "builder build -t nginx -d /tmp/site"),
     "serve": ("builder serve", "builder serve -P 8000 -t github-pages"),
     "check": ("builder check", "builder check --strict --json", "builder check --base origin/main"),
-    "list": ("builder list", "builder list --json"),
+    "list": ("builder list", "builder list --tags", "builder list --json"),
+    "history": ("builder history team/tool", "builder history team/tool:latest --json"),
+    "yank": (
+        'builder yank team/tool:1.0 "reads files of other users"',
+        "builder yank team/tool:1.0 --undo",
+    ),
     "inspect": (
         "builder inspect team/tool",
         "builder inspect team/tool:1.0 --files",

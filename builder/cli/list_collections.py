@@ -2,29 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
 
 from builder.cli.options import Common, common_options
-from builder.registry.model import Collection
+from builder.pages import plan
+from builder.registry.model import Collection, Row
+from builder.theme.filters import filesize
 from builder.upkeep.check import load_all
+
+_HEAD = ("NAME", "NEWEST", "TAGS", "SIZE", "UPDATED", "")
+_TAG_HEAD = ("TAG", "SIZE", "PUBLISHED", "")
 
 
 @click.command("list")
+@click.option("--tags", is_flag=True, help="A line for each tag, newest first.")
 @common_options
-def command(*, common: Common) -> None:
-    """List the collections and their tags."""
+def command(*, tags: bool, common: Common) -> None:
+    """List the collections: newest version, how many tags, its size and date."""
     console = common.console
     config = common.config(allow_missing=True)
     problems, loaded = load_all(config.registry)
-    rows, lines = [], []
+    collections = []
     for item in loaded:
         problems += item.problems
         if item.collection is not None:
-            rows.append(_row(item.collection))
-            tags = " ".join(tag.name for tag in item.collection.tags) or "(no tags)"
-            lines.append(f"{item.collection.name}  {tags}")
-    console.result(rows, "\n".join(lines))
+            collections.append(item.collection)
+    if not collections:
+        text = "no collections yet: see 'builder add --help'"
+    elif tags:
+        text = _table([_TAG_HEAD, *(line for item in collections for line in _tag_lines(item))])
+    else:
+        text = _table([_HEAD, *(_line(plan.row(item, {})) for item in collections)])
+    console.result([_row(collection) for collection in collections], text)
     console.warn_all(problem for problem in problems if not problem.warning)
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    note = "deprecated" if row.deprecated else ""
+    size = filesize(row.size) if row.size else ""
+    return row.name, row.newest or "-", str(len(row.tags)), size, row.updated, note
+
+
+def _tag_lines(collection: Collection) -> Iterator[tuple[str, ...]]:
+    known = plan.facts(collection)
+    for tag in known.order:
+        size = filesize(known.sizes.get(tag.name, 0)) if known.sizes.get(tag.name) else ""
+        note = f"yanked: {tag.yanked}" if tag.yanked else "" if tag.available else "not available"
+        yield f"{collection.name}:{tag.name}", size, tag.created[:10], note
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Return rows in columns as wide as they need to be."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def _row(collection: Collection) -> dict[str, object]:
@@ -32,10 +67,13 @@ def _row(collection: Collection) -> dict[str, object]:
         "name": collection.name,
         "title": collection.title,
         "description": collection.keys.get("description"),
+        "newest": plan.facts(collection).newest or None,
         "tags": [
             {
                 "name": tag.name,
                 "digest": str(tag.manifest.digest) if tag.manifest else None,
+                "created": tag.created or None,
+                "yanked": tag.yanked or None,
                 "state": tag.recipe.state if tag.recipe else "current",
                 "available": tag.has_manifest,
             }

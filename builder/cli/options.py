@@ -141,6 +141,8 @@ def spelled(text: str) -> str:
 class Console:
     """Results to stdout, progress and problems to stderr."""
 
+    answered = False  # whether this run has printed a result
+
     def __init__(
         self, *, quiet: bool = False, as_json: bool = False, no_color: bool = False
     ) -> None:
@@ -154,6 +156,7 @@ class Console:
         if self.as_json:
             text = spelled(json.dumps(value, indent=2, ensure_ascii=False))
         if text:
+            Console.answered = True
             click.echo(text)
 
     def say(self, text: str) -> None:

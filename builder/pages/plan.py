@@ -104,28 +104,20 @@ def digest_of(tag: Tag) -> str:
 def newest_of(order: Sequence[Tag]) -> str:
     """Return the name of the newest tag that can be had, or empty.
 
-    Dates decide where there are any, else the order of versions; `latest`
-    gives way to a version of the same age, a pre-release to any release, a
-    yanked tag to any other.
+    That is the highest stable version, else the highest pre-release; where
+    there are no versions, the name that came last. A yanked tag gives way to
+    any other.
     """
     candidates = [tag for tag in without_tools(order) if tag.has_manifest]
     candidates = [tag for tag in candidates if not tag.yanked] or candidates
-    released = [tag for tag in candidates if not versions.is_pre_release(tag.name)]
-    candidates = released or candidates
-    dated = [tag for tag in candidates if tag.created]
+    found = [tag.name for tag in candidates if versions.is_version(tag.name)]
+    stable = [name for name in found if not versions.is_pre_release(name)]
+    if found:
+        return (stable or found)[0]
+    dated = sorted((tag.created, -place) for place, tag in enumerate(candidates) if tag.created)
     if dated:
-        latest_day = max(tag.created for tag in dated)
-        candidates = [tag for tag in dated if tag.created == latest_day]
-    if not candidates:
-        return ""
-    first = candidates[0]
-    if first.name == "latest":
-        return next((t.name for t in candidates[1:] if _same(t, first)), first.name)
-    return first.name
-
-
-def _same(one: Tag, other: Tag) -> bool:
-    return versions.is_version(one.name) and digest_of(one) == digest_of(other)
+        return candidates[-dated[-1][1]].name
+    return candidates[0].name if candidates else ""
 
 
 def _layers(collection: Collection, manifest: Manifest) -> Iterator[str]:

@@ -5,6 +5,7 @@ Call with `lock` held; `transports.intake` brings images in.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -78,6 +79,40 @@ def copy_tag(
             stage.judge(judge)
             stage.commit()
     return _digest(raw), _digest(before)
+
+
+def yank_tag(
+    options: RegistryOptions,
+    name: str,
+    tag: str,
+    reason: str,
+    *,
+    judge: Judge = judge_collection,
+    dry_run: bool = False,
+) -> list[str]:
+    """Write into a tag's README why nobody should take it; an empty reason takes that away.
+
+    Returns the other tags with the same digest. Raises ContentError when the
+    tag is not there.
+    """
+    folder = _existing(options, name)
+    tags = folder.tags()
+    if tag not in tags:
+        known = ", ".join(tags)
+        message = f"{name} has no tag {tag!r}"
+        raise ContentError.at(folder.origin, message, f"its tags: {known}" if known else "")
+    folder.check_tag(tag)
+    raw, readme = folder.raw_manifest(tag), folder.readme(tag) or ""
+    same = [item for item in tags if item != tag and raw and folder.raw_manifest(item) == raw]
+    text = frontmatter.drop_key(readme, "yanked")
+    if reason:
+        text = frontmatter.set_key(text, "yanked", json.dumps(reason, ensure_ascii=False))
+    if not dry_run and text != readme:
+        with Stage(replace(options, allow_missing=True), folder) as stage:
+            stage.write_tag(tag, raw, text)
+            stage.judge(judge)
+            stage.commit()
+    return same
 
 
 def remove_tag(

@@ -35,7 +35,14 @@ from builder.registry.legacy import (
     oci_manifest,
     parse_legacy,
 )
-from builder.registry.model import Collection, LegacyManifest, Namespace, RegistryOptions, Tag
+from builder.registry.model import (
+    Collection,
+    LegacyManifest,
+    Namespace,
+    RegistryOptions,
+    Tag,
+    with_same_yank,
+)
 from builder.registry.recipe import MANIFEST, read_recipe, recipe_file
 from builder.registry.scan import Folder, find_folder, is_litter, is_picture, readme_of
 from builder.registry.schema import (
@@ -132,7 +139,7 @@ class _Loader:
             readme.body,
             readme.body_line,
             readme.path,
-            tuple(tags),
+            tuple(with_same_yank(tags)),
             self._shelf.manifests,
             self._shelf.configs,
             self._shelf.blobs,

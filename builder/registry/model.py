@@ -8,7 +8,7 @@ picklable. Nothing here touches a disk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,14 @@ class Tag:
     def has_manifest(self) -> bool:
         """Whether it stands in the friendly list of tags."""
         return self.in_v2 or self.legacy is not None
+
+
+def with_same_yank(tags: Sequence[Tag]) -> Iterator[Tag]:
+    """Yield tags, those of a yanked digest yanked too: whatever the name, it is the same image."""
+    reasons = {tag.manifest.digest: tag.yanked for tag in tags if tag.manifest and tag.yanked}
+    for tag in tags:
+        reason = reasons.get(tag.manifest.digest, "") if tag.manifest else ""
+        yield replace(tag, yanked=reason) if reason and not tag.yanked else tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,40 @@
+"""Which tag is the newest: the highest stable version, whatever the dates say."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.oci.manifest import Manifest
+from builder.oci.validate import parse_manifest
+from builder.pages import plan, versions
+from builder.registry.model import Tag, with_same_yank
+from tests.images import Image
+
+
+def manifest(text: str) -> Manifest:
+    return parse_manifest(Image.of(text).manifest)
+
+
+@pytest.mark.parametrize(
+    ("tags", "newest"),
+    [
+        ({"1.13.8": "2024-01-01", "1.13.9": "2024-02-01", "nightly": "2025-01-01"}, "1.13.9"),
+        ({"1.0": "2025-01-01", "2.0": "2020-01-01"}, "2.0"),
+        ({"2.2.0": "", "latest": "2025-05-05"}, "2.2.0"),
+        ({"2.0.0-rc1": "2025-05-05", "1.9": "2020-01-01"}, "1.9"),
+        ({"2.0.0-rc1": "2025-05-05", "2.0.0-rc2": "", "latest": ""}, "2.0.0-rc2"),
+        ({"latest": "2025-05-05"}, "latest"),
+        ({"bookworm": "2023-01-01", "trixie": "2025-01-01"}, "trixie"),
+        ({f"sha256-{'a' * 64}.sig": "2025-01-01", "1.0": ""}, "1.0"),
+    ],
+)
+def test_newest(tags: dict[str, str], newest: str) -> None:
+    made = [Tag(name, "x", manifest(name), created=date) for name, date in tags.items()]
+    order = {name: place for place, name in enumerate(versions.newest_first(tags))}
+    assert plan.newest_of(sorted(made, key=lambda tag: order[tag.name])) == newest
+
+
+def test_a_yanked_image_is_yanked_by_every_name() -> None:
+    same, other = manifest("a"), manifest("b")
+    tags = [Tag("1", "x", same, yanked="why"), Tag("2", "x", same), Tag("3", "x", other)]
+    assert [tag.yanked for tag in with_same_yank(tags)] == ["why", "why", ""]
