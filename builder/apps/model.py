@@ -23,21 +23,6 @@ CONFIG_TYPE = mediatype.APP_CONFIG
 KEEP = 5  # versions that stay unpacked unless the configuration says otherwise
 _FILE_ENDINGS = (".html", ".json", ".xml", ".txt")
 
-# What browsers need to be told; `nosniff` forbids them to guess.
-_TYPES = {
-    "html": "text/html", "htm": "text/html", "xhtml": "application/xhtml+xml", "css": "text/css",
-    "js": "text/javascript", "mjs": "text/javascript", "json": "application/json",
-    "map": "application/json", "geojson": "application/geo+json", "wasm": "application/wasm",
-    "webmanifest": "application/manifest+json", "svg": "image/svg+xml", "png": "image/png",
-    "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp",
-    "avif": "image/avif", "bmp": "image/bmp", "ico": "image/x-icon", "woff": "font/woff",
-    "woff2": "font/woff2", "ttf": "font/ttf", "otf": "font/otf", "txt": "text/plain",
-    "md": "text/markdown", "csv": "text/csv", "vtt": "text/vtt", "xml": "application/xml",
-    "rss": "application/rss+xml", "atom": "application/atom+xml", "pdf": "application/pdf",
-    "mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg", "m4a": "audio/mp4",
-    "ogg": "audio/ogg", "wav": "audio/wav", "zip": "application/zip", "glb": "model/gltf-binary",
-}  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class AppOptions:
@@ -163,9 +148,3 @@ def _is_text(path: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def media_type_of(path: str) -> str:
-    """Return the media type of an app's file; text is UTF-8, as web servers have it."""
-    found = _TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
-    return f"{found}; charset=utf-8" if found.startswith("text/") else found

@@ -16,13 +16,13 @@ from builder.apps.model import (
     AppOptions,
     address_fault,
     find_app,
-    media_type_of,
     options_for,
     parse_config,
 )
 from builder.apps.store import AppStore
 from builder.apps.unpack import PAGE, measure, unpack
 from builder.errors import ContentError, Problem, did_you_mean
+from builder.oci import mediatype
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import Manifest
@@ -74,7 +74,7 @@ class PublishedApps:
                 files.setdefault(FOUND_PAGE, files[PAGE])
                 files.setdefault(MISSING_PAGE, files[PAGE])
             for path, file in files.items():
-                kind = media_type_of(path)
+                kind = mediatype.with_charset(mediatype.of_file(path))
                 # The site's policy would forbid an app its own scripts and styles.
                 headers = (("Content-Security-Policy", ""),) if "html" in kind else ()
                 body = File(store.path(item.app.manifest, file), file.size, file.digest)

@@ -24,7 +24,6 @@ from builder.apps.model import (
     App,
     AppFile,
     find_app,
-    media_type_of,
     parse_config,
 )
 from builder.apps.publish import FOUND_PAGE, MISSING_PAGE
@@ -265,7 +264,14 @@ def _entry(app: App, path: str, inner: str) -> Entry | None:
     if file is None:
         return None
     manifest = str(app.manifest)
-    return Entry(path, media_type_of(inner), (), file.digest, file.size, fingerprint=manifest)
+    return Entry(
+        path,
+        mediatype.with_charset(mediatype.of_file(inner)),
+        (),
+        file.digest,
+        file.size,
+        fingerprint=manifest,
+    )
 
 
 def _splits(path: str) -> Iterator[tuple[str, str, str]]:

@@ -23,6 +23,7 @@ from builder.documents.content import StaticFile
 from builder.documents.parse import Document
 from builder.errors import ContentError, Problem
 from builder.fingerprint import fingerprint
+from builder.oci import mediatype
 from builder.output import PAGES, Claim, Data, Made, Output, Redirect
 from builder.pages import plan
 from builder.pages.model import PageOptions, SiteState
@@ -303,13 +304,15 @@ class Session:
         """Yield the theme's files under their published names."""
         for name, asset in assets.items():
             body = Data(asset.file.read_bytes())
-            yield Output(asset.published, _asset_type(name), body, f"assets/{name}", order=PAGES)
+            yield Output(
+                asset.published, mediatype.of_file(name), body, f"assets/{name}", order=PAGES
+            )
 
     def static_outputs(self, files: Mapping[str, StaticFile]) -> Iterator[Output]:
         """Yield the site's files that are published as they are."""
         for published, file in files.items():
             make = partial(Path.read_bytes, self.registry.source / file.source)
-            yield Output(published, _asset_type(published), Made(make), file.source)
+            yield Output(published, mediatype.of_file(published), Made(make), file.source)
 
 
 def _elsewhere(collection: Collection) -> Iterator[tuple[str, str]]:
@@ -320,19 +323,6 @@ def _elsewhere(collection: Collection) -> Iterator[tuple[str, str]]:
 
 def _warnings(path: str, text: Rendered) -> tuple[Problem, ...]:
     return tuple(Problem(path, line, message, warning=True) for line, message in text.warnings)
-
-
-_ASSET_TYPES = {
-    "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "png": "image/png",
-    "ico": "image/x-icon", "woff2": "font/woff2", "json": "application/json",
-    "txt": "text/plain", "html": "text/html", "xml": "application/xml", "jpg": "image/jpeg",
-    "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "pdf": "application/pdf",
-    "webmanifest": "application/manifest+json",
-}  # fmt: skip
-
-
-def _asset_type(name: str) -> str:
-    return _ASSET_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
 def make(

@@ -21,13 +21,13 @@ from builder.transports.registry_sink import Terms
 
 # Short words for types that people attach.
 TYPES = {
-    "spdx": "application/spdx+json",
-    "cyclonedx": "application/vnd.cyclonedx+json",
-    "sigstore": "application/vnd.dev.sigstore.bundle.v0.3+json",
-    "in-toto": "application/vnd.in-toto+json",
-    "vex": "application/vnd.openvex+json",
-    "sarif": "application/sarif+json",
-    "text": "text/plain",
+    "spdx": mediatype.SPDX,
+    "cyclonedx": mediatype.CYCLONEDX,
+    "sigstore": mediatype.SIGSTORE_BUNDLE,
+    "in-toto": mediatype.IN_TOTO,
+    "vex": mediatype.OPENVEX,
+    "sarif": mediatype.SARIF,
+    "text": mediatype.TEXT,
 }
 _ENDINGS = ((".spdx.json", "spdx"), (".cdx.json", "cyclonedx"), (".bom.json", "cyclonedx"),
             (".sigstore.json", "sigstore"), (".sigstore", "sigstore"), (".intoto.jsonl", "in-toto"),

@@ -26,9 +26,42 @@ SINGULARITY_LAYER = "application/vnd.singularity.image.squashfs"
 ARTIFACT_MANIFEST = "application/vnd.oci.artifact.manifest.v1+json"
 SIF_LAYER = "application/vnd.sylabs.sif.layer.v1.sif"
 SIF_CONFIG = "application/vnd.sylabs.sif.config.v1+json"
+HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
+HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+HELM_PROVENANCE = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 APP_CONFIG = "application/vnd.alembic.app.config.v1+json"
+UNKNOWN_ARTIFACT = "application/vnd.unknown.artifact.v1"
+SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+SPDX = "application/spdx+json"
+CYCLONEDX = "application/vnd.cyclonedx+json"
+SIGSTORE_BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+IN_TOTO = "application/vnd.in-toto+json"
+OPENVEX = "application/vnd.openvex+json"
+SARIF = "application/sarif+json"
 OCTET_STREAM = "application/octet-stream"
 JSON = "application/json"
+HTML = "text/html"
+TEXT = "text/plain"
+
+# What the ending of a file's name stands for. Our own table, so that all machines agree; servers
+# that forbid browsers to guess (`nosniff`) have to tell them.
+_OF_ENDING = {
+    "html": HTML, "htm": HTML, "xhtml": "application/xhtml+xml", "css": "text/css",
+    "js": "text/javascript", "mjs": "text/javascript", "json": JSON, "map": JSON,
+    "geojson": "application/geo+json", "wasm": "application/wasm",
+    "webmanifest": "application/manifest+json", "svg": "image/svg+xml", "png": "image/png",
+    "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp",
+    "avif": "image/avif", "bmp": "image/bmp", "ico": "image/x-icon", "woff": "font/woff",
+    "woff2": "font/woff2", "ttf": "font/ttf", "otf": "font/otf", "txt": TEXT,
+    "md": "text/markdown", "csv": "text/csv", "vtt": "text/vtt", "xml": "application/xml",
+    "rss": "application/rss+xml", "atom": "application/atom+xml", "pdf": "application/pdf",
+    "mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg", "m4a": "audio/mp4",
+    "ogg": "audio/ogg", "wav": "audio/wav", "zip": "application/zip", "glb": "model/gltf-binary",
+    "yaml": "application/yaml", "yml": "application/yaml", "toml": "application/toml",
+    "gz": "application/gzip", "tgz": "application/gzip", "tar": "application/x-tar",
+    "zst": "application/zstd", "pem": "application/x-pem-file", "sif": SIF_LAYER,
+    "parquet": "application/vnd.apache.parquet", "onnx": "application/onnx",
+}  # fmt: skip
 
 IMAGE_MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST, SINGULARITY_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
@@ -46,7 +79,17 @@ _LAYER = re.compile(
 )
 
 # Types a browser would run as a page of our own origin.
-_ACTIVE = frozenset({"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml"})
+_ACTIVE = frozenset({HTML, "application/xhtml+xml", "image/svg+xml", "text/xml"})
+
+
+def of_file(name: str) -> str:
+    """Return the media type that a file's name stands for, without parameters."""
+    return _OF_ENDING.get(name.rpartition(".")[2].lower(), OCTET_STREAM)
+
+
+def with_charset(media_type: str) -> str:
+    """Return the type as a web server sends it: text is UTF-8."""
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
 
 def is_valid(text: str) -> bool:

@@ -13,12 +13,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.jws import base64url, signature_block
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import StrictJSONError, loads
-
-SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
 # A gzip of an empty tar, byte for byte the one that all clients know: the
 # layer of a step of an image's history that made none.
@@ -27,13 +26,12 @@ EMPTY_LAYER = bytes.fromhex(
 )  # fmt: skip
 EMPTY_LAYER_DIGEST = Digest.of(EMPTY_LAYER)
 _TAIL = b"\n}"
-_GZIP = ("+gzip", ".gzip")
 
 
 def schema1_fault(manifest: Manifest) -> str:
     """Return why an image cannot be rendered, or the empty string."""
     for number, layer in enumerate(manifest.layers, 1):
-        if not layer.media_type.endswith(_GZIP):
+        if mediatype.compression(layer.media_type) != "gzip":
             return f"its layer {number} is {layer.media_type}, and the format knows gzip alone"
     return "" if manifest.layers else "it has no layers"
 

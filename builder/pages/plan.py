@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
 from builder.oci.platform import Platform, choose
@@ -189,7 +190,7 @@ def tag_kind(collection: Collection, tag: Tag) -> str:
     for prefix, kind in ((_CHART, "chart"), (_SIF, "sif"), (_APP, "app")):
         if any(media_type.startswith(prefix) for media_type in types):
             return kind
-    if manifest.media_type == "application/vnd.singularity.distribution.manifest.v2+json":
+    if manifest.media_type == mediatype.SINGULARITY_MANIFEST:
         return "sif"
     return "artifact"
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from builder.oci import mediatype
 from builder.output import PAGES, Claim, Made, Output
 from builder.pages import feeds, json_pages, listing, plan
 from builder.pages.lists import Lists
 from builder.pages.model import SiteState
 from builder.pages.page import Page, crumbs, software
-from builder.pages.renderer import HTML, JSON, ROW, PageRenderer, redirect_claims
+from builder.pages.renderer import HTML, ROW, PageRenderer, redirect_claims
 from builder.pages.views import Link, PageContext, collection_view, tag_url, tag_view
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
@@ -23,15 +24,6 @@ from builder.text.markdown import Rendered
 if TYPE_CHECKING:
     from builder.documents.parse import Document
 
-_IMAGES = {
-    "avif": "image/avif", "gif": "image/gif", "ico": "image/x-icon", "jpeg": "image/jpeg",
-    "jpg": "image/jpeg", "png": "image/png", "webp": "image/webp",
-}  # fmt: skip
-_TYPES = {
-    "html": HTML, "htm": HTML, "css": "text/css", "js": "text/javascript", "json": JSON,
-    "xml": "application/xml", "txt": "text/plain; charset=utf-8", "svg": "image/svg+xml",
-    "webmanifest": "application/manifest+json",
-}  # fmt: skip
 _EMPTY = Rendered("")
 
 # The layouts that the pages of collections and namespaces are made with.
@@ -212,9 +204,17 @@ class Renderer:
             keys={**document.keys, "date": document.date, "excerpt": rendered.excerpt},
         )
         made = self._press.html(document.output, document_layout(document), page, {}, rendered.html)
-        yield made.at(document.output, _TYPES.get(document.output.rpartition(".")[2], HTML))
+        yield made.at(document.output, _type_of(document.output))
         for old in document.redirect_from:
             yield self._press.redirect(old, document.url, document.source)
+
+
+def _type_of(output: str) -> str:
+    """Return the media type of a page or a data file that a document makes."""
+    found = mediatype.of_file(output)
+    if found in (mediatype.OCTET_STREAM, mediatype.HTML):
+        return HTML
+    return mediatype.with_charset(found) if found == mediatype.TEXT else found
 
 
 def page_claims(collection: Collection, row: Row) -> tuple[Claim, ...]:
@@ -244,7 +244,7 @@ def namespace_claims(namespace: Namespace) -> tuple[Claim, ...]:
 def _pictures(owner: Collection | Namespace) -> Iterator[Output]:
     """Yield the pictures that the README of a collection or namespace may show."""
     for name, path in owner.files.items():
-        media_type = _IMAGES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+        media_type = mediatype.of_file(name)
         made, origin = Made(path.read_bytes), f"{owner.origin}/{name}"
         yield Output(f"{owner.name}/{name}", media_type, made, origin, order=PAGES)
 

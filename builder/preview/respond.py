@@ -20,12 +20,6 @@ from builder.output import Capabilities, Entry
 from builder.preview.lookup import Lookup
 
 MAX_URL = 8 << 10
-_TYPES = {
-    "html": "text/html", "css": "text/css", "js": "text/javascript", "json": "application/json",
-    "xml": "application/xml", "txt": "text/plain", "svg": "image/svg+xml", "png": "image/png",
-    "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp",
-    "ico": "image/x-icon", "woff2": "font/woff2",
-}  # fmt: skip
 _ENDPOINT = re.compile(r"v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers)/(?P<ref>[^/]+)")
 _LIST = re.compile(r"v2/(?:_catalog|.+/tags/list)")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -236,7 +230,7 @@ class Responder:
         )
 
     def _headers(self, entry: Entry) -> tuple[tuple[str, str], ...]:
-        guessed = _TYPES.get(entry.path.rpartition(".")[2].lower(), mediatype.OCTET_STREAM)
+        guessed = mediatype.of_file(entry.path)
         kind = entry.media_type if self._can.media_types else guessed
         headers = [("Content-Type", kind), ("ETag", f'"{entry.digest}"'),
                    ("Accept-Ranges", "bytes"), ("Cache-Control", "no-cache")]  # fmt: skip

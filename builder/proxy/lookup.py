@@ -18,7 +18,7 @@ from builder.oci import mediatype, strictjson
 from builder.oci.digest import Digest, looks_like_digest
 from builder.oci.manifest import Manifest
 from builder.oci.reference import is_any_tag, is_name
-from builder.oci.schema1 import SCHEMA1, payload_of
+from builder.oci.schema1 import payload_of
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.output import Entry
 from builder.proxy.cache import BlobCache
@@ -232,7 +232,7 @@ def _schema1(raw: bytes) -> Manifest | None:
     known = set(strictjson.loads(raw))
     if not {"fsLayers", "history"} <= known or known & {"mediaType", "manifests", "layers"}:
         return None
-    return Manifest(raw, SCHEMA1, Digest.of(payload))
+    return Manifest(raw, mediatype.SCHEMA1, Digest.of(payload))
 
 
 def _sorted(items: Iterable[str]) -> list[str]:

@@ -10,12 +10,12 @@ from builder.fingerprint import fingerprint
 from builder.layers.tarstream import tar_chunks
 from builder.oci import mediatype
 from builder.oci.digest import Digest
-from builder.oci.schema1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST, SCHEMA1, signed
+from builder.oci.schema1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST, signed
 from builder.output import CONTENT, MANIFESTS, NAMES, Data, Output, Streamed
 from builder.registry.model import Archive, Collection, Companion
 
 DIGEST_HEADER = "Docker-Content-Digest"
-TAR = "application/x-tar"
+TAR = mediatype.of_file("x.tar")
 
 
 def companion_outputs(collection: Collection) -> Iterator[Output]:
@@ -39,9 +39,9 @@ def _companion(collection: Collection, companion: Companion) -> Iterator[Output]
         return
     # Also under the digest, which is the payload's alone: Docker asks for that.
     body = Data(signed(companion.schema1))
-    by_digest = _output(collection, f"manifests/{digest}", SCHEMA1, body, digest)
+    by_digest = _output(collection, f"manifests/{digest}", mediatype.SCHEMA1, body, digest)
     yield replace(by_digest, order=MANIFESTS)
-    yield _output(collection, f"manifests/{name}", SCHEMA1, body, digest)
+    yield _output(collection, f"manifests/{name}", mediatype.SCHEMA1, body, digest)
 
 
 def archive_outputs(collection: Collection) -> Iterator[Output]:

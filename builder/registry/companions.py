@@ -21,7 +21,7 @@ from builder.oci.reference import tag_fault
 from builder.oci.schema1 import schema1_fault, schema1_payload
 from builder.registry.model import Archive, Collection, Companion, CompanionOptions, Tag
 
-_PACKED = ("+gzip", ".gzip", ".tar")  # what all that load archives can unpack
+_PACKED = ("", "gzip")  # what all that load archives can unpack
 
 
 def with_companions(
@@ -170,7 +170,7 @@ class _Maker:
                 hint = "bring the layer into _blobs to have one"
                 self._warn(tag, f"{lacking}: {layer.digest} is stored elsewhere", hint)
                 return
-            if not layer.media_type.endswith(_PACKED):
+            if mediatype.compression(layer.media_type) not in _PACKED:
                 hint = "pack its layers with gzip"
                 self._warn(tag, f"{lacking}: {layer.digest} is {layer.media_type}", hint)
                 return

@@ -26,7 +26,7 @@ from builder.remote.options import RemoteOptions
 from builder.remote.pages import MAX_PAGE, MAX_PAGES, next_link, read_pages
 
 ACCEPT = ", ".join([*sorted(mediatype.MANIFESTS), "*/*;q=0.1"])  # of manifests
-_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
+_SCHEMA1 = mediatype.SCHEMA1.partition("+")[0]  # signed or not
 _OK, _NOT_FOUND, _UNAUTHORISED = 200, 404, 401
 
 

@@ -24,28 +24,15 @@ from builder.storage.local import open_regular
 from builder.transports.archive import open_archive
 from builder.transports.artifact import TITLE, Artifact, ArtifactSource, Piece, read_piece
 
-UNKNOWN_TYPE = "application/vnd.unknown.artifact.v1"
-HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
-HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-HELM_PROVENANCE = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 UNPACK = "io.deis.oras.content.unpack"
 _TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*")
 _MAX_CHART_YAML = 1 << 20
-# Our own table, so that all machines agree; html and svg would run in a browser.
-_TYPES = {
-    "txt": "text/plain", "md": "text/markdown", "csv": "text/csv", "json": "application/json",
-    "yaml": "application/yaml", "yml": "application/yaml", "toml": "application/toml",
-    "pdf": "application/pdf", "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg",
-    "gif": "image/gif", "webp": "image/webp", "zip": "application/zip", "gz": "application/gzip",
-    "tgz": "application/gzip", "tar": "application/x-tar", "zst": "application/zstd",
-    "wasm": "application/wasm", "pem": "application/x-pem-file", "sif": mediatype.SIF_LAYER,
-    "parquet": "application/vnd.apache.parquet", "onnx": "application/onnx",
-}  # fmt: skip
 
 
 def media_type_of(name: str) -> str:
-    """Return the media type that a file's name stands for."""
-    return _TYPES.get(name.rpartition(".")[2].lower(), mediatype.OCTET_STREAM)
+    """Return the type of a layer that is this file; none that would run in a browser."""
+    found = mediatype.of_file(name)
+    return found if mediatype.is_valid(found) else mediatype.OCTET_STREAM
 
 
 class FileSource(ArtifactSource):
@@ -66,7 +53,7 @@ class FileSource(ArtifactSource):
             _refuse_twice(pieces)
             artifact = Artifact(
                 pieces,
-                artifact_type or UNKNOWN_TYPE,
+                artifact_type or mediatype.UNKNOWN_ARTIFACT,
                 annotations=annotations or {},
                 subject=subject,
             )
@@ -158,13 +145,14 @@ def open_chart(path: str, spool: Path) -> ArtifactSource:
     tag = version.replace("+", "_")
     if fault := tag_fault(tag):
         raise ContentError.at(path, f"its version cannot be a tag: {fault}")
-    pieces = [read_piece(Path(path), path, HELM_CHART, {})]
+    pieces = [read_piece(Path(path), path, mediatype.HELM_CHART, {})]
     provenance = f"{path}.prov"
     if os.path.lexists(provenance):
-        pieces.append(read_piece(Path(provenance), provenance, HELM_PROVENANCE, {}))
+        pieces.append(read_piece(Path(provenance), provenance, mediatype.HELM_PROVENANCE, {}))
     config = json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
     annotations = {TITLE: name, **dict(_chart_annotations(facts))}
-    return ArtifactSource(Artifact(pieces, "", (HELM_CONFIG, config), annotations), path, tag)
+    chart = Artifact(pieces, "", (mediatype.HELM_CONFIG, config), annotations)
+    return ArtifactSource(chart, path, tag)
 
 
 def _chart_annotations(facts: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from builder.apps import unpack as unpack_module
-from builder.apps.model import AppFile, media_type_of, parse_config, path_fault
+from builder.apps.model import AppFile, parse_config, path_fault
 from builder.apps.unpack import measure, unpack
 from builder.errors import ContentError
 from tests.apps.samples import Held, packed, special, tar_of
@@ -263,14 +263,6 @@ def test_configs(raw: bytes, root: str) -> None:
 def test_configs_that_are_none(raw: bytes) -> None:
     with pytest.raises(ContentError):
         parse_config(raw, "it")
-
-
-def test_types() -> None:
-    assert media_type_of("index.html") == "text/html; charset=utf-8"
-    assert media_type_of("a.b/APP.JS") == "text/javascript; charset=utf-8"
-    assert media_type_of("app.wasm") == "application/wasm"
-    assert media_type_of("fonts/a.woff2") == "font/woff2"
-    assert media_type_of("LICENSE") == media_type_of("x.exe") == "application/octet-stream"
 
 
 def test_paths() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import RemoteError, UsageError
-from builder.oci.schema1 import SCHEMA1, schema1_payload, signed
+from builder.oci.mediatype import SCHEMA1
+from builder.oci.schema1 import schema1_payload, signed
 from builder.oci.validate import parse_manifest
 from builder.proxy.site import Site
 from builder.remote.options import RemoteOptions
