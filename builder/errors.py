@@ -145,13 +145,6 @@ class ContentError(BuilderError):
         return "\n".join(str(problem) for problem in self.problems)
 
 
-class SiteError(ContentError):
-    """A site that was written, whole, and that should not be published."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        super().__init__(problems, "the site was written; do not publish it")
-
-
 class UsageError(BuilderError):
     """The command line itself is wrong."""
 

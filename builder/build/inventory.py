@@ -52,7 +52,7 @@ class Inventory:
 
     def _walk(self, names: set[str] | None) -> list[Problem]:
         problems = []
-        self.store_key = self._store_key()
+        self.store_key = self.look_at_store()
         for name in names or ():
             found = scan(self._options.source, self._options.collections, name)
             if found.folders.keys() != {item for item in self.folders if _within(item, name)}:
@@ -125,7 +125,7 @@ class Inventory:
         store = self.store_key if facts.elsewhere or not facts.complete else ""
         return f"{self.folders[name].signature} {self._key} {store}"
 
-    def _store_key(self) -> str:
+    def look_at_store(self) -> str:
         """Return an identity of the content store: names, sizes, times and inodes of its blobs."""
         folder = self._options.source / self._options.store / "blobs"
         blobs = []

@@ -1,8 +1,10 @@
-"""The whole build, in order: scan, load, plan, write.
+"""The whole build, in order: look, load, plan, render, publish.
 
-A `Pipeline` keeps what it read, so that `serve` can build again after an
-edit and look only at what was touched. One call of `build` either finds
-problems, and then writes nothing, or leaves the destination whole.
+Everything that can fail is done before `publish`, where a finished tree takes
+the place of the last one: a build that fails has changed nothing. What is
+judged without being published goes the same way, to nowhere. A `Pipeline`
+keeps what it read, so that `serve` can build again after an edit and look
+only at what was touched.
 """
 
 from __future__ import annotations
@@ -10,270 +12,346 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import astuple
-from fnmatch import fnmatchcase
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from urllib.parse import unquote
 
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
-from builder.build.bundles import COLLECTION, bundles_of
+from builder.build.bundles import COLLECTION, Loaded, bundles_of
 from builder.build.inventory import Inventory
-from builder.build.worker import Item, LoadedItem, Session
+from builder.build.sources import Sources, look
+from builder.build.worker import Facts, Item, LoadedItem, MadeItem, Session
 from builder.config import CONFIG, Config
-from builder.documents.content import Content, epoch, read_content, site_time
-from builder.errors import ContentError, LocalError, Problem, SiteError
+from builder.documents.content import site_time
+from builder.errors import BuilderError, ContentError, LocalError, LockedError, Problem
 from builder.fingerprint import fingerprint
-from builder.output import Bundle, Capabilities, Claim, Data, Output, OutputTree
+from builder.output import Bundle, Claim, Data, Output, OutputTree
 from builder.pages import plan
-from builder.pages.lists import LISTS
 from builder.pages.model import SiteState
 from builder.pages.page import site_of
 from builder.pages.render import COLLECTION_LAYOUTS
 from builder.registry.endpoints import EndpointOptions
 from builder.registry.model import Namespace, Row
-from builder.registry.scan import is_picture
 from builder.storage.cache import Cache
 from builder.storage.lock import lock
 from builder.targets.limits import too_large, too_much
-from builder.text.addresses import Addresses, Answer
-from builder.theme.find import Theme, find_theme
+from builder.text.addresses import Answer
+from builder.theme.find import Theme
 from builder.theme.templates import Templates
-from builder.write.folder import Folder, write_beside
-from builder.write.lookup import BuiltSite
+from builder.write.destination import Destination, Nowhere
+from builder.write.folder import Folder
+from builder.write.lookup import BuiltSite, PreviewSite
+from builder.write.objects import Objects
 from builder.write.record import SCHEMA, SIDE, Known, Record
-from builder.write.workers import Workers
-from builder.write.writer import Report, Task, Transaction, Written, write_bundle
+from builder.write.workers import Death, Workers
+from builder.write.writer import Report, Task, Transaction, write_bundle
 
 Progress = Callable[[str, int, int], None]
 
 FEW = 50  # below this many changes a second process costs more than it does
-RENDER_SECONDS = 10  # of processor time for one text
+ATTEMPTS = 3  # at reading sources that change while they are read
 
 
-def build(config: Config, *, jobs: int = 0, progress: Progress | None = None) -> Report:
-    """Build the site once; see `Pipeline.build`."""
-    return Pipeline(config, jobs=jobs, progress=progress).build()
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a build would say of content that it would take."""
+
+    warnings: tuple[Problem, ...]
+    collections: int
+    tags: int
+
+
+def check(
+    config: Config, *, jobs: int = 0, strict: bool = False, progress: Progress | None = None
+) -> Checked:
+    """Build the site to nowhere: believe no cache, hash every blob, make every page.
+
+    Raises whatever `Pipeline.build` would raise from an empty folder. Writes
+    nothing to the registry's folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="builder-check-") as folder:
+        made = Pipeline(config, jobs=jobs, strict=strict, progress=progress, cache=Path(folder),
+                        destination=Nowhere())  # fmt: skip
+        report = made.build()
+        rows = made.rows()
+        return Checked(tuple(report.warnings), len(rows), sum(len(row.tags) for row in rows))
+
+
+def preview(config: Config, *, jobs: int = 0) -> Pipeline:
+    """Return what builds for `serve`: into a store whose map changes in one moment."""
+    return Pipeline(config, jobs=jobs, destination=Objects(config.destination))
+
+
+@dataclass(slots=True)
+class _Texts:
+    """What came of loading: `signatures` identify what namespaces and documents are made from.
+
+    `answers` are what the texts of these asked of the rest of the site.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    namespaces: list[Namespace] = field(default_factory=list)
+    signatures: dict[Item, str] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+
+    def add(self, item: LoadedItem) -> None:
+        """Take the result of loading one item."""
+        self.problems += item.problems
+        self.signatures[item.item] = item.signature
+        self.answers += item.answers
+        if isinstance(item.facts, Namespace):
+            self.namespaces.append(item.facts)
+
+
+class _ChangedError(Exception):
+    """Sources were not the same when they were read and when they had been read."""
 
 
 class Pipeline:
-    """Builds one site into one destination, as often as asked."""
+    """Builds one site into one destination, as often as asked.
 
-    def __init__(self, config: Config, *, jobs: int = 0, progress: Progress | None = None) -> None:
-        self._config = config
+    `strict` makes problems of warnings; `cache` is the folder of caches and
+    records, `.builder-cache` by default, as the destination is a folder.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        jobs: int = 0,
+        strict: bool = False,
+        progress: Progress | None = None,
+        cache: Path | None = None,
+        destination: Destination | None = None,
+    ) -> None:
+        self.config = config
         self._jobs = jobs or min(os.cpu_count() or 1, 8)
+        self._strict = strict
         self._progress = progress or _silent
-        self._cache = Cache(config.cache / "cache.sqlite")
+        self._destination = destination or Folder(config.destination)
+        self._folder = cache or config.cache
+        self._cache = Cache(self._folder / "cache.sqlite")
         self._checked: dict[str, tuple[Claim, ...]] = {}
         self._compiled: tuple[str, Templates] | None = None
         self._sound = False  # whether the last build had no problem anywhere
         self._options = fingerprint(code_key(), config)
         self._inventory = Inventory(config.registry, self._options)
-        self._record_path = config.cache / "records" / f"{self._record_name()}.sqlite"
-
-    @property
-    def config(self) -> Config:
-        """The configuration that this pipeline builds with."""
-        return self._config
-
-    @property
-    def record_path(self) -> Path:
-        """The file of the last build's record."""
-        return self._record_path
-
-    def _record_name(self) -> str:
-        config = self._config
-        name = config.target.capabilities.name
-        return fingerprint(SCHEMA, config.destination, name, config.address)
+        target = config.target.capabilities.name
+        kind = type(self._destination).__name__
+        address = "" if kind == Objects.__name__ else config.address  # a preview has one record
+        self._name = fingerprint(SCHEMA, config.destination, kind, target, address)
+        self.record_path = self._folder / "records" / f"{self._name}.sqlite"
 
     def build(self, touched: frozenset[str] | None = None) -> Report:
         """Build, looking only at `touched` source paths when they are given.
 
-        Raises ContentError with every problem of the run, before anything is
-        written; LockedError when another build is at work here.
+        Raises ContentError with every problem of the run, LockedError when
+        another build is at work here; nothing has changed then.
         """
+        changed = ""
         with self._locked():
-            return self._build(touched)
+            for _ in range(ATTEMPTS):
+                try:
+                    return self._build(touched)
+                except _ChangedError as error:
+                    changed, touched = str(error), None
+        message = "changes while it is read"
+        raise ContentError.at(changed, message, "build again when nothing writes to it")
 
     @contextmanager
     def built(self) -> Iterator[BuiltSite]:
         """Hold the last build still while it is read; raises ContentError when there is none."""
-        destination = self._config.destination
-        with self._locked(), closing(Record(self._record_path)) as record:
-            held = Folder(destination).claim()
-            if not held or held != record.meta("identity"):
+        destination = self.config.destination
+        with self._locked(), closing(Record(self.record_path)) as record:
+            self._destination.claim()
+            if not self._destination.is_at(record.meta("identity")):
                 message = "does not hold a whole site that was built from here for this target"
                 raise ContentError.at(str(destination), message, "run 'builder build' first")
-            with closing(BuiltSite(destination, self._record_path)) as site:
+            with closing(BuiltSite(destination, self.record_path)) as site:
                 yield site
 
-    def _locked(self) -> AbstractContextManager[None]:
-        name = f"build-{self._record_name()}.lock"
-        return lock(self._config.cache / name, "this destination")
+    def has_site(self) -> bool:
+        """Tell whether there is a last build, whole, and nobody is at work on another."""
+        try:
+            with self.built():
+                return True
+        except (ContentError, LockedError):
+            return False
+
+    def site(self) -> PreviewSite:
+        """Return the last build of a preview, as it stays however often it is built again."""
+        return PreviewSite(Objects(self.config.destination), self.record_path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with lock(self._folder / f"build-{self._name}.lock", "this destination"):
+            yield
 
     def _build(self, touched: frozenset[str] | None) -> Report:
-        problems = self._inventory.scan(touched if self._sound else None)
+        touched = touched if self._sound else None
         self._sound = False
-        theme = find_theme(self._config.source)
-        content = read_content(self._config.site, problems)
-        with closing(Record(self._record_path)) as record:
-            transaction = Transaction(Folder(self._config.destination), record)
-            transaction.begin()
-            inputs = self._inputs(theme, content)
-            addresses = self._addresses(theme, content)
-            asked = json.loads(record.meta("asked") or "[]")
-            same = record.meta("inputs") == inputs and addresses.hold(Answer(*a) for a in asked)
-            if transaction.trusted and not problems and same:
-                report = transaction.report
-                report.warnings = [Problem(*item) for item in json.loads(record.meta("warnings"))]
+        sources = look(self.config, self._inventory, self._options, touched)
+        with closing(Record(self.record_path)) as record:
+            change = Transaction(self._destination, record)
+            change.begin(look=touched is None)
+            asked = [Answer(*item) for item in json.loads(record.meta("asked") or "[]")]
+            same = record.meta("inputs") == sources.key and sources.addresses.hold(asked)
+            if same and change.trusted and not change.damaged and not sources.problems:
+                kept = [Problem(*item) for item in json.loads(record.meta("warnings"))]
+                change.report.warnings = self._judged(kept)
             else:
-                report = self._make(theme, content, addresses, transaction, problems)
-                record.set_meta("inputs", inputs)
-                record.set_meta("warnings", json.dumps([*map(astuple, report.warnings)]))
-                record.commit()
+                with change:
+                    self._make(sources, change)
         self._sound = True
-        return report
+        return change.report
 
-    def _make(
-        self,
-        theme: Theme,
-        content: Content,
-        addresses: Addresses,
-        transaction: Transaction,
-        problems: list[Problem],
-    ) -> Report:
-        """Load what changed, plan the whole site, write what is new."""
-        record = transaction.record
+    def _make(self, sources: Sources, change: Transaction) -> None:
+        """Load what changed, plan the whole site, make what is new, and publish all of it."""
+        record = change.record
         known = record.bundles()
-        dirty = self._inventory.changed(record, addresses)
-        session = self._session(theme, content, transaction.folder, addresses)
-        self._cache.close()
-        with Workers(session, self._jobs if len(dirty) > FEW else 1) as workers:
-            found, namespaces, texts, asked = self._load(workers, dirty, content)
-            loaded = self._inventory.loaded()
-            problems += found
-            stored = sum(item.facts.stored for item in loaded.values())
-            problems += too_much(self._limits, CONFIG, stored, 0)
-            warnings = {warning for item in loaded.values() for warning in item.facts.warnings}
-            if any(not problem.warning for problem in problems):
-                raise ContentError(sorted({*problems, *warnings}))
-            rows = tuple(loaded[name].facts.row for name in sorted(loaded))
-            session.state = self._state(rows, content, namespaces)
-            layouts = session.templates.names()
-            session.learn(site_of(session.templates, layouts, session.pages, session.state))
-            workers.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
-            bundles = bundles_of(loaded, session, content, texts, options=self._options)
-            changed = [item for item in bundles if known.get(item.name) != item.fingerprint]
-            gone = known.keys() - {item.name for item in bundles} - {SIDE}
-            if changed or gone or not transaction.trusted:
-                self._check_claims(bundles, changed)
-                transaction.start()
-                first = [item for item in changed if item.rank == 0]
-                self._write(session, workers, first, transaction)
-                rest = [item for item in changed if item.rank > 0]
-                self._write(session, None, rest, transaction)
-                for name in gone:
-                    transaction.drop(name)
-                self._side_files(transaction)
-                transaction.end()
+        read = set(self._inventory.changed(record, sources.addresses))
+        try:
+            session = self._session(sources)
+            with Workers(session, self._jobs if len(read) > FEW else 1) as workers:
+                texts = self._load(workers, read, sources)
+                loaded = self._inventory.loaded()
+                problems = [*sources.problems, *texts.problems]
+                warnings = self._warnings(loaded.values(), problems)
+                self._check_sound(loaded.values(), problems, warnings)
+                bundles = self._plan(sources, session, workers, texts, loaded)
+                changed = self._changed(bundles, known, change)
+                read |= {item.name.removeprefix(COLLECTION) for item in changed if item.rank == 0}
+                gone = known.keys() - {item.name for item in bundles} - {SIDE}
+                if changed or gone or not change.trusted or change.damaged:
+                    self._check_claims(bundles, changed)
+                    change.destination.open(record)
+                    self._render(session, workers, changed, change)
+                    for name in gone:
+                        change.drop(name)
+                    self._side_files(change)
             self._check_limits(record)
-        for item in loaded.values():
-            asked += item.facts.answers
-        record.set_meta("asked", json.dumps(sorted({a for a in asked if a.on_disk})))
-        warnings |= {item for item in problems if item.warning}
-        names = [name for name, folder in self._inventory.folders.items() if folder.is_collection]
-        warnings |= set(unmatched(self._config.apps, names))
-        transaction.report.warnings = sorted({*self._config.warnings, *warnings})
-        return transaction.report
+            change.report.warnings = self._judged(warnings)
+        except (BuilderError, OSError):
+            self._check_unchanged(
+                sources, read
+            )  # a file may have been in the middle of being saved
+            raise
+        self._check_unchanged(sources, read)
+        record.set_meta("inputs", sources.key)
+        asked = {answer for item in loaded.values() for answer in item.facts.answers}
+        on_disk = sorted(answer for answer in asked.union(texts.answers) if answer.on_disk)
+        record.set_meta("asked", json.dumps(on_disk))
+        record.set_meta("warnings", json.dumps([*map(astuple, warnings)]))
+        change.publish()
 
-    @property
-    def _limits(self) -> Capabilities:
-        return self._config.pages.capabilities
+    def _check_unchanged(self, sources: Sources, names: Iterable[str]) -> None:
+        there = self._inventory.folders
+        for path in sources.changed(name for name in names if name in there):
+            raise _ChangedError(path)
 
-    def _check_limits(self, record: Record) -> None:
-        """Refuse a site that its host would not take whole, now that every size is known."""
-        capable = self._limits
-        if not (capable.max_file or capable.max_site or capable.max_files):
-            return
-        without = "" if self._config.pages.own_host else "v2/"
-        files = record.larger_than(capable.max_file, without=without) if capable.max_file else []
-        problems = [
-            *too_large(capable, ((f"/{path}", size) for path, size in files)),
-            *too_much(capable, CONFIG, *record.totals(without=without)),
-        ]
-        if problems:
-            raise SiteError(problems)
-
-    def _addresses(self, theme: Theme, content: Content) -> Addresses:
-        """Return where every source file is published."""
-        config, folders = self._config, self._inventory.folders.values()
-        files = {document.source: unquote(document.url) for document in content.documents.values()}
-        files |= {file.source: f"/{path}" for path, file in content.static.items()}
-        files |= {f"assets/{name}": f"/{asset.published}" for name, asset in theme.assets.items()}
-        old = {f"/{name.strip('/')}/*" for name in config.redirects}
-        old |= {path for document in content.documents.values() for path in document.redirect_from}
-        names = frozenset(folder.name for folder in folders if folder.is_collection)
-        patterns = [app.name for app in config.apps]
-        return Addresses(
-            config.source,
-            config.registry.collections,
-            files,
-            names,
-            frozenset(folder.name for folder in folders if not folder.is_collection),
-            frozenset(
-                f"{folder.name}/{file}"
-                for folder in folders for file in folder.files if is_picture(file)
-            ),
-            frozenset(n for n in names if any(fnmatchcase(n, pattern) for pattern in patterns)),
-            frozenset(old | LISTS),
-            config.pages.repository,
-            config.pages.branch,
-        )  # fmt: skip
-
-    def _session(
-        self, theme: Theme, content: Content, folder: Folder, addresses: Addresses
-    ) -> Session:
-        config = self._config
+    def _session(self, sources: Sources) -> Session:
+        config, theme = self.config, sources.theme
         address, capable = config.address, config.pages.capabilities
-        return Session(
+        session = Session(
             config.registry,
             config.pages,
             EndpointOptions(address.url, address.baseurl, capable),
             config.target,
-            folder,
+            self._destination,
             self._cache,
             self._templates(theme),
-            documents=content.documents,
+            documents=sources.content.documents,
             assets=theme.assets,
             redirects=config.redirects,
             folders=self._inventory.folders,
-            addresses=addresses,
+            addresses=sources.addresses,
             apps=config.apps,
-            app_store=AppStore(config.cache / "apps"),
+            app_store=AppStore(self._folder / "apps"),
         )
-
-    def _inputs(self, theme: Theme, content: Content) -> str:
-        """Return an identity of everything that is read: equal means that nothing changed."""
-        total = hashlib.blake2b(digest_size=16)
-        for name, folder in sorted(self._inventory.folders.items()):
-            total.update(f"{name} {folder.signature}\n".encode())
-        parts = (self._options, theme.key, content.key, self._inventory.store_key, epoch())
-        return fingerprint(total.hexdigest(), *parts)
+        self._cache.close()  # before it is shared with other processes
+        return session
 
     def _templates(self, theme: Theme) -> Templates:
         """Return the compiled theme, as long as it is the same."""
         if self._compiled is None or self._compiled[0] != theme.key:
-            address = self._config.address
-            zone = self._config.site.timezone
-            engine = self._config.pages.markdown
+            address, config = self.config.address, self.config
             made = theme.templates(
-                baseurl=address.baseurl, url=address.url, timezone=zone, markdown=engine
-            )
+                baseurl=address.baseurl, url=address.url, timezone=config.site.timezone,
+                markdown=config.pages.markdown,
+            )  # fmt: skip
             self._compiled = (theme.key, made)
         return self._compiled[1]
+
+    def _load(self, workers: Workers, names: Iterable[str], sources: Sources) -> _Texts:
+        """Load in worker processes; a text that takes too long is its own problem."""
+        folders = sorted(self._inventory.folders.values(), key=lambda folder: folder.name)
+        items: list[Item] = [("collection", name) for name in sorted(names)]
+        items += [("namespace", folder.name) for folder in folders if not folder.is_collection]
+        items += [("document", name) for name in sorted(sources.content.documents)]
+        texts = _Texts()
+        learnt = []
+        results: Iterator[LoadedItem] = workers.run("load", items, key=_itself, died=_load_died)
+        try:
+            for count, result in enumerate(results, 1):
+                self._progress("reading", count, len(items))
+                learnt += result.learnt
+                texts.add(result)
+                if isinstance(result.facts, Facts):
+                    self._inventory.learn(result.item[1], result.facts, result.signature)
+        finally:
+            if learnt:
+                self._cache.save(learnt)
+                self._cache.close()
+        return texts
+
+    def _check_sound(
+        self, loaded: Collection[Loaded], problems: list[Problem], warnings: list[Problem]
+    ) -> None:
+        """Raise what is wrong with the content, a sum of it that is too much included."""
+        stored = sum(item.facts.stored for item in loaded)
+        found = [*problems, *too_much(self.config.pages.capabilities, CONFIG, stored, 0)]
+        if any(not problem.warning for problem in found):
+            raise ContentError([*found, *warnings])
+
+    def rows(self) -> tuple[Row, ...]:
+        """Return what the lists show of each collection."""
+        loaded = self._inventory.loaded()
+        return tuple(loaded[name].facts.row for name in sorted(loaded))
+
+    def _plan(
+        self,
+        sources: Sources,
+        session: Session,
+        workers: Workers,
+        texts: _Texts,
+        loaded: Mapping[str, Loaded],
+    ) -> list[Bundle]:
+        """Return all that the site consists of; from here on workers know the whole of it."""
+        content = sources.content
+        rows = tuple(loaded[name].facts.row for name in sorted(loaded))
+        documents = tuple(content.documents[name] for name in sorted(content.documents))
+        time = site_time(rows, documents, self.config.site.timezone)
+        namespaces = plan.namespaces_of(rows, texts.namespaces)
+        session.state = SiteState(time, rows, namespaces, documents, content.data)
+        layouts = session.templates.names()
+        session.learn(site_of(session.templates, layouts, session.pages, session.state))
+        workers.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
+        return bundles_of(loaded, session, content, texts.signatures, options=self._options)
+
+    def _changed(
+        self, bundles: Iterable[Bundle], known: Mapping[str, str], change: Transaction
+    ) -> list[Bundle]:
+        """Return the bundles that are not on the disk as they are to be."""
+        damaged = change.record.bundles_of(change.damaged)
+        return [
+            item
+            for item in bundles
+            if item.name in damaged or known.get(item.name) != item.fingerprint
+        ]
 
     def _check_claims(self, bundles: list[Bundle], changed: list[Bundle]) -> None:
         """Refuse two owners of one path, unless all claims are as they were."""
@@ -281,119 +359,108 @@ class Pipeline:
             OutputTree(tuple(bundles))
             self._checked = {item.name: item.claims for item in bundles}
 
-    def _load(
-        self,
-        workers: Workers,
-        dirty: Iterable[str],
-        content: Content,
-    ) -> tuple[list[Problem], list[Namespace], dict[Item, str], list[Answer]]:
-        """Load in worker processes; a text that takes too long is its own problem.
-
-        The third value identifies what namespaces and documents are made from,
-        the fourth is what their texts asked.
-        """
-        items: list[Item] = [("collection", name) for name in sorted(dirty)]
-        folders = sorted(self._inventory.folders.items())
-        items += [("namespace", name) for name, folder in folders if not folder.is_collection]
-        items += [("document", name) for name in sorted(content.documents)]
-        problems: list[Problem] = []
-        namespaces: list[Namespace] = []
-        texts: dict[Item, str] = {}
-        asked: list[Answer] = []
-        learnt = []
-        results: Iterator[LoadedItem] = workers.run(
-            "load", items, key=lambda item: item, died=self._died, cpu_seconds=RENDER_SECONDS
-        )
-        for count, result in enumerate(results, 1):
-            self._progress("reading", count, len(items))
-            problems.extend(result.problems)
-            learnt += result.learnt
-            texts[result.item] = result.signature
-            asked += result.answers
-            if isinstance(result.facts, Namespace):
-                namespaces.append(result.facts)
-            elif result.facts is not None:
-                self._inventory.learn(result.item[1], result.facts, result.signature)
-        if learnt:
-            self._cache.save(learnt)
-            self._cache.close()
-        return problems, namespaces, texts, asked
-
-    def _died(self, item: Item, why: str) -> LoadedItem:
-        kind, name = item
-        path = name if kind == "document" else f"{self._config.registry.collections}/{name}"
-        if kind != "document":
-            path = f"{path}/README.md"
-        message = f"took more than {RENDER_SECONDS} seconds of processor time to render"
-        if why != "time":
-            message = f"stopped the process that rendered it ({why})"
-        hint = "write it more simply: less nesting, fewer brackets"
-        return LoadedItem(item, None, (Problem(path, message=message, hint=hint),), [])
-
-    def _state(self, rows: tuple[Row, ...], content: Content, known: list[Namespace]) -> SiteState:
-        """Put together what the lists show."""
-        documents = tuple(content.documents[name] for name in sorted(content.documents))
-        time = site_time(rows, documents, self._config.site.timezone)
-        namespaces = plan.namespaces_of(rows, known)
-        return SiteState(time, rows, namespaces, documents, content.data)
-
-    def _write(
-        self,
-        session: Session,
-        workers: Workers | None,
-        bundles: list[Bundle],
-        transaction: Transaction,
+    def _render(
+        self, session: Session, workers: Workers, bundles: list[Bundle], change: Transaction
     ) -> None:
-        """Write bundles in worker processes, forked anew where the state is needed."""
-        if not bundles:
-            return
-        by_name = {item.name: item for item in bundles}
-        tasks = [transaction.task(item) for item in bundles]
-        pool = workers or Workers(session, self._jobs if len(bundles) > FEW else 1)
-        try:
-            results: Iterator[Written] = pool.run("write", tasks, key=_task_key, died=_write_died)
-            for count, written in enumerate(results, 1):
-                self._progress("writing", count, len(tasks))
-                item = by_name[written.name]
-                known = self._inventory.booking(item.name, item.fingerprint)
-                transaction.done(written, known)
-        finally:
-            if workers is None:
-                pool.close()
+        """Make bundles in worker processes: those of collections where they were loaded."""
+        first = [item for item in bundles if item.rank == 0]
+        rest = [item for item in bundles if item.rank > 0]
+        problems = self._render_in(workers, first, change)
+        with Workers(session, self._jobs if len(rest) > FEW else 1) as anew:
+            problems += self._render_in(anew, rest, change)
+        if problems:
+            raise ContentError(problems)
 
-    def _side_files(self, transaction: Transaction) -> None:
-        """Write what the target needs beside the content."""
-        config = self._config
-        entries = transaction.record.content()
+    def _render_in(
+        self, workers: Workers, bundles: list[Bundle], change: Transaction
+    ) -> list[Problem]:
+        by_name = {item.name: item for item in bundles}
+        tasks = [change.task(item) for item in bundles]
+        problems: list[Problem] = []
+        results: Iterator[MadeItem] = workers.run("make", tasks, key=_task_key, died=_make_died)
+        for count, made in enumerate(results, 1):
+            self._progress("writing", count, len(tasks))
+            if made.written is None:
+                problems.extend(made.problems)
+                continue
+            item = by_name[made.written.name]
+            change.done(made.written, self._inventory.booking(item.name, item.fingerprint))
+        return problems
+
+    def _side_files(self, change: Transaction) -> None:
+        """Hand over what the target needs beside the content."""
+        config = self.config
         inside, outside = [], {}
-        for file in config.target.side_files(entries, config.address):
+        beside = f"../{config.destination.name}.{config.target.capabilities.name}"
+        for file in config.target.side_files(change.record.content(), config.address):
             if file.in_site:
-                inside.append(
-                    Output(file.path, "application/octet-stream", Data(file.data), "target")
-                )
-            else:
-                outside[file.path] = file.data
+                body = Data(file.data)
+                inside.append(Output(file.path, "application/octet-stream", body, "target"))
+            elif change.destination.beside:
+                outside[f"{beside}/{file.path}"] = file.data
         name = config.target.capabilities.name
         claims = tuple(Claim(item.path, f"the {name} target") for item in inside)
-        item = Bundle(SIDE, "", list, claims)
-        written = write_bundle(
-            transaction.task(item), inside, transaction.folder, lambda output: iter((output,))
-        )
-        transaction.done(written, Known(""))
-        write_beside(config.destination, name, outside)
+        task = change.task(Bundle(SIDE, "", list, claims))
+        made = write_bundle(task, inside, change.destination, lambda output: iter((output,)))
+        change.done(made, Known(""))
+        change.beside(outside)
+
+    def _check_limits(self, record: Record) -> None:
+        """Refuse a site that its host would not take whole, now that every size is known."""
+        capable = self.config.pages.capabilities
+        if not (capable.max_file or capable.max_site or capable.max_files):
+            return
+        without = "" if self.config.pages.own_host else "v2/"
+        files = record.larger_than(capable.max_file, without=without) if capable.max_file else []
+        problems = [
+            *too_large(capable, ((f"/{path}", size) for path, size in files)),
+            *too_much(capable, CONFIG, *record.totals(without=without)),
+        ]
+        if problems:
+            raise ContentError(problems)
+
+    def _warnings(self, loaded: Iterable[Loaded], problems: Iterable[Problem]) -> list[Problem]:
+        """Return everything that stops nothing, also of what did not change."""
+        folders = self._inventory.folders.values()
+        found = {warning for item in loaded for warning in item.facts.warnings}
+        found |= {item for item in problems if item.warning}
+        names = [folder.name for folder in folders if folder.is_collection]
+        found |= set(unmatched(self.config.apps, names))
+        return sorted({*self.config.warnings, *found})
+
+    def _judged(self, warnings: list[Problem]) -> list[Problem]:
+        """Return warnings; raises ContentError with them where they count as problems."""
+        if self._strict and warnings:
+            raise ContentError(replace(item, warning=False) for item in warnings)
+        return warnings
 
 
 def _silent(label: str, done: int, total: int) -> None:
     """Show no progress."""
 
 
+def _itself(item: Item) -> Item:
+    return item
+
+
 def _task_key(task: Task) -> Item:
     return ("collection", task.bundle.name.removeprefix(COLLECTION))
 
 
-def _write_died(task: Task, why: str) -> Written:
-    message = f"{task.bundle.name}: the process that made its pages stopped ({why})"
-    raise LocalError(message, "is there enough memory?")
+def _load_died(item: Item, death: Death) -> LoadedItem:
+    if not death.path:
+        raise LocalError(f"{item[1]}: the process that read it stopped ({death.why})", _MEMORY)
+    return LoadedItem(item, None, (death.problem(),), [])
+
+
+def _make_died(task: Task, death: Death) -> MadeItem:
+    if death.path:
+        raise ContentError([death.problem()])  # every page of its layout would take as long
+    name = task.bundle.name
+    raise LocalError(f"{name}: the process that made its pages stopped ({death.why})", _MEMORY)
+
+
+_MEMORY = "is there enough memory?"
 
 
 @cache

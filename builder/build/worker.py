@@ -44,9 +44,12 @@ from builder.text.addresses import Addresses, Answer
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
 from builder.theme.find import Asset
 from builder.theme.templates import Templates
-from builder.write.folder import Folder
+from builder.write.destination import Destination
+from builder.write.workers import limited
 from builder.write.writer import Task, Written, write_bundle
 
+TEXT_SECONDS = 10  # of processor time for one text
+_TEXT_HINT = "write it more simply: less nesting, fewer brackets"
 Kind = Literal["collection", "namespace", "document"]
 Item = tuple[Kind, str]
 
@@ -117,6 +120,13 @@ class LoadedItem(NamedTuple):
     answers: tuple[Answer, ...] = ()
 
 
+class MadeItem(NamedTuple):
+    """The result of making one bundle in a worker."""
+
+    written: Written | None
+    problems: tuple[Problem, ...] = ()
+
+
 class Shared(NamedTuple):
     """An argument of a bundle that every worker has: the session's attribute of this name."""
 
@@ -140,7 +150,7 @@ class Session:
     pages: PageOptions
     endpoints: EndpointOptions
     target: Target
-    folder: Folder
+    destination: Destination
     cache: Cache
     templates: Templates
     state: SiteState = field(default_factory=SiteState)
@@ -188,10 +198,13 @@ class Session:
         asked = () if kind == "collection" else tuple(self._asked)
         return LoadedItem(item, facts, problems, self.cache.drain(), signature, asked)
 
-    def write(self, task: Task) -> Written:
-        """Make one bundle and write it."""
-        outputs = task.bundle.make(self)
-        return write_bundle(task, outputs, self.folder, self.target.adapt)
+    def make(self, task: Task) -> MadeItem:
+        """Make one bundle and hand it over; problems are returned, not raised."""
+        try:
+            outputs = task.bundle.make(self)
+            return MadeItem(write_bundle(task, outputs, self.destination, self.target.adapt))
+        except ContentError as error:
+            return MadeItem(None, error.problems)
 
     def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...], str]:
         rules = Rules(self.pages, self.apps, self.app_store)
@@ -263,7 +276,8 @@ class Session:
                 return held
         if self._markdown is None:
             self._markdown = MarkdownRenderer(engine, self.pages.baseurl, self.addresses)
-        made = self._markdown.render(text, path=path, first_line=line, address=address)
+        with limited(path, "to render", TEXT_SECONDS, _TEXT_HINT):
+            made = self._markdown.render(text, path=path, first_line=line, address=address)
         self._asked += made.answers
         self.cache.put(key, made.to_text().encode("utf-8", "replace"))
         return made

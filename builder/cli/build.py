@@ -8,7 +8,7 @@ import time
 import click
 
 from builder.cli.options import Common, build_options, common_options
-from builder.errors import SiteError, counted
+from builder.errors import counted
 from builder.write.writer import Report
 
 
@@ -30,7 +30,8 @@ def command(
 ) -> None:
     """Build the site from the source folder.
 
-    Nothing is written when anything is wrong. A second build writes only what
+    Nothing is written when anything is wrong: the new site takes the place of
+    the last one when all of it is made. A second build writes only what
     changed; one after no change writes nothing.
     """
     from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
@@ -50,12 +51,10 @@ def command(
     elif not config.pages.typed and not console.as_json:
         console.say(f"note: {shown} gives manifests no media type; -V says who can pull from it")
     began = time.monotonic()
-    report = Pipeline(config, jobs=jobs, progress=console.step).build()
+    report = Pipeline(config, jobs=jobs, strict=strict, progress=console.step).build()
     console.warn_all(report.warnings)
     text = f"{summary(report)} in {time.monotonic() - began:.2f} s"
     console.result(_json(report), "" if console.quiet else text)
-    if strict and report.warnings:
-        raise SiteError(report.warnings)
 
 
 def summary(report: Report) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -14,12 +15,8 @@ from builder.cli.options import (
     open_bucket,
     remote_options,
 )
-from builder.config import Config
 from builder.errors import ContentError, Problem, counted
-from builder.registry.model import Collection
-
-if TYPE_CHECKING:
-    from builder.upkeep.check import Checked
+from builder.registry.model import RegistryOptions
 
 
 @click.command("check")
@@ -69,10 +66,12 @@ def command(
 ) -> None:  # fmt: skip
     """Report every problem in content, configuration and store.
 
-    Reads everything and hashes every blob again; writes nothing. With --base
+    A build that stops before it writes: what passes here can be built. It
+    reads everything, hashes every blob again and makes every page. With --base
     also what a pull request may not do; see OWNERS in the reference. With --url
     none of that, but which clients can pull from a site that is published.
     """
+    from builder.build.pipeline import Checked, check  # noqa: PLC0415 - as heavy as a build
     from builder.cli.check_base import judged, told  # noqa: PLC0415 - with git and the network
     from builder.cli.check_url import check_site  # noqa: PLC0415
 
@@ -81,20 +80,20 @@ def command(
         check_site(context, site, console)
         return
     proposal = judged(context, base, proposed, common.flags(allow_missing=allow_missing))
+    found = Checked((), 0, 0)
     try:
         config = common.config(allow_missing=allow_missing)
-        found = _read(config, blobs=blobs)
-        more = {*found.problems, *config.warnings}
+        found = check(config, strict=strict, progress=console.step)
+        more = [*found.warnings, *(_offsite(config.registry) if blobs else ())]
     except ContentError as error:
-        if proposal is None:
-            raise
-        more = set(error.problems)
+        more = list(error.problems)
     problems = told(proposal, more, proposed["summary_file"])
-    errors = [problem for problem in problems if not problem.warning]
+    if strict:
+        problems = tuple(replace(problem, warning=False) for problem in problems)
     if console.as_json:
         listed = [problem.to_json() for problem in problems]
         console.result({**proposal.to_json(), "problems": listed} if proposal else listed, "")
-    if errors or (strict and problems):
+    if any(not problem.warning for problem in problems):
         raise ContentError(problems)
     console.warn_all([] if console.as_json else problems)
     text = f"{counted(found.collections, 'collection')}, {counted(found.tags, 'tag')}: no problems"
@@ -102,15 +101,11 @@ def command(
         console.result(None, "" if console.quiet else text)
 
 
-def _read(config: Config, *, blobs: bool) -> Checked:
-    """Return what is wrong with the content; `blobs` also asks the bucket for layers."""
-    from builder.apps.publish import publish_apps  # noqa: PLC0415 - with all that it needs
-    from builder.upkeep.check import check, check_offsite  # noqa: PLC0415 - reads the whole registry
+def _offsite(options: RegistryOptions) -> Iterator[Problem]:
+    """Yield what is wrong with the layers in the bucket of `registry.blobs`."""
+    from builder.upkeep.check import check_offsite, load_all  # noqa: PLC0415 - with the network
 
-    bucket = open_bucket(config.registry) if blobs else None
-
-    def also(collection: Collection) -> Iterable[Problem]:
-        far = check_offsite(collection, bucket) if bucket is not None else ()
-        return (*publish_apps(collection, config.apps, None)[1], *far)
-
-    return check(config.registry, also)
+    bucket = open_bucket(options)
+    for item in load_all(options)[1]:
+        if item.collection is not None:
+            yield from check_offsite(item.collection, bucket)

@@ -7,14 +7,16 @@ import signal
 import time
 import webbrowser
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from builder.build.pipeline import Pipeline
+from builder.build.pipeline import Pipeline, preview
 from builder.cli.build import summary
 from builder.cli.options import (
     Common,
@@ -29,6 +31,9 @@ from builder.config import Config
 from builder.documents.discover import is_read
 from builder.errors import BuilderError, ContentError, LockedError, UsageError
 from builder.remote.options import RemoteOptions
+from builder.write.lookup import PreviewSite
+
+_SWEEP = 100  # builds between two looks for what no page leads to any more
 
 
 class _Outcome(NamedTuple):
@@ -109,10 +114,10 @@ def command(
     del strict, verbose
     flags: dict[str, Any] = {"baseurl": baseurl, "drafts": drafts, "allow_missing": allow_missing}
     name = target or "preview"
-    place = destination or f".builder-cache/preview/{name}"
 
     def configure(address: str) -> Config:
-        return common.config(target=name, destination=place, url=url or address, **flags)
+        config = common.config(target=name, destination=destination, url=url or address, **flags)
+        return config if destination else replace(config, destination=config.cache / "serve" / name)
 
     console = common.console
     if not target:
@@ -160,22 +165,31 @@ def _serve(
     from builder.preview.respond import Responder  # noqa: PLC0415 - tornado is heavy
     from builder.preview.server import Server, url_host  # noqa: PLC0415
     from builder.preview.watch import Watcher  # noqa: PLC0415
-    from builder.write.lookup import BuiltSite  # noqa: PLC0415
 
     server = Server(host=host, port=port, reload=reload, allow_hosts=allowed)
     address = f"http://{url_host(host)}:{server.port}"
     config = configure(address)
     configs = _names(config)
 
+    place = preview(config)
+    held: list[PreviewSite] = []
+    builds = count()
+
     def responder() -> Responder:
-        site = BuiltSite(config.destination, Pipeline(config).record_path)
-        return Responder(site, config.pages.capabilities, config.address.baseurl)
+        held.insert(0, place.site())
+        for site in held[1:]:
+            held.remove(site)
+            site.close()
+        return Responder(held[0], config.pages.capabilities, config.address.baseurl)
 
     def rebuild(touched: frozenset[str] | None) -> _Outcome:
         began = time.monotonic()
         outcome = builder.build(address, touched)
         console.say(f"{outcome.text} in {time.monotonic() - began:.2f} s")
         server.show(None if outcome.failed else responder, outcome.problems)
+        if not outcome.failed and next(builds) % _SWEEP == 0:
+            with closing(place.site()) as site:
+                site.sweep()
         return outcome
 
     def ready() -> None:
@@ -190,7 +204,7 @@ def _serve(
     watcher = Watcher(
         config.source, lambda path: is_read(path, config.site, configs), changed, console.say
     )
-    kept = _has_kept(config)
+    kept = place.has_site()
     if not kept and rebuild(None).failed:
         server.close()
         raise ContentError.at(
@@ -205,15 +219,6 @@ def _serve(
         run_until_stopped(server, ready)
     finally:
         watcher.stop()
-
-
-def _has_kept(config: Config) -> bool:
-    """Tell whether the last preview is whole, so that it can be shown at once."""
-    try:
-        with Pipeline(config).built():
-            return True
-    except BuilderError:
-        return False
 
 
 def _names(config: Config) -> frozenset[str]:
@@ -295,7 +300,7 @@ class _Kept:
 
     def _build(self, address: str, touched: frozenset[str] | None) -> _Outcome:
         if self._pipeline is None or self._stamp != _config_stamp(self._pipeline.config):
-            self._pipeline, touched = Pipeline(self._configure(address), jobs=self._jobs), None
+            self._pipeline, touched = preview(self._configure(address), jobs=self._jobs), None
             self._stamp = _config_stamp(self._pipeline.config)
         report = self._pipeline.build(touched)
         warnings = tuple(map(str, report.warnings)) if touched is None else ()

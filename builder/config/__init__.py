@@ -20,6 +20,7 @@ from builder.config.keys import KEYS, REGISTRY_KEYS, parse_size
 from builder.config.reader import CONFIG, Reader
 from builder.config.slices import (
     app_options,
+    output_folder,
     page_options,
     registry_options,
     release_keys,
@@ -77,17 +78,17 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     name = target.capabilities.name
     address = read_address(flags, keys, source, environment, reader, target=name)
     registry = registry_options(flags, keys, source, reader, environment)
-    site = site_options(flags, keys, source, reader)
+    destination = output_folder(flags, keys, registry)
+    site = site_options(flags, keys, source, reader, destination)
     apps = app_options(reader.registry(keys).get("apps") or [], reader)
     public_keys = release_keys(reader.registry(keys).get("keys") or [], reader)
     pages = page_options(keys, address, target, reader, environment)
     registry = replace(registry, companions=companion_options(keys, pages, reader))
     warn_of_project_page(pages, reader)
     reader.stop_on_errors()
-    destination = Path(flags.destination or str(keys.get("destination") or "_site"))
     return Config(
         source,
-        source / destination,
+        destination,
         target,
         address,
         registry,

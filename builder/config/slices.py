@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,8 +98,29 @@ def release_keys(items: Any, reader: Reader) -> tuple[str, ...]:
     return tuple(found)
 
 
+# What is read of the source folder besides content: a site in there would be its own source.
+_READ = ("_layouts", "_includes", "_data", "_drafts", "_posts", "assets")
+
+
+def output_folder(flags: Flags, keys: Mapping[str, Any], registry: RegistryOptions) -> Path:
+    """Return the destination: a flag's seen from the current folder, else from the source's.
+
+    Raises UsageError for one that the build would read.
+    """
+    if flags.destination:
+        destination = Path(os.path.abspath(flags.destination))
+    else:
+        folder = registry.source / str(keys.get("destination") or "_site")
+        destination = Path(os.path.normpath(folder))
+    for name in (registry.collections, registry.store, *_READ):
+        if destination.is_relative_to(registry.source / name):
+            message = f"the destination {destination} lies in {name}/, which the site is made from"
+            raise UsageError(message, "choose a folder of its own with --destination")
+    return destination
+
+
 def site_options(
-    flags: Flags, keys: Mapping[str, Any], source: Path, reader: Reader
+    flags: Flags, keys: Mapping[str, Any], source: Path, reader: Reader, destination: Path
 ) -> SiteOptions:
     """Return what concerns the site's own files."""
     timezone = str(keys.get("timezone") or "UTC")
@@ -109,7 +131,7 @@ def site_options(
         timezone = "UTC"
     return SiteOptions(
         source,
-        destination=flags.destination or str(keys.get("destination") or "_site"),
+        destination=str(destination),
         include=tuple(map(str, keys.get("include") or ())),
         exclude=tuple(map(str, keys.get("exclude") or ())),
         permalink=str(keys.get("permalink") or "pretty"),

@@ -10,9 +10,8 @@ from __future__ import annotations
 import html
 import json
 import logging
-import os
+import threading
 from collections.abc import Awaitable, Callable, Iterable
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
@@ -80,6 +79,7 @@ class Server:
         self._names = {*_LOOPBACK, url_host(host), *map(str.lower, allow_hosts)}
         self._below = allow_below
         self._loop: IOLoop | None = None
+        self._running = False
         self._waiters: set[Any] = set()
         self.port: int = self._sockets[0].getsockname()[1]
 
@@ -90,9 +90,11 @@ class Server:
         server.take(self._sockets)
         if started:
             self._loop.add_callback(started)
+        self._running = True
         try:
             self._loop.start()
         finally:
+            self._running = False
             self.close()
 
     def close(self) -> None:
@@ -110,15 +112,25 @@ class Server:
     def show(self, make: Callable[[], Answers] | None, problems: Iterable[str] = ()) -> None:
         """Serve another map, or keep the last and say what is wrong; tell the browsers.
 
-        May be called from any thread; `make` is called in the server's own.
+        Call from another thread than the server's, where `make` is called;
+        returns when the last map is not asked any more.
         """
         if self._loop:
-            self._loop.add_callback(self._show, make, tuple(problems))
+            shown = threading.Event()
+            self._loop.add_callback(self._show, make, tuple(problems), shown)
+            while not shown.wait(0.1) and self._running:
+                pass
 
-    def _show(self, make: Callable[[], Answers] | None, problems: tuple[str, ...]) -> None:
+    def _show(
+        self,
+        make: Callable[[], Answers] | None,
+        problems: tuple[str, ...],
+        shown: threading.Event,
+    ) -> None:
         if make is not None:
             self.responder = make()
         self.problems = problems
+        shown.set()
         for waiter in tuple(self._waiters):
             waiter.send_message({"command": "reload", "path": "*", "liveCSS": False})
 
@@ -253,15 +265,9 @@ class _Handler(_Guarded):
             self._send(b"not found\n")
             return
         with stream:
-            left = response.length
-            size = stream.seek(0, os.SEEK_END)
-            if size != entry.size and response.status == HTTPStatus.OK:
-                # A build has replaced the file and not yet booked it: these bytes, no old tag.
-                left = size
-                self.clear_header("ETag")
-            self.set_header("Content-Length", str(left))
+            self.set_header("Content-Length", str(response.length))
             stream.seek(response.start)
-            await send(self, stream, left)
+            await send(self, stream, response.length)
 
 
 class _ReloadScript(_Guarded):

@@ -1,30 +1,21 @@
-"""Reading a whole registry and hashing all of it again, believing no cache."""
+"""Reading a whole registry, believing no cache, here and in the bucket that has its layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from builder.errors import ContentError, Problem
 from builder.oci.content import opened
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.registry.content import StorageReader
-from builder.registry.load import Loaded, load_collection, load_namespace
+from builder.registry.load import Loaded, load_collection
 from builder.registry.model import Collection, RegistryOptions
 from builder.registry.scan import scan
 from builder.storage import CloudStorage
 from builder.storage.cache import Cache
 from builder.storage.local import blob_path
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What a check found."""
-
-    problems: tuple[Problem, ...]
-    collections: int
-    tags: int
 
 
 def load_all(options: RegistryOptions) -> tuple[tuple[Problem, ...], Iterator[Loaded]]:
@@ -52,23 +43,3 @@ def check_offsite(collection: Collection, storage: CloudStorage) -> Iterator[Pro
         except ContentError as error:
             hint = f"{collection.origin} needs it: add the image again"
             yield from (replace(fault, hint=hint) for fault in error.problems)
-
-
-def check(
-    options: RegistryOptions, also: Callable[[Collection], Iterable[Problem]] | None = None
-) -> Checked:
-    """Return every problem of the registry's content and store, and what `also` finds."""
-    problems: list[Problem] = []
-    collections = tags = 0
-    walked, loaded = load_all(options)
-    problems += walked
-    for item in loaded:
-        collections += 1
-        problems += item.problems
-        if item.collection is not None and also is not None:
-            problems += also(item.collection)
-        tags += len(item.collection.tags) if item.collection else 0
-    for folder in scan(options.source, options.collections).folders.values():
-        if not folder.is_collection:
-            problems += load_namespace(options, folder)[1]
-    return Checked(tuple(sorted(set(problems))), collections, tags)

@@ -1,116 +1,124 @@
-"""The destination folder: whose it is, and how a file gets into it.
+"""The destination folder: whose it is, what is in it, and how a new tree takes its place.
 
 A destination carries `.builder-site`, which lists the paths that were written
-here. Its first line holds the identity of the tree, or dashes while a build
-is writing: a build that was killed is seen by the next, which then compares
-every file. Each file is replaced by rename.
+here. Its first line holds the identity of the tree, or dashes while a new one
+is put in place: a build that was killed there is seen by the next, which then
+compares every file.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builder.errors import ContentError, LocalError
-from builder.output import MARKER
+from builder.output import MARKER, File
 from builder.storage.local import CHUNK, new_file, open_regular
+from builder.write.destination import Change
+from builder.write.record import Record
+from builder.write.stage import STAGE, Move, Stage
 
-_TEMPORARY = ".builder-tmp"
 _HEADER = b"builder-site 1 "
 _WRITING = b"-" * 32
+_MANY = 1000  # files to hash again that make it worth while to say when that was done
 LINK_ABOVE = 1 << 20  # bytes; smaller blobs are copied, so that nobody shares an inode with git
 
 
 class Folder:
     """A destination that we may write to."""
 
+    beside = True
+
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._known_folders: set[str] = set()
-        self._count = 0
+        self._stage = Stage(str(root))
+        self._made: list[Path] = []
 
-    def claim(self) -> str:
-        """Make the folder ours; return the identity that its marker carries, empty if none.
-
-        Raises ContentError for a folder that holds somebody else's files.
-        """
-        marker = self.root / MARKER
+    def claim(self) -> None:
+        """Make the folder ours; raises ContentError when it holds somebody else's files."""
         if self.root.is_symlink() or (self.root.exists() and not self.root.is_dir()):
             raise ContentError.at(
                 str(self.root), "is not a folder, so no site can be written to it"
             )
-        if not os.path.lexists(marker):
-            if self.root.exists() and any(self.root.iterdir()):
-                message = "is not empty and was not made by builder: nothing in it was touched"
-                hint = "choose another --destination, or empty the folder yourself"
-                raise ContentError.at(str(self.root), message, hint)
-            return ""
+        if os.path.lexists(self.root / MARKER) or not self.root.exists():
+            return
+        if any(name != STAGE for name in os.listdir(self.root)):
+            message = "is not empty and was not made by builder: nothing in it was touched"
+            hint = "choose another --destination, or empty the folder yourself"
+            raise ContentError.at(str(self.root), message, hint)
+
+    def is_at(self, identity: str) -> bool:
+        """Tell whether the marker carries the identity of a tree."""
+        marker = self.root / MARKER
+        if not identity or not os.path.lexists(marker):
+            return False
         with open_regular(marker, str(marker)) as file:
-            line = file.readline(64).rstrip(b"\n")
-        held = line.removeprefix(_HEADER)
-        return "" if held in (line, _WRITING) else held.decode("ascii", "replace")
-
-    def start(self) -> None:
-        """Say in the marker that a build is writing."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with _opened(self.root) as folder:
-            if not os.path.lexists(self.root / MARKER):
-                os.close(new_file(MARKER, folder))  # ours from the first moment, if empty
-            self._write_header(_WRITING)
-            with suppress(FileExistsError):
-                os.mkdir(_TEMPORARY, dir_fd=folder)
-
-    def note(self, paths: Iterable[str]) -> None:
-        """Add paths to the marker before they are written, so that none is ever orphaned."""
-        lines = "".join(f"{path}\n" for path in paths)
-        if lines:
-            with (self.root / MARKER).open("ab", buffering=0) as file:
-                file.write(lines.encode())
+            return file.readline(64) == _HEADER + identity.encode() + b"\n"
 
     def noted(self) -> set[str]:
         """Return all paths that the marker lists."""
+        return set(self._noted())
+
+    def _noted(self) -> list[str]:
         marker = self.root / MARKER
-        if not marker.exists():
-            return set()
-        return set(marker.read_text("utf-8", "replace").split("\n")[1:]) - {""}
+        if not os.path.lexists(marker):
+            return []
+        with open_regular(marker, str(marker)) as file:
+            return [path for path in file.read().decode("utf-8", "replace").split("\n")[1:] if path]
 
-    def finish(self, identity: str, paths: Iterable[str] | None) -> None:
-        """Say in the marker which tree this is; `paths` replaces its list unless None."""
-        shutil.rmtree(self.root / _TEMPORARY, ignore_errors=True)
-        if paths is None:
-            self._write_header(identity.encode())
-            return
-        lines = "".join(f"{path}\n" for path in paths)
-        text = _HEADER + identity.encode() + b"\n" + lines.encode()
-        with _opened(self.root) as folder:
-            _replace(folder, MARKER, text)
+    def damaged(self, record: Record) -> set[str]:
+        """Return what is gone, or changed since the marker was written and has other bytes now."""
+        began = time.time_ns()
+        sealed = os.lstat(self.root / MARKER).st_mtime_ns
+        if sealed > began:  # the clock was set back: no time can be believed
+            sealed = 0
+        suspects = [path for path in self._noted() if self._is_touched(path, sealed)]
+        found = {path for path in suspects if not self._is_sound(path, record)}
+        if not found and len(suspects) > _MANY:
+            os.utime(self.root / MARKER, ns=(began, began), follow_symlinks=False)
+        return found
 
-    def _write_header(self, value: bytes) -> None:
-        descriptor = os.open(self.root / MARKER, os.O_WRONLY | os.O_NOFOLLOW)
+    def _is_touched(self, path: str, sealed: int) -> bool:
         try:
-            os.pwrite(descriptor, _HEADER + value + b"\n", 0)
-        finally:
-            os.close(descriptor)
-
-    def holds(self, path: str, data: bytes) -> bool:
-        """Tell whether the file at `path` has exactly these bytes."""
-        file = self.root / path
-        try:
-            found = os.lstat(file)
-            if not stat.S_ISREG(found.st_mode) or found.st_size != len(data):
-                return False
-            return file.read_bytes() == data
+            found = os.lstat(f"{self.root}/{path}")
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            return True
+        # To link a file to one more name is no change of it, but is one of its inode.
+        changed = found.st_ctime_ns if found.st_nlink == 1 else found.st_mtime_ns
+        return changed >= sealed or not stat.S_ISREG(found.st_mode)
 
-    def holds_blob(self, path: str, digest: str, size: int) -> bool:
-        """Tell whether the file at `path` has this digest."""
-        file = self.root / path
+    def _is_sound(self, path: str, record: Record) -> bool:
+        known = record.digest_of(path)
+        return known is None or self.holds(path, *known)
+
+    def open(self, record: Record) -> None:
+        """Make the stage."""
+        del record
+        with told(self.root):
+            missing = [path for path in (self.root, *self.root.parents) if not path.exists()]
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._made = missing
+            self._stage.open()
+
+    def discard(self) -> None:
+        """Remove the stage, and the folder if it came with it."""
+        if self.root.is_dir() and not self.root.is_symlink():
+            self._stage.close()
+        for path in self._made:
+            with suppress(OSError):
+                path.rmdir()
+        self._made = []
+
+    def holds(self, path: str, digest: str, size: int) -> bool:
+        """Tell whether the file at `path` has these bytes."""
+        file = f"{self.root}/{path}"
         try:
             found = os.lstat(file)
         except (FileNotFoundError, NotADirectoryError):
@@ -118,89 +126,127 @@ class Folder:
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             return False
         algorithm, _, encoded = digest.partition(":")
-        with file.open("rb") as stream:
+        with open(file, "rb") as stream:
             return hashlib.file_digest(stream, algorithm).hexdigest() == encoded
 
-    def write(self, path: str, data: bytes) -> None:
-        """Put `data` at `path`."""
-        with self._unfinished() as (folder, name):
-            with os.fdopen(new_file(name, folder), "wb") as file:
-                file.write(data)
-            self._place(folder, name, path)
+    def write(self, path: str, data: bytes, digest: str) -> None:
+        """Stage the bytes that are to be at `path`."""
+        del digest
+        with told(self.root / path):
+            write_new(self._stage.place(path), data)
 
-    def write_blob(self, path: str, source: Path, size: int) -> None:
-        """Put the file `source` at `path`: a hard link where it is large, else a copy."""
-        with self._unfinished() as (folder, name):
-            if size <= LINK_ABOVE or not _link(source, name, folder):
-                with source.open("rb") as held, os.fdopen(new_file(name, folder), "wb") as file:
-                    shutil.copyfileobj(held, file, CHUNK)
-            self._place(folder, name, path)
+    def link(self, path: str, file: File) -> None:
+        """Stage a file that is to be at `path`: a hard link where it is large, else a copy."""
+        staged = self._stage.place(path)
+        if file.size <= LINK_ABOVE or not linked(file.path, staged):
+            copy_new(file, staged, self.root / path)
 
-    def write_stream(self, path: str, chunks: Iterable[bytes], size: int) -> tuple[str, bool]:
-        """Put what is streamed at `path`; return its digest, and whether that is new there."""
-        total = hashlib.sha256()
-        with self._unfinished() as (folder, name):
-            with os.fdopen(new_file(name, folder), "wb") as file:
-                for chunk in chunks:
-                    total.update(chunk)
-                    file.write(chunk)
-            digest = f"sha256:{total.hexdigest()}"
-            if self.holds_blob(path, digest, size):
-                os.unlink(name, dir_fd=folder)
-                return digest, False
-            self._place(folder, name, path)
+    def stream(self, path: str, chunks: Iterable[bytes], size: int) -> tuple[str, bool]:
+        """Stage what is streamed; return its digest, and whether that is new at `path`."""
+        staged = self._stage.place(path)
+        digest = write_chunks(staged, chunks)
+        if self.holds(path, digest, size):
+            os.unlink(staged)
+            return digest, False
         return digest, True
 
-    def remove(self, path: str) -> None:
+    def publish(self, change: Change, commit: Callable[[], None]) -> None:
+        """Put what is staged in place, content before names before pages, removals last.
+
+        Raises ContentError, LocalError before anything is touched where
+        something else is in the way.
+        """
+        moves = sorted(self._stage.moves(change.written), key=lambda move: order_of(move.path))
+        for move in moves:
+            self._check_way(move, change.gone)
+        try:
+            self._announce(change.fresh)
+            for move in moves:
+                self._move(move)
+            for path in sorted(change.gone, key=order_of, reverse=True):
+                self._remove(path)
+            self._stage.close()
+            commit()
+            self._seal(change)
+        except OSError as error:
+            message = f"{error.filename or self.root}: {error.strerror}"
+            hint = "the site is new in part only: build again, which mends it"
+            raise LocalError(message, hint) from error
+        self._made = []
+
+    def _check_way(self, move: Move, gone: Collection[str]) -> None:
+        """Refuse to put a file over a folder, or a folder over a file, that is not ours."""
+        final = f"{self.root}/{move.path}"
+        try:
+            found = os.lstat(final).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if stat.S_ISDIR(os.lstat(move.staged).st_mode):
+            foreign = "" if move.path in gone else move.path
+        else:
+            ours = (path for path in _files_below(final) if f"{move.path}/{path}" not in gone)
+            foreign = next(ours, "") if stat.S_ISDIR(found) else ""
+        if foreign:
+            message = f"{self.root}/{foreign}: is in the way of what is to be published"
+            raise LocalError(message, "it was not made by builder: move it away and build again")
+
+    def _announce(self, fresh: Collection[str]) -> None:
+        """Say in the marker that a build is writing, and what, so that nothing is ever orphaned."""
+        marker = self.root / MARKER
+        if not os.path.lexists(marker):
+            os.close(new_file(marker))  # ours from the first moment, if empty
+        lines = "".join(f"{path}\n" for path in sorted(fresh))
+        descriptor = os.open(marker, os.O_WRONLY | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_HEADER + _WRITING + b"\n")
+            file.seek(0, os.SEEK_END)
+            file.write(lines.encode("utf-8", "surrogateescape"))
+
+    def _seal(self, change: Change) -> None:
+        """Say in the marker which tree this is, and which files it has."""
+        text = "".join(f"{path}\n" for path in change.paths())
+        temporary = self.root / f"{MARKER}.new"
+        with os.fdopen(new_file(temporary), "wb") as file:
+            file.write(_HEADER + change.identity.encode() + b"\n" + text.encode())
+        temporary.replace(self.root / MARKER)
+
+    def _move(self, move: Move) -> None:
+        final = f"{self.root}/{move.path}"
+        if move.path.startswith("../"):
+            Path(final).parent.mkdir(exist_ok=True)
+        try:
+            os.replace(move.staged, final)
+        except IsADirectoryError:  # of an older tree, where a file is needed now
+            os.rename(final, self._stage.aside(move.path))
+            os.replace(move.staged, final)
+        except NotADirectoryError:  # a file of an older tree, where a folder is needed now
+            os.unlink(final)
+            os.rename(move.staged, final)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy_beside(move.staged, Path(final))
+
+    def _remove(self, path: str) -> None:
         """Remove the file at `path` and the folders that are empty without it."""
-        if not is_inside(path):
+        if not (is_inside(path) or self._is_beside(path)):
             return
         file = self.root / path
         try:
             file.unlink()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return
-        for parent in file.relative_to(self.root).parents:
-            if parent == Path():
+        for parent in file.parents:
+            if parent in (self.root, self.root.parent, self.root / ".."):
                 break
             try:
-                (self.root / parent).rmdir()
+                parent.rmdir()
             except OSError:  # not empty: done
                 break
 
-    @contextmanager
-    def _unfinished(self) -> Iterator[tuple[int, str]]:
-        """Open the folder of unfinished files; yield its descriptor and a name in it."""
-        self._count += 1
-        with _opened(self.root / _TEMPORARY) as folder:
-            yield folder, f"{os.getpid()}-{self._count}"
-
-    def _place(self, folder: int, name: str, path: str) -> None:
-        self._ensure(path.rpartition("/")[0])
-        final = f"{self.root}/{path}"
-        try:
-            os.replace(name, final, src_dir_fd=folder)
-        except IsADirectoryError:
-            message = f"{final}: a folder is in the way of a file"
-            raise LocalError(message, "remove the folder and build again") from None
-
-    def _ensure(self, folder: str) -> None:
-        """Make a folder and its parents, refusing to write through a link."""
-        if not folder or folder in self._known_folders:
-            return
-        self._ensure(folder.rpartition("/")[0])
-        place = f"{self.root}/{folder}"
-        try:
-            os.mkdir(place)
-        except FileExistsError:
-            mode = os.lstat(place).st_mode
-            if stat.S_ISREG(mode):  # a file of an older tree stands where a folder is needed now
-                os.unlink(place)
-                os.mkdir(place)
-            elif not stat.S_ISDIR(mode):
-                hint = "remove it and build again"
-                raise LocalError(f"{place}: is a link, and is not followed", hint) from None
-        self._known_folders.add(folder)
+    def _is_beside(self, path: str) -> bool:
+        beside = path.removeprefix("../")
+        return beside != path and is_inside(beside) and beside.startswith(f"{self.root.name}.")
 
 
 def is_inside(path: str) -> bool:
@@ -208,44 +254,78 @@ def is_inside(path: str) -> bool:
     return bool(path) and not path.startswith("/") and not {"", ".", ".."} & set(path.split("/"))
 
 
-def write_beside(destination: Path, target: str, files: Mapping[str, bytes]) -> None:
-    """Write a target's files to `<destination>.<target>/`, leaving equal ones alone."""
-    beside = destination.with_name(f"{destination.name}.{target}")
-    for path, data in files.items():
-        file = beside / path
-        if file.is_file() and not file.is_symlink() and file.read_bytes() == data:
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with _opened(file.parent) as folder:
-            _replace(folder, file.name, data)
+def order_of(path: str) -> tuple[int, str]:
+    """Return when a file or folder comes: a client may be in the middle of a pull.
+
+    Content is there before a manifest names it, manifests before tags, tags
+    before the lists of them, and pages come last. What goes, goes the other way.
+    """
+    if path != "v2" and not path.startswith("v2/"):
+        return 4, path
+    name = path.rpartition("/")[2]
+    if name in ("_catalog", "list"):
+        return 3, path
+    if "/blobs/" in f"{path}/":
+        return 0, path
+    return (1 if ":" in name else 2), path
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    """Open a folder to write in; raises LocalError where a link was planted in its place."""
+def write_new(path: str, data: bytes) -> None:
+    """Write a file that is not there yet."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o644)
     try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except NotADirectoryError:
-        message = f"{path}: is a link or a file, and is not followed"
-        raise LocalError(message, "remove it and build again") from None
-    try:
-        yield folder
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
-def _replace(folder: int, name: str, data: bytes) -> None:
-    """Put `data` at `name` in an open folder, in one moment."""
-    temporary = f".{name.lstrip('.')}.new"
-    with os.fdopen(new_file(temporary, folder), "wb") as file:
-        file.write(data)
-    os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+def copy_new(file: File, path: str, label: Path) -> None:
+    """Copy a file to where none is yet; `label` is what cannot be made if that fails."""
+    with open_regular(file.path, str(file.path)) as source, told(label), open(path, "xb") as target:
+        shutil.copyfileobj(source, target, CHUNK)
 
 
-def _link(source: Path, name: str, folder: int) -> bool:
+def write_chunks(path: str, chunks: Iterable[bytes]) -> str:
+    """Write a file that is not there yet, piece by piece; return its digest."""
+    total = hashlib.sha256()
+    with open(path, "xb") as file:
+        for chunk in chunks:
+            total.update(chunk)
+            file.write(chunk)
+    return f"sha256:{total.hexdigest()}"
+
+
+def linked(source: Path, target: str) -> bool:
     """Give a file one more name; tell whether it can have one."""
     try:
-        os.link(source, name, dst_dir_fd=folder, follow_symlinks=False)
+        os.link(source, target, follow_symlinks=False)
     except OSError:  # another disk, too many links, or a file system without them
         return False
     return True
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    for where, _, names in os.walk(folder):
+        inner = os.path.relpath(where, folder)
+        yield from (name if inner == "." else f"{inner}/{name}" for name in names)
+
+
+def _copy_beside(staged: str, final: Path) -> None:
+    """Put a file in place that lies on another disk."""
+    temporary = final.with_name(f".{final.name}.new")
+    with open(staged, "rb") as source, os.fdopen(new_file(temporary), "wb") as target:
+        shutil.copyfileobj(source, target)
+    temporary.replace(final)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Say which file of the site could not be made."""
+    try:
+        yield
+    except OSError as error:
+        hint = "nothing was changed: make room, or choose another --destination"
+        raise LocalError(f"{path}: {error.strerror}", hint) from error

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from builder.output import Entry
 from builder.storage.local import open_regular
+from builder.write.objects import Objects
 from builder.write.record import Record
 
 
@@ -43,3 +44,20 @@ class BuiltSite:
     def close(self) -> None:
         """Close the record."""
         self._record.close()
+
+
+class PreviewSite(BuiltSite):
+    """The map that a preview had when this was made, whatever is built since."""
+
+    def __init__(self, objects: Objects, record: Path) -> None:
+        super().__init__(objects.root, record)
+        self._record.freeze()
+        self._objects = objects
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open an entry's bytes; raises FileNotFoundError."""
+        return open_regular(self._objects.path(entry.digest), entry.path)
+
+    def sweep(self) -> None:
+        """Remove the bodies that this map does not name; call while nothing is building."""
+        self._objects.sweep(digest for _, digest in self._record.digests())

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from builder.output import Entry
 from builder.storage.cache import connect
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS bundles (
-    name TEXT PRIMARY KEY, fingerprint TEXT, load_key TEXT, facts TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outputs (
-    path TEXT PRIMARY KEY, bundle TEXT, media_type TEXT, headers TEXT, digest TEXT,
-    size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS outputs_of ON outputs (bundle);
-"""
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS bundles (
+        name TEXT PRIMARY KEY, fingerprint TEXT, load_key TEXT, facts TEXT
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS outputs (
+        path TEXT PRIMARY KEY, bundle TEXT, media_type TEXT, headers TEXT, digest TEXT,
+        size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS outputs_of ON outputs (bundle)",
+)
 _COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer"
 _MASK = (1 << 128) - 1
 SIDE = "side"  # the bundle of the files that a target adds
@@ -45,7 +45,13 @@ class Record:
 
     def __init__(self, path: Path | None) -> None:
         self._db = connect(path)
-        self._db.executescript(SCHEMA)
+        for statement in SCHEMA:
+            self._db.execute(statement)
+
+    def freeze(self) -> None:
+        """Read the record as it is now, whatever is committed to it later."""
+        self._db.execute("BEGIN")
+        self.meta("identity")  # the state that is read is that of the first look
 
     def meta(self, key: str) -> str:
         """Return a value kept beside the bundles, or the empty string."""
@@ -55,6 +61,15 @@ class Record:
     def set_meta(self, key: str, value: str) -> None:
         """Keep a value beside the bundles."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def beside(self) -> dict[str, tuple[str, int]]:
+        """Return digest and size of the files that lie beside the site, by their paths from it."""
+        return {path: (digest, size) for path, (digest, size)
+                in json.loads(self.meta("beside") or "{}").items()}  # fmt: skip
+
+    def set_beside(self, files: Mapping[str, tuple[str, int]]) -> None:
+        """Remember the files that lie beside the site."""
+        self.set_meta("beside", json.dumps(files))
 
     def bundles(self) -> dict[str, str]:
         """Return the fingerprint of every bundle of the last build."""
@@ -92,10 +107,29 @@ class Record:
 
     def clear(self) -> None:
         """Forget everything: the destination is not what this record describes."""
-        self._db.executescript("DELETE FROM outputs; DELETE FROM bundles; DELETE FROM meta;")
+        for table in ("outputs", "bundles", "meta"):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the schema's own names
+
+    def digest_of(self, path: str) -> tuple[str, int] | None:
+        """Return digest and size of a file, in the site or beside it; None for one not known."""
+        if path.startswith("../"):
+            return self.beside().get(path)
+        entry = self.find(path)
+        return (entry.digest, entry.size) if entry and not entry.location else None
+
+    def bundles_of(self, paths: Iterable[str]) -> set[str]:
+        """Return the names of the bundles that some files belong to."""
+        query = "SELECT bundle FROM outputs WHERE path = ?"
+        rows = (self._db.execute(query, (path,)).fetchone() for path in paths)
+        return {row[0] for row in rows if row}
+
+    def digests(self) -> Iterator[tuple[str, str]]:
+        """Yield path and digest of every file."""
+        yield from self._db.execute("SELECT path, digest FROM outputs WHERE location = ''")
 
     def paths(self) -> Iterator[str]:
-        """Yield every path that has a file, in byte order."""
+        """Yield every path that has a file, those beside the site first, in byte order."""
+        yield from sorted(self.beside())
         query = "SELECT path FROM outputs WHERE location = '' ORDER BY path"
         yield from (path for (path,) in self._db.execute(query))
 

@@ -3,7 +3,8 @@
 Workers are forked, so they start with everything the parent has read. An
 item goes to the worker that had it before: what was loaded for one task is
 still there for the next. A worker that dies costs the item it was at, never
-the run: it is replaced, and the caller says what the death means.
+the run: it is replaced. What can go on for ever, making one text, is done in
+`limited`, which bounds its processor time and says what died of it.
 """
 
 from __future__ import annotations
@@ -13,17 +14,61 @@ import multiprocessing
 import os
 import resource
 import signal
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from builder.errors import BuilderError, ContentError
+from builder.errors import BuilderError, ContentError, Problem
 
 BATCH = 16
-_COUNTER = 8
+_COUNTER = 8  # bytes that say at which item of a batch a worker is
+_NOTE = 8192  # bytes that say what it does there, if that is limited
+_SHOWN = 500  # characters of a path; what is longer is cut
+_note: mmap.mmap | None = None  # of this process, if it is a worker
 _FORK = multiprocessing.get_context("fork")
+
+
+class Death(NamedTuple):
+    """The end of a worker: `why` in words; `path` and `what` it was at if its time was limited."""
+
+    why: str
+    path: str = ""
+    what: str = ""
+    seconds: int = 0
+    hint: str = ""
+
+    def problem(self) -> Problem:
+        """Return what is wrong with what was being made; call where `path` is known."""
+        message = f"took more than {self.seconds} seconds of processor time {self.what}"
+        if self.why != "time":
+            message = f"stopped the process that was {self.what} ({self.why})"
+        return Problem(self.path, message=message, hint=self.hint)
+
+
+@contextmanager
+def limited(path: str, what: str, seconds: int, hint: str) -> Iterator[None]:
+    """Bound the processor time of the block, where it runs in a worker.
+
+    `what` says in an infinitive what is done for `path`, `hint` what helps if
+    it takes too long. Nothing interrupts C code but the end of its process.
+    """
+    if _note is None:
+        yield
+        return
+    note = "\0".join((path[:_SHOWN], what[:_SHOWN], str(seconds), hint, ""))
+    text = note.encode("utf-8", "surrogateescape")
+    _note[_COUNTER : _COUNTER + len(text)] = text
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _note[_COUNTER] = 0
+
+
+Died = Callable[[Any, Death], Any]
 
 
 class Workers:
@@ -43,23 +88,21 @@ class Workers:
         items: Sequence[Any],
         *,
         key: Callable[[Any], Hashable],
-        died: Callable[[Any, str], Any],
-        cpu_seconds: int = 0,
+        died: Died,
     ) -> Iterator[Any]:
         """Yield the result of each item, in no order.
 
-        `cpu_seconds` bounds one item's processor time; `died(item, why)` gives
-        the result of an item whose worker did not survive it. Raises what a
-        worker raised.
+        `died` gives the result of an item whose worker did not survive it.
+        Raises what a worker raised.
         """
         self._share(items, key)
         for slot in self._slots:
-            slot.feed(self._session, task, cpu_seconds)
+            slot.feed(self._session, task)
         while busy := {slot.pipe: slot for slot in self._slots if slot.pipe and slot.batch}:
             for ready in wait(list(busy)):
                 slot = busy[ready]  # type: ignore[index] # wait returns what it was given
                 yield from slot.collect(died)
-                slot.feed(self._session, task, cpu_seconds)
+                slot.feed(self._session, task)
 
     def tell(self, task: str, item: object) -> None:
         """Call `session.<task>(item)` in every worker there is; later ones copy the parent's."""
@@ -93,26 +136,26 @@ class _Slot:
         self.batch: list[Any] = []
         self.pipe: Connection | None = None
         self._process: Any = None
-        self._position = mmap.mmap(-1, _COUNTER)
+        self._position = mmap.mmap(-1, _COUNTER + _NOTE)
 
-    def feed(self, session: object, task: str, cpu_seconds: int) -> None:
+    def feed(self, session: object, task: str) -> None:
         """Send the next batch, starting the process when there is none."""
         if self.batch or not self.queue:
             return
         if self.pipe is None:
             self._start(session)
         self.batch = [self.queue.popleft() for _ in range(min(BATCH, len(self.queue)))]
-        self._position[:] = bytes(_COUNTER)
+        self._position[: _COUNTER + 1] = bytes(_COUNTER + 1)
         if self.pipe is not None:
-            self.pipe.send((task, self.batch, cpu_seconds))
+            self.pipe.send((task, self.batch))
 
     def tell(self, task: str, item: object) -> None:
         """Give the idle process one item whose result nobody needs."""
         if self.pipe is not None:
-            self.pipe.send((task, [item], 0))
+            self.pipe.send((task, [item]))
             self.pipe.recv()
 
-    def collect(self, died: Callable[[Any, str], Any]) -> Iterator[Any]:
+    def collect(self, died: Died) -> Iterator[Any]:
         """Yield the results of the batch; after a death, of the item that caused it."""
         batch, self.batch = self.batch, []
         if self.pipe is None:
@@ -120,10 +163,10 @@ class _Slot:
         try:
             answer = self.pipe.recv()
         except (EOFError, ConnectionResetError):
-            culprit = min(int.from_bytes(self._position[:], "little"), len(batch) - 1)
-            why = self._end()
+            culprit = min(int.from_bytes(self._position[:_COUNTER], "little"), len(batch) - 1)
+            death = self._death(self._end())
             self.queue.extendleft(reversed(batch[:culprit] + batch[culprit + 1 :]))
-            yield died(batch[culprit], why)
+            yield died(batch[culprit], death)
             return
         if isinstance(answer, BuilderError):
             raise answer
@@ -154,9 +197,17 @@ class _Slot:
             self.pipe = None
         self._process.join()
         code = self._process.exitcode
-        if code == -signal.SIGXCPU:
+        if code == -signal.SIGPROF:
             return "time"
         return f"signal {-code}" if code < 0 else f"exit {code}"
+
+    def _death(self, why: str) -> Death:
+        """Return how the worker ended, and what it was at."""
+        if not self._position[_COUNTER]:
+            return Death(why)
+        note = self._position[_COUNTER:].decode("utf-8", "surrogateescape")
+        path, what, seconds, hint, *_ = note.split("\0")
+        return Death(why, path, what, int(seconds), hint)
 
 
 def _work(session: object, pipe: Connection, parents: Connection, position: mmap.mmap) -> None:
@@ -164,6 +215,8 @@ def _work(session: object, pipe: Connection, parents: Connection, position: mmap
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    global _note  # noqa: PLW0603 - what the process is, for all of its life
+    _note = position
     parents.close()
     while True:
         try:
@@ -172,9 +225,9 @@ def _work(session: object, pipe: Connection, parents: Connection, position: mmap
             os._exit(0)
         if message is None:
             os._exit(0)
-        task, batch, cpu_seconds = message
+        task, batch = message
         try:
-            answer: Any = _answers(getattr(session, task), batch, cpu_seconds, position)
+            answer: Any = _answers(getattr(session, task), batch, position)
         except BuilderError as error:
             answer = _portable(error)
         except OSError as error:
@@ -185,20 +238,11 @@ def _work(session: object, pipe: Connection, parents: Connection, position: mmap
             os._exit(0)
 
 
-def _answers(
-    method: Callable[[Any], Any], batch: Sequence[Any], cpu_seconds: int, position: mmap.mmap
-) -> list[Any]:
+def _answers(method: Callable[[Any], Any], batch: Sequence[Any], position: mmap.mmap) -> list[Any]:
     results = []
     for number, item in enumerate(batch):
-        position[:] = number.to_bytes(_COUNTER, "little")
-        if cpu_seconds:
-            soft = int(time.process_time()) + cpu_seconds + 1
-            hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-            resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+        position[:_COUNTER] = number.to_bytes(_COUNTER, "little")
         results.append(method(item))
-    if cpu_seconds:
-        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
     return results
 
 

@@ -1,22 +1,28 @@
-"""Writing bundles: what is equal to the last build's record is neither made nor written."""
+"""Handing bundles to a destination: what the last build has is neither made nor written."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 from builder.errors import ContentError, Problem
 from builder.output import Bundle, Data, Entry, File, Made, Output, Redirect, Streamed
-from builder.write.folder import Folder, is_inside
+from builder.write.destination import Change, Destination
+from builder.write.folder import is_inside
 from builder.write.record import Known, Record, shifted
+from builder.write.workers import limited
 
 Adapt = Callable[[Output], Iterator[Output]]
+PAGE_SECONDS = 20  # of processor time for one page
+_PAGE_HINT = "a page layout, an include or a row of it does not come to an end"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A bundle to write, with its files as the record knows them.
+    """A bundle to make, with its files as the record knows them and the disk has them.
 
     `trusted` tells whether the record describes what is on the disk.
     """
@@ -28,11 +34,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a bundle became; `written` counts the files that changed on the disk."""
+    """What a bundle became; `written` are the paths whose files are new."""
 
     name: str
     entries: tuple[Entry, ...]
-    written: int
+    written: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -45,28 +51,28 @@ class Report:
     warnings: list[Problem] = field(default_factory=list)
 
 
-def write_bundle(task: Task, outputs: Iterable[Output], folder: Folder, adapt: Adapt) -> Written:
-    """Write one bundle, content before names before pages; return its entries.
+def write_bundle(
+    task: Task, outputs: Iterable[Output], destination: Destination, adapt: Adapt
+) -> Written:
+    """Make one bundle and hand over what is new of it; return its entries.
 
     Raises ContentError when an output lies outside the bundle's claims: that
     path could belong to somebody else.
     """
     adapted = [item for output in outputs for item in adapt(output)]
-    _check_claims(task.bundle, adapted)
-    adapted.sort(key=lambda output: output.order)
-    fresh = (item.path for item in adapted if item.path not in task.known)
-    folder.note(path for path in fresh)
     entries = []
-    written = 0
-    for output in adapted:
+    written = []
+    for output in _owned(task.bundle, adapted):
         known = task.known.get(output.path)
-        entry, changed = _write(output, known, folder, trusted=task.trusted)
+        entry, is_new = _write(output, known, destination, trusted=task.trusted)
         entries.append(entry)
-        written += changed
-    return Written(task.bundle.name, tuple(entries), written)
+        if is_new:
+            written.append(output.path)
+    return Written(task.bundle.name, tuple(entries), tuple(written))
 
 
-def _check_claims(bundle: Bundle, outputs: Iterable[Output]) -> None:
+def _owned(bundle: Bundle, outputs: Iterable[Output]) -> list[Output]:
+    """Return each output once; raises ContentError for paths that the bundle does not own."""
     files = {claim.path for claim in bundle.claims if not claim.path.endswith("/")}
     folders = tuple(claim.path for claim in bundle.claims if claim.path.endswith("/"))
     seen: dict[str, Output] = {}
@@ -81,45 +87,65 @@ def _check_claims(bundle: Bundle, outputs: Iterable[Output]) -> None:
             message = f"would be published at /{path}, which {bundle.name} does not own"
             problems.append(Problem(output.origin, message=message))
         other = seen.setdefault(path, output)
-        if other is not output:
+        if other is not output and not _is_same(other, output):
             message = f"would be published at /{path}, which {other.origin} already owns"
             problems.append(Problem(output.origin, message=message, hint="rename one of the two"))
     if problems:
         raise ContentError(problems)
+    return list(seen.values())
 
 
-def _write(  # noqa: PLR0911 - one way out for each kind of body
-    output: Output, known: Entry | None, folder: Folder, *, trusted: bool
+def _is_same(one: Output, other: Output) -> bool:
+    """Tell whether two outputs are one: two tags may lead to the same bytes under one digest."""
+    if (one.media_type, one.headers) != (other.media_type, other.headers):
+        return False
+    if isinstance(one.body, File) and isinstance(other.body, File):
+        return one.body.digest == other.body.digest
+    if isinstance(one.body, Made) and isinstance(other.body, Made):
+        known = bool(one.fingerprint) and one.fingerprint == other.fingerprint
+        return known or one.body.make() == other.body.make()
+    return one.body == other.body
+
+
+def _write(
+    output: Output, known: Entry | None, destination: Destination, *, trusted: bool
 ) -> tuple[Entry, bool]:
-    body = output.body
+    body, path = output.body, output.path
     if isinstance(body, Redirect):
         return _entry(output, "", 0, location=body.to), False
     believed = known if trusted and known is not None and not known.location else None
-    if isinstance(body, File):
-        if believed and believed.digest == body.digest:
-            return _entry(output, body.digest, body.size), False
-        if believed is None and folder.holds_blob(output.path, body.digest, body.size):
-            return _entry(output, body.digest, body.size), False
-        folder.write_blob(output.path, body.path, body.size)
-        return _entry(output, body.digest, body.size), True
-    if believed and output.fingerprint and believed.fingerprint == output.fingerprint:
+    if believed and _is_known(output, believed):
         return _entry(output, believed.digest, believed.size), False
     if isinstance(body, Streamed):
-        digest, changed = folder.write_stream(output.path, body.make(), body.size)
-        return _entry(output, digest, body.size), changed
-    data = body.data if isinstance(body, Data) else _made(body)
-    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    entry = _entry(output, digest, len(data))
-    if believed and believed.digest == digest:
+        digest, is_new = destination.stream(path, body.make(), body.size)
+        return _entry(output, digest, body.size), is_new
+    data = _made(output) if not isinstance(body, File) else b""
+    if isinstance(body, File):
+        digest, size = body.digest, body.size
+    else:
+        digest, size = f"sha256:{hashlib.sha256(data).hexdigest()}", len(data)
+    entry = _entry(output, digest, size)
+    if believed.digest == digest if believed else destination.holds(path, digest, size):
         return entry, False
-    if believed is None and folder.holds(output.path, data):
-        return entry, False
-    folder.write(output.path, data)
+    if isinstance(body, File):
+        destination.link(path, body)
+    else:
+        destination.write(path, data, digest)
     return entry, True
 
 
-def _made(body: Made) -> bytes:
-    return body.make()
+def _is_known(output: Output, believed: Entry) -> bool:
+    return bool(output.fingerprint) and believed.fingerprint == output.fingerprint
+
+
+def _made(output: Output) -> bytes:
+    if isinstance(output.body, Data):
+        return output.body.data
+    if not isinstance(output.body, Made):
+        raise TypeError(output.path)
+    what = f"to make /{output.path}"
+    with limited(output.origin or output.path, what, PAGE_SECONDS, _PAGE_HINT):
+        return output.body.make()
 
 
 def _entry(output: Output, digest: str, size: int, *, location: str = "") -> Entry:
@@ -136,52 +162,83 @@ def _entry(output: Output, digest: str, size: int, *, location: str = "") -> Ent
 
 
 class Transaction:
-    """One build's writes to one destination, and to its record.
+    """One build's change of one destination and of its record: all of it or nothing.
 
-    `begin` finds out what the destination holds; `done` books a written
-    bundle; `end` removes what is no longer published and closes the books.
+    `begin` finds out what the destination holds; `done` books a bundle that
+    was handed over; `publish` lets all of it be seen, and the record with it.
+    As a context it gives up what was not published.
     """
 
-    def __init__(self, folder: Folder, record: Record) -> None:
-        self.folder = folder
+    def __init__(self, destination: Destination, record: Record) -> None:
+        self.destination = destination
         self.record = record
-        self._old_paths: set[str] = set()
+        self.trusted = False
+        self.damaged: set[str] = set()
+        self.report = Report()
+        self._known: set[str] = set()  # paths that the marker lists
         self._stale: set[str] = set()
         self._fresh: set[str] = set()
+        self._written: list[str] = []
         self._identity = 0
-        self.trusted = False
-        self.report = Report()
 
-    def begin(self) -> None:
-        """Decide whether the record is believed; raises ContentError for a foreign folder."""
-        held = self.folder.claim()
-        self.trusted = bool(held) and held == self.record.meta("identity")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.destination.discard()
+
+    def begin(self, *, look: bool = True) -> None:
+        """Decide what of the record is believed; `look` at what is on the disk.
+
+        Raises ContentError for a foreign folder.
+        """
+        self.destination.claim()
+        identity = self.record.meta("identity")
+        self.trusted = self.destination.is_at(identity)
         if self.trusted:
-            self._identity = int(held, 16)
+            self._identity = int(identity, 16)
+            self.damaged = self.destination.damaged(self.record) if look else set()
         else:
+            self._known = self.destination.noted()
             self.record.clear()
-
-    def start(self) -> None:
-        """Begin to write: from here on an interrupted build is seen by the next."""
-        if not self.trusted:
-            self._old_paths = self.folder.noted()
-        self.folder.start()
 
     def task(self, bundle: Bundle) -> Task:
         """Return a bundle together with what the record knows of its files."""
-        return Task(bundle, self.record.outputs_of(bundle.name), self.trusted)
+        known = self.record.outputs_of(bundle.name)
+        sound = {path: entry for path, entry in known.items() if path not in self.damaged}
+        return Task(bundle, sound, self.trusted)
 
-    def done(self, written: Written, known: Known) -> None:
-        """Book a bundle that has been written."""
-        before = self.record.outputs_of(written.name)
-        after = {entry.path for entry in written.entries if not entry.location}
+    def done(self, made: Written, known: Known) -> None:
+        """Book a bundle that has been handed over."""
+        before = self.record.outputs_of(made.name)
         self._stale.update(path for path, entry in before.items() if not entry.location)
-        self._fresh |= after
-        self._identity = shifted(self._identity, minus=before.values(), plus=written.entries)
-        self.record.replace_outputs(written.name, before, written.entries)
-        self.record.save_bundle(written.name, known)
-        self.report.outputs += len(written.entries)
-        self.report.written += written.written
+        self._fresh.update(entry.path for entry in made.entries if not entry.location)
+        self._written += made.written
+        self._identity = shifted(self._identity, minus=before.values(), plus=made.entries)
+        self.record.replace_outputs(made.name, before, made.entries)
+        self.record.save_bundle(made.name, known)
+        self.report.outputs += len(made.entries)
+        self.report.written += len(made.written)
+
+    def beside(self, files: Mapping[str, bytes]) -> None:
+        """Hand over files that lie beside the site, by their paths from it."""
+        before = self.record.beside()
+        after = {}
+        for path, data in files.items():
+            digest, size = f"sha256:{hashlib.sha256(data).hexdigest()}", len(data)
+            after[path] = (digest, size)
+            known = path not in self.damaged and before.get(path) == after[path]
+            if not known and not self.destination.holds(path, digest, size):
+                self.destination.write(path, data, digest)
+                self._written.append(path)
+        self._stale.update(before)
+        self._fresh.update(after)
+        self.record.set_beside(after)
 
     def drop(self, name: str) -> None:
         """Book that a bundle of the last build is gone."""
@@ -189,21 +246,12 @@ class Transaction:
         self._stale.update(path for path, entry in before.items() if not entry.location)
         self._identity = shifted(self._identity, minus=before.values(), plus=())
 
-    def end(self) -> None:
-        """Remove what is no longer published, names before content, and seal the record."""
-        gone = sorted((self._old_paths | self._stale) - self._fresh, key=_removal_order)
-        for path in gone:
-            self.folder.remove(path)
-            self.report.removed += 1
+    def publish(self) -> None:
+        """Let the new tree be seen, and keep the record of it."""
         identity = f"{self._identity:032x}"
         self.record.set_meta("identity", identity)
-        self.record.commit()
-        changed = bool(gone) or not self.trusted or bool(self._fresh - self._stale)
-        self.folder.finish(identity, self.record.paths() if changed else None)
-
-
-def _removal_order(path: str) -> tuple[int, str]:
-    """Pages first, then names, then content: a client may be in the middle of a pull."""
-    if not path.startswith("v2/"):
-        return 0, path
-    return (2 if "/blobs/" in path else 1), path
+        before = self._known | self._stale
+        gone = before - self._fresh
+        change = Change(self._written, self._fresh - before, gone, identity, self.record.paths)
+        self.destination.publish(change, self.record.commit)
+        self.report.removed = len(gone)

@@ -198,7 +198,7 @@ def test_a_foreign_folder_is_not_touched(
     registry: Path, build: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     write_tree(registry, readme(HEAD) | dict([SECRET]))
-    assert build("-d", "precious") == 1
+    assert build("-d", str(registry / "precious")) == 1
     assert "precious" in capfd.readouterr().err
     assert [path.name for path in (registry / "precious").iterdir()] == ["keep.txt"]
 

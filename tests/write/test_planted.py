@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builder.errors import BuilderError
+from builder.output import File
 from builder.storage.local import LocalStorage, write_durably
-from builder.write.folder import Folder, write_beside
+from builder.write.destination import Change
+from builder.write.folder import Folder
+from builder.write.record import Record
 from tests.conftest import read_tree
 
 DATA = b"what is written"
@@ -25,28 +29,33 @@ def link(name: str) -> Plant:
         path = base / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            path.rmdir() if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         path.symlink_to(outside)
 
     return plant
 
 
 def site(folder: Folder, source: Path) -> None:
-    folder.write("a/x", DATA)
-    folder.write_blob("a/y", source, len(DATA))
-    folder.write_stream("a/z", [DATA], len(DATA))
-    folder.finish("0" * 32, ["a/x", "a/y", "a/z"])
+    """Build a tree of three files, one of each kind, and one beside it."""
+    paths = ["a/x", "a/y", "a/z", "../site.nginx/http.conf"]
+    folder.claim()
+    folder.open(Record(None))
+    folder.write("a/x", DATA, "")
+    folder.link("a/y", File(source, len(DATA), ""))
+    _, is_new = folder.stream("a/z", [DATA], len(DATA))
+    folder.write(paths[3], DATA, "")
+    written = [path for path in paths if is_new or path != "a/z"]
+    folder.publish(Change(written, paths, (), "0" * 32, lambda: paths), lambda: None)
 
 
 PLACES = {
-    "an unfinished file": f"site/.builder-tmp/{os.getpid()}-1",
-    "an unfinished blob": f"site/.builder-tmp/{os.getpid()}-2",
-    "an unfinished stream": f"site/.builder-tmp/{os.getpid()}-3",
-    "the folder of unfinished files": "site/.builder-tmp",
+    "the stage": "site/.builder-tmp",
     "the next marker": "site/.builder-site.new",
     "the marker": "site/.builder-site",
     "a file": "site/a/x",
     "a folder": "site/a",
+    "a file beside the site": "site.nginx/http.conf",
+    "the folder beside the site": "site.nginx",
 }
 
 
@@ -58,32 +67,17 @@ def test_a_build_never_writes_through_a_link(name: str, kind: str, tmp_path: Pat
     outside.mkdir()
     goal = {"a file": outside / "file", "a folder": outside, "nothing": outside / "new"}[kind]
     (outside / "file").write_bytes(b"somebody's")
-    folder = Folder(tmp_path / "site")
-    folder.claim()
-    folder.start()
+    site(Folder(tmp_path / "site"), tmp_path / "source")
     link(name)(tmp_path, goal)
     try:
-        folder.claim()
-        folder.start()
-        site(folder, tmp_path / "source")
+        site(Folder(tmp_path / "site"), tmp_path / "source")
     except BuilderError as error:
         assert "link" in str(error)  # noqa: PT017 - some links are refused, some are replaced
     else:
-        assert (tmp_path / "site/a/x").read_bytes() == DATA
-        assert not (tmp_path / "site/a/x").is_symlink()
+        for path in ("site/a/x", "site.nginx/http.conf"):
+            assert (tmp_path / path).read_bytes() == DATA
+            assert not (tmp_path / path).is_symlink()
     assert read_tree(outside) == {"file": b"somebody's"}
-
-
-def test_what_is_beside_a_site_never_goes_through_a_link(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.write_bytes(b"somebody's")
-    beside = tmp_path / "site.nginx"
-    for name in ("http.conf", ".http.conf.new"):
-        link(f"site.nginx/{name}")(tmp_path, outside)
-        write_beside(tmp_path / "site", "nginx", {"http.conf": DATA})
-        assert (beside / "http.conf").read_bytes() == DATA
-        assert not (beside / "http.conf").is_symlink()
-        assert outside.read_bytes() == b"somebody's"
 
 
 def test_a_store_replaces_a_link_that_was_planted_at_its_temporary_name(tmp_path: Path) -> None:

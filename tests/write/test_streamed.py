@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.output import Bundle, Claim, Entry, Output, Streamed
+from builder.write.destination import Change
 from builder.write.folder import Folder
+from builder.write.record import Record
 from builder.write.writer import Task, write_bundle
 
 PIECES = [b"one ", b"two ", b"three"]
@@ -26,15 +28,15 @@ class Maker:
 def write(root: Path, maker: Maker, known: dict[str, Entry], *, mark: str = "m") -> Entry:
     folder = Folder(root)
     folder.claim()
-    folder.start()
+    folder.open(Record(None))
     bundle = Bundle("x", "", list, (Claim("x/", "here"),))
     body = Streamed(maker, len(b"".join(PIECES)))
     output = Output("x/large.tar", "application/x-tar", body, "here", mark)
-    written = write_bundle(
-        Task(bundle, known, trusted=bool(known)), [output], folder, lambda item: iter((item,))
-    )
-    folder.finish("0" * 32, [item.path for item in written.entries])
-    (entry,) = written.entries
+    task = Task(bundle, known, trusted=bool(known))
+    made = write_bundle(task, [output], folder, lambda item: iter((item,)))
+    paths = [item.path for item in made.entries]
+    folder.publish(Change(made.written, paths, (), "0" * 32, lambda: paths), lambda: None)
+    (entry,) = made.entries
     return entry
 
 
