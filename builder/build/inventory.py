@@ -16,6 +16,7 @@ from builder.errors import Problem
 from builder.fingerprint import fingerprint
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import Folder, scan
+from builder.storage.local import changed_at
 from builder.text.addresses import Addresses
 from builder.write.record import Known, Record
 
@@ -132,7 +133,7 @@ class Inventory:
         for algorithm in sorted(_names(folder)):
             for entry in sorted(_names(folder / algorithm)):
                 found = os.lstat(folder / algorithm / entry)
-                times = (found.st_mtime_ns, found.st_ctime_ns)
+                times = (found.st_mtime_ns, changed_at(found))
                 blobs.append((entry, found.st_mode, found.st_size, times, found.st_ino))
         return fingerprint(blobs)
 

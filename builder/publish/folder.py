@@ -26,12 +26,11 @@ from builder.publish.plan import (
 from builder.publish.release import LISTS, RELEASE
 from builder.publish.releases import LOCK, Releases
 from builder.publish.site import Site, verified
-from builder.storage.local import LocalStorage
+from builder.storage.local import LINK_ABOVE, LocalStorage
 from builder.storage.lock import lock
 from builder.storage.parallel import Stopped, run_parallel
 from builder.targets import apache, caddy
 from builder.targets.nginx import maps as nginx_maps
-from builder.write.folder import LINK_ABOVE
 
 Progress = Callable[[str, int, int], None]
 # The file of a target's rules that also says where a release is, and how.

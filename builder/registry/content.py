@@ -29,7 +29,9 @@ from builder.oci.validate import ManifestError, parse_manifest
 from builder.registry.model import BlobPlace, RegistryOptions
 from builder.storage import LocalStorage, Storage
 from builder.storage.cache import Cache
-from builder.storage.local import blob_path, open_regular
+from builder.storage.local import blob_path, changed_at, open_regular
+
+_SLOW = 16 << 20  # bytes; to hash more takes longer than to write down that it was done
 
 
 class Missing(Exception):  # noqa: N818 - a fact about a tag, reported by who knows the tag
@@ -189,12 +191,15 @@ class ContentIndex:
         if actual != descriptor.digest.encoded:
             message = "the file's bytes do not have the digest that its name says"
             raise ContentError.at(label, message, "add the image again")
-        self._cache.put(key, b"")
+        if found.st_size > _SLOW:  # whatever becomes of this run, it is not hashed again
+            self._cache.save([(key, b"")])
+        else:
+            self._cache.put(key, b"")
 
 
 def hashed_key(digest: str, found: os.stat_result) -> str:
     """Return what remembers that a file, as it is now, has the bytes of a digest."""
-    return f"hashed {digest} {found.st_dev} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+    return f"hashed {digest} {found.st_dev} {found.st_ino} {found.st_mtime_ns} {changed_at(found)}"
 
 
 class StorageReader:

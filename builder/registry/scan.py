@@ -17,6 +17,7 @@ from pathlib import Path
 
 from builder.errors import ContentError, Problem
 from builder.oci.reference import MAX_PARTS, name_fault
+from builder.storage.local import changed_at
 
 README = "README.md"  # as the commands write it
 _READMES = ("readme.md", "readme.markdown")  # in any case
@@ -211,7 +212,7 @@ class _Walker:
 
 
 def _fact(label: str, found: os.stat_result) -> str:
-    times = f"{found.st_mtime_ns}\0{found.st_ctime_ns}"
+    times = f"{found.st_mtime_ns}\0{changed_at(found)}"
     return f"{label}\0{found.st_size}\0{times}\0{found.st_ino}"
 
 

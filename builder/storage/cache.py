@@ -58,7 +58,7 @@ class Cache:
         return items
 
     def save(self, items: Iterable[CacheItem]) -> None:
-        """Write values that a worker drained; call in one process only."""
+        """Write values, one process after the other: not for what comes in great numbers."""
         with self._harmless(), self._open() as connection:
             rows = ((key, _sum(key, value) + value) for key, value in items)
             connection.executemany("INSERT OR REPLACE INTO cache VALUES (?, ?)", rows)

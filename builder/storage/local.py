@@ -24,6 +24,7 @@ from builder.storage.base import Source, Stored
 CHUNK = 1 << 20
 ALGORITHMS = ("sha256", "sha512")  # what else is in `blobs/` is no blob
 _FICLONE = 0x40049409  # from linux/fs.h
+LINK_ABOVE = 1 << 20  # bytes; smaller files are copied, so that nobody shares an inode with git
 TEMPORARY = ".incoming-"  # how the names of unfinished files and folders start
 
 
@@ -290,6 +291,15 @@ def _link_durably(
     finally:
         temporary.unlink(missing_ok=True)
     return True
+
+
+def changed_at(found: os.stat_result) -> int:
+    """Return when a file changed last, in nanoseconds.
+
+    That of its inode cannot be set back. But large files are linked to further
+    names, which changes their inode and not them: there it is their own.
+    """
+    return found.st_mtime_ns if found.st_size > LINK_ABOVE else found.st_ctime_ns
 
 
 def new_file(path: str | Path, at: int | None = None) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from builder.errors import ContentError, LocalError
 from builder.output import MARKER, File
-from builder.storage.local import CHUNK, new_file, open_regular
+from builder.storage.local import CHUNK, LINK_ABOVE, changed_at, new_file, open_regular
 from builder.write.destination import Change
 from builder.write.record import Record
 from builder.write.stage import STAGE, Move, Stage
@@ -28,7 +28,6 @@ from builder.write.stage import STAGE, Move, Stage
 _HEADER = b"builder-site 1 "
 _WRITING = b"-" * 32
 _MANY = 1000  # files to hash again that make it worth while to say when that was done
-LINK_ABOVE = 1 << 20  # bytes; smaller blobs are copied, so that nobody shares an inode with git
 
 
 class Folder:
@@ -90,9 +89,7 @@ class Folder:
             found = os.lstat(f"{self.root}/{path}")
         except (FileNotFoundError, NotADirectoryError):
             return True
-        # To link a file to one more name is no change of it, but is one of its inode.
-        changed = found.st_ctime_ns if found.st_nlink == 1 else found.st_mtime_ns
-        return changed >= sealed or not stat.S_ISREG(found.st_mode)
+        return changed_at(found) >= sealed or not stat.S_ISREG(found.st_mode)
 
     def _is_sound(self, path: str, record: Record) -> bool:
         known = record.digest_of(path)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from builder.errors import ContentError
 from builder.output import File
-from builder.storage.local import new_file
+from builder.storage.local import LINK_ABOVE, new_file
 from builder.write.destination import Change
-from builder.write.folder import LINK_ABOVE, copy_new, linked, told, write_chunks, write_new
+from builder.write.folder import copy_new, linked, told, write_chunks, write_new
 from builder.write.record import Record
 
 _MARKER = ".builder-preview"
