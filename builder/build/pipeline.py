@@ -228,7 +228,7 @@ class Pipeline:
                 gone = known.keys() - {item.name for item in bundles} - {SIDE}
                 if changed or gone or not change.trusted or change.damaged:
                     self._check_claims(bundles, changed)
-                    change.destination.open(record)
+                    change.open()
                     self._render(session, workers, changed, change)
                     for name in gone:
                         change.drop(name)

@@ -180,6 +180,7 @@ class Transaction:
         self._fresh: set[str] = set()
         self._written: list[str] = []
         self._identity = 0
+        self._is_open = False
 
     def __enter__(self) -> Self:
         return self
@@ -246,8 +247,16 @@ class Transaction:
         self._stale.update(path for path, entry in before.items() if not entry.location)
         self._identity = shifted(self._identity, minus=before.values(), plus=())
 
+    def open(self) -> None:
+        """Make ready for what is handed over."""
+        self._is_open = True
+        self.destination.open(self.record)
+
     def publish(self) -> None:
         """Let the new tree be seen, and keep the record of it."""
+        if not self._is_open:  # what was read has changed, and nothing that is made of it
+            self.record.commit()
+            return
         identity = f"{self._identity:032x}"
         self.record.set_meta("identity", identity)
         before = self._known | self._stale
