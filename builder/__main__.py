@@ -21,7 +21,8 @@ _AT_FORK = {"_acquireLock", "_releaseLock", "_after_fork", "_after_at_fork_child
 
 def main() -> None:
     """Run the command line and exit."""
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         if {"recipes", "build"} <= set(sys.argv):
             from builder.recipes.hide import hide  # noqa: PLC0415 - for one command
@@ -30,9 +31,9 @@ def main() -> None:
         from builder.cli import main as command_line  # noqa: PLC0415 - see above
 
         command_line()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         sys.stderr.write("builder: interrupted\n")
-        sys.exit(130)
+        sys.exit(128 + (stop.args or (signal.SIGINT,))[0])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -42,7 +43,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
             threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
             return
         frame = frame.f_back
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

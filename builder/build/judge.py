@@ -19,6 +19,7 @@ from builder.registry.endpoints import collection_claims
 from builder.registry.folder import TAGS
 from builder.registry.load import load_collection
 from builder.registry.model import BlobPlace, Collection, RegistryOptions
+from builder.registry.scan import README
 from builder.registry.schema import texts
 from builder.registry.stage import Judge
 from builder.storage.cache import Cache
@@ -78,8 +79,8 @@ def judge_of(config: Config) -> Judge:
                   if (lists / name / app).is_dir()]  # fmt: skip
         mine = [*judged.apps.claims()]
         if not (lists / name).exists():
-            origin = f"{options.collections}/{name}"
-            mine += [*collection_claims(name, origin), _page(options, name)]
+            page = _page(options, name)
+            mine += [*collection_claims(name, page.origin), page]
             theirs += [*_site_claims(config), *_claims_above(options, name, cache, rules)]
         yield from clashes((*mine, *theirs))
 
@@ -87,7 +88,7 @@ def judge_of(config: Config) -> Judge:
 
 
 def _page(options: RegistryOptions, name: str) -> Claim:
-    return Claim(f"{name}/index.html", f"{options.collections}/{name}")
+    return Claim(f"{name}/index.html", f"{options.collections}/{name}/{README}")
 
 
 def _site_claims(config: Config) -> Iterator[Claim]:

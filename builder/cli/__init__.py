@@ -7,6 +7,7 @@ the rest of `cli`, the only one that prints.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -145,9 +146,9 @@ def _invoke(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show(sys.stderr)
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         _say("builder: interrupted")
-        return 130
+        return 128 + _signal_of(stop)
     except BuilderError as error:
         if trace:
             raise
@@ -163,6 +164,12 @@ def _invoke(arguments: Sequence[str]) -> int:
         _say(f"builder: {error.filename}: {error.strerror}")
         return LocalError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _signal_of(stop: BaseException) -> int:
+    """Return which signal ended a run, as a shell counts them: what handlers raise says it."""
+    came = stop.__cause__ if isinstance(stop, click.Abort) else stop
+    return int(came.args[0]) if came is not None and came.args else signal.SIGINT
 
 
 def _report(error: BuilderError) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
+from builder.build.judge import judge_of
 from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
@@ -36,9 +39,15 @@ def command(
         raise UsageError(f"{old} {new}: a whole collection is moved", "write OLD NEW without tags")
     if before.name == after.name:
         raise UsageError(f"{new}: is its name already")
-    options = common.config().registry
-    with lock(options):
-        move_collection(options, before.name, after.name, force=force, dry_run=dry_run)
+    config = common.config()
+    # A name that is in use again is no old name any more.
+    redirects = {key: to for key, to in config.redirects.items() if key.strip("/") != after.name}
+    judge = judge_of(replace(config, redirects=redirects))
+    with lock(config.registry):
+        move_collection(
+            config.registry, before.name, after.name,
+            judge=judge, force=force, dry_run=dry_run,
+        )  # fmt: skip
     verb = "would move" if dry_run else "moved"
     text = f"{verb} {before.name} to {after.name}; pulls by the old name will fail"
     console.result({"old": before.name, "new": after.name, "dryRun": dry_run}, text)

@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 from builder.cli import annotation, inert
-from builder.config import Config, Flags, load_config
+from builder.config import CONFIG, Config, Flags, load_config
 from builder.errors import Problem, UsageError
 from builder.registry.model import RegistryOptions
 from builder.storage import CloudStorage
@@ -37,9 +37,18 @@ class Common:
         """Return what the configuration is read with; `more` are what a command has besides."""
         return Flags(self.source, configs=self.configs, **more)
 
-    def config(self, **more: Any) -> Config:
-        """Read the configuration; see `flags`."""
-        return load_config(self.flags(**more))
+    def config(self, *, anywhere: bool = False, **more: Any) -> Config:
+        """Read the configuration; see `flags`.
+
+        Raises UsageError where there is no registry, unless the command works `anywhere`.
+        """
+        config = load_config(self.flags(**more))
+        lists = config.source / config.registry.collections
+        if not (anywhere or config.files or lists.is_dir()):
+            message = f"{self.source}: not a registry: no {CONFIG} or {lists.name}/ here"
+            hint = "make one with 'builder new PATH', or name its folder with --source"
+            raise UsageError(message, hint)
+        return config
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:

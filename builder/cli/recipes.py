@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -142,14 +139,13 @@ def build(
         console.result([item.to_json() for item in items], "\n".join(map(printable, lines)))
         outcomes: list[Outcome] = []
     else:
-        with _ended_by_sigterm():
-            outcomes = build_recipes(
-                items, options, jobs=jobs or os.cpu_count() or 1,
-                begin=lambda item, engine: console.say(
-                    printable(f"building  {item.reference} with {engine}")
-                ),
-                tell=lambda outcome: _tell(console, outcome),
-            )  # fmt: skip
+        outcomes = build_recipes(
+            items, options, jobs=jobs or os.cpu_count() or 1,
+            begin=lambda item, engine: console.say(
+                printable(f"building  {item.reference} with {engine}")
+            ),
+            tell=lambda outcome: _tell(console, outcome),
+        )  # fmt: skip
         console.result([outcome.to_json() for outcome in outcomes], _summary(outcomes, config))
     if problems or any(outcome.failed for outcome in outcomes):
         context.exit(1)
@@ -273,21 +269,6 @@ def _options(
         force,
         Path(into).absolute() if into else None,
     )
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end builds as Ctrl-C does: with all that they started."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(console: Console, outcome: Outcome) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,14 +17,14 @@ class _Server(Protocol):
 
 def run_until_stopped(server: _Server, ready: Callable[[], None]) -> None:
     """Run a server; raises KeyboardInterrupt when a signal has ended it."""
-    stopped = threading.Event()
+    came: list[int] = []
 
-    def stop(*_: object) -> None:
-        stopped.set()
+    def stop(number: int, _: object) -> None:
+        came.append(number)
         server.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     server.run(ready)
-    if stopped.is_set():
-        raise KeyboardInterrupt
+    if came:
+        raise KeyboardInterrupt(came[0])

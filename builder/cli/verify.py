@@ -84,7 +84,7 @@ def command(
     from builder.verify.seen import Seen  # noqa: PLC0415
 
     console = common.console
-    config = common.config()
+    config = common.config(anywhere=True)
     keys = [find_public_key(text) for text in public_keys]
     keys = keys or [PublicKey.parse(text, "registry.keys") for text in config.keys]
     if keys and name is None:

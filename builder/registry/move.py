@@ -10,25 +10,35 @@ from __future__ import annotations
 import io
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from builder.errors import ContentError, LocalError
 from builder.frontmatter import decode, load_yaml
 from builder.registry.folder import CollectionFolder
-from builder.registry.model import RegistryOptions
+from builder.registry.model import RegistryOptions, Staged
 from builder.registry.scan import scan
+from builder.registry.stage import Judge, judge_collection
+from builder.storage.cache import Cache
 from builder.storage.local import TEMPORARY, make_folder, sync_folder, write_durably
 
 CONFIG = "_config.yml"
 
 
 def move_collection(
-    options: RegistryOptions, old: str, new: str, *, force: bool = False, dry_run: bool = False
+    options: RegistryOptions,
+    old: str,
+    new: str,
+    *,
+    judge: Judge = judge_collection,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Let the collection `old` be called `new`; call with the registry's lock held.
 
     Raises ContentError when `old` is not there, `new` is, a tag is immutable
-    (without `force`), or `old` has collections below it; LocalError.
+    (without `force`), `old` has collections below it, or the judge has
+    something against it under that name that was right before; LocalError.
     """
     before, after = CollectionFolder(options, old), CollectionFolder(options, new)
     config = options.source / CONFIG
@@ -43,6 +53,7 @@ def move_collection(
     if not force:
         before.refuse_immutable(*before.tags(), change="get another name")
     changed = add_redirect(text, old, new)
+    _judge(judge, options, before, after)
     if dry_run:
         return
     before.sweep()
@@ -67,6 +78,22 @@ def _check(options: RegistryOptions, before: CollectionFolder, after: Collection
     if inner:
         message = f"has collections below it: {', '.join(inner[:5])}"
         raise ContentError.at(before.origin, message, "move those first")
+
+
+def _judge(
+    judge: Judge, options: RegistryOptions, before: CollectionFolder, after: CollectionFolder
+) -> None:
+    options = replace(options, allow_missing=True)  # what lies elsewhere is as it was
+    cache = Cache(options.source / ".builder-cache" / "cache.sqlite")
+    known = set()
+    for item in judge(options, before.name, cache):
+        inner = item.path.removeprefix(before.origin)
+        known.add(replace(item, path=after.origin + inner) if inner != item.path else item)
+    moved = replace(options, staged=Staged(after.name, before.path))
+    problems = {item for item in judge(moved, after.name, cache) if not item.warning} - known
+    cache.close()
+    if problems:
+        raise ContentError(problems)
 
 
 def add_redirect(text: str, old: str, new: str) -> str:

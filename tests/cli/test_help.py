@@ -96,8 +96,8 @@ def test_a_command_that_is_none_is_refused_before_anything_is_done(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry/collections").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "registry")
     assert run(["publish", str(tmp_path / "www"), "--reload", command]) == 2
     assert "--reload" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.rglob("*")] == ["registry"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["registry", "collections"]

@@ -94,6 +94,10 @@ def long_digits() -> bytes:
     return info.tobuf(format=tarfile.USTAR_FORMAT) + padded + bytes(1024)
 
 
+def two(made: DockerArchive) -> None:
+    made.images.append({**made.images[0], "RepoTags": ["y:latest"]})
+
+
 def twice(made: DockerArchive) -> None:
     made.last = [member("manifest.json", b"[]")]
 

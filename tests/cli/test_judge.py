@@ -1,0 +1,243 @@
+"""What a build would refuse no command brings in: one judge, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from builder.cli import run
+from builder.errors import Problem
+from builder.registry.model import RegistryOptions
+from builder.storage.cache import Cache
+from tests.conftest import read_tree, write_tree
+from tests.hosts import BUILDER
+from tests.images import Image, as_json
+
+ADD = ("add", "layout:1.0")
+SUBJECT = "vanessa/greeting:latest"
+PAGES = "registry:\n  target: github-pages\n"
+MOVED = "---\ntitle: x\nredirect_from: /moved/from/old/\n---\n"
+
+
+class Case(NamedTuple):
+    """A command, the files it meets, and words of what is said."""
+
+    command: tuple[str, ...]
+    files: Mapping[str, str | bytes]
+    word: str
+
+
+CASES = {
+    "the address of a document": Case((*ADD, "about:1"), {"about.md": "# About\n"}, "about.md"),
+    "the address of a file": Case((*ADD, "a/b:1"), {"a/b/index.html": "<p>x"}, "a/b/index.html"),
+    "an old name": Case(
+        (*ADD, "old/name:1"),
+        {"_config.yml": "registry:\n  redirects:\n    old/name: vanessa/greeting\n"},
+        "old/name/index.html",
+    ),
+    "a tag that the host takes for a page": Case(
+        (*ADD, "x/y:1.0.html"), {"_config.yml": PAGES}, ".html"
+    ),
+    "the same for a second tag": Case(
+        ("tag", SUBJECT, "1.0.html"),
+        {"_config.yml": PAGES},
+        ".html",
+    ),
+    "the companion of another tag": Case(
+        (*ADD, "vanessa/greeting:latest-s1"),
+        {"_config.yml": "registry:\n  schema1:\n    suffix: -s1\n"},
+        "schema 1 companion",
+    ),
+    "an app where a collection is": Case(
+        ("bundle", "site", "vanessa/apps:inner"),
+        {
+            "_config.yml": "registry:\n  apps: [vanessa/apps]\n",
+            "collections/vanessa/apps/README.md": "---\ntitle: Apps\n---\n",
+            "collections/vanessa/apps/inner/README.md": "---\ntitle: Inner\n---\n",
+            "site/index.html": "<p>x",
+        },
+        "vanessa/apps/inner",
+    ),
+    "a collection whose text is at fault": Case(
+        (*ADD, "bad/text:1"),
+        {"collections/bad/text/README.md": "---\ntitle: [1\n---\n"},
+        "bad/text/README.md",
+    ),
+    "a redirect that leaves the new name": Case(
+        ("mv", "moved/from", "moved/to"),
+        {"collections/moved/from/README.md": MOVED},
+        "/moved/from/old/",
+    ),
+    "a new name that is a document's": Case(
+        ("mv", "vanessa/greeting", "about"), {"about.md": "# About\n"}, "about.md"
+    ),
+    "a second tag in a collection at fault": Case(
+        ("tag", SUBJECT, "2"),
+        {"collections/vanessa/greeting/README.md": "---\ntitle: [1\n---\n"},
+        "greeting/README.md",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _inside(greeting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(greeting)
+    Image.of("two").layout(Path("../layout"), "1.0")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "")
+
+
+def silent(*_: object) -> Iterable[Problem]:
+    """Judge nothing."""
+    return ()
+
+
+def seen() -> dict[str, bytes]:
+    """Return all files and folders of the registry, without its cache."""
+    found = {str(path): b"" for path in Path().rglob("*") if path.is_dir()} | read_tree(Path())
+    return {path: data for path, data in found.items() if not path.startswith(".builder-cache")}
+
+
+def arguments(case: Case) -> list[str]:
+    return [item.replace("layout:", "../layout:") for item in case.command]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refused_and_nothing_left(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES[name]
+    write_tree(Path(), case.files)
+    before = seen()
+    assert run(arguments(case)) == 1
+    said = capsys.readouterr().err
+    assert case.word in said
+    assert "nothing was changed" in said
+    assert seen() == before
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_build_says_the_same(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES[name]
+    write_tree(Path(), case.files)
+    assert run(arguments(case)) == 1
+    refused = [line for line in capsys.readouterr().err.splitlines() if case.word in line]
+    with monkeypatch.context() as patch:
+        for command in ("add", "tag", "mv", "bundle"):
+            patch.setattr(f"builder.cli.{command}.judge_of", lambda _: silent)
+        assert run(arguments(case)) == 0
+    capsys.readouterr()
+    assert run(["build", "-q"]) == 1
+    built = capsys.readouterr().err.splitlines()
+    assert set(refused) & set(built), (refused, built)
+
+
+def test_every_command_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the commands that bring something in none succeeds where the judge says no."""
+
+    def no(options: RegistryOptions, name: str, cache: Cache) -> Iterable[Problem]:
+        del cache
+        assert options.staged is None or options.staged.name == name
+        return [Problem("judge", message="says no")] if options.staged else []
+
+    write_tree(Path(), {"site/index.html": "x", "x.spdx.json": "{}"})
+    tree = read_tree(Path("collections"))
+    commands = [
+        ["add", "../layout:1.0", "x/y:1"],
+        ["tag", SUBJECT, "2"],
+        ["mv", "vanessa/greeting", "vanessa/other"],
+        ["attach", SUBJECT, "x.spdx.json"],
+        ["bundle", "site", "x/site:1"],
+    ]
+    for command in commands:
+        monkeypatch.setattr(f"builder.cli.{command[0]}.judge_of", lambda _: no)
+        assert run(command) == 1, command
+        assert read_tree(Path("collections")) == tree, command
+        assert sorted(os.listdir("collections")) == ["vanessa"]
+
+
+def test_one_bad_tag_of_many(capsys: pytest.CaptureFixture[str]) -> None:
+    layout = Path("../many")
+    image = Image.of("one")
+    image.layout(layout, "1", "bad", "2")
+    index = json.loads((layout / "index.json").read_bytes())
+    index["manifests"][1] |= {"digest": f"sha256:{'0' * 64}"}
+    (layout / "index.json").write_bytes(as_json(index))
+    assert run(["add", "--all-tags", "--json", "../many", "x/y"]) == 1
+    out, said = capsys.readouterr()
+    found: list[dict[str, Any]] = json.loads(out)
+    assert {item["tag"]: "problems" in item for item in found} == {
+        "1": False, "2": False, "bad": True,
+    }  # fmt: skip
+    assert "2 tags came in, x/y:bad did not" in said
+    assert sorted(os.listdir("collections/x/y/manifests")) == ["1", "2"]
+    assert run(["build", "-q"]) == 0
+
+
+def test_a_tag_that_moves_says_from_where(capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = Image.of("one").digest, Image.of("two").digest
+    assert run(["tag", SUBJECT, "old"]) == 0
+    assert "moved" not in capsys.readouterr().out
+    assert run(["add", "../layout:1.0", "vanessa/greeting:old"]) == 0
+    assert f"old {two}, moved from {one}" in capsys.readouterr().out
+    assert run(["tag", SUBJECT, "old", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["movedFrom"] == two
+    assert run(["tag", SUBJECT, "old", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["movedFrom"] is None
+
+
+def test_a_layer_that_cannot_be_listed_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    Image.holding(b"no tar at all").layout(Path("../odd"), "1")
+    assert run(["add", "--files", "../odd", "x/y:1"]) == 0
+    assert "nothing was changed" not in capsys.readouterr().err
+    assert run(["build", "-q"]) == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["build"], ["check"], ["list"], ["gc"], ["du"], ["recipes"], ["offload"],
+        ["add", "../layout:1.0", "x/y:1"], ["tag", "x/y:1", "2"], ["untag", "x/y:1"],
+        ["rm", "x/y"], ["mv", "a", "b"], ["inspect", "x/y"], ["attach", "x/y:1", "x.sarif"],
+        ["export", "x/y:1", "oci:out"], ["push", "x/y:1", "docker://localhost:1/x/y"],
+        ["bundle", ".", "x/y:1"],
+    ],
+    ids=lambda command: command[0],
+)  # fmt: skip
+def test_outside_a_registry(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert run(command) == 2
+    said = capsys.readouterr().err
+    assert "not a registry: no _config.yml or collections/ here" in said
+    assert "builder new" in said
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_nothing(number: int, code: int) -> None:
+    write_tree(Path(), {"collections/slow/x/manifests/1/build.sh": "sleep 60\n"})
+    before = read_tree(Path("collections"))
+    process = subprocess.Popen(
+        [*BUILDER, "recipes", "build", "slow/x:1"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        assert "building" in process.stderr.readline()
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    assert read_tree(Path("collections")) == before
