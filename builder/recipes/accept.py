@@ -21,7 +21,7 @@ from builder.registry.edit import lock
 from builder.registry.model import RegistryOptions
 from builder.registry.stage import Judge
 from builder.transports.intake import add_image
-from builder.transports.oci_layout import LayoutSource
+from builder.transports.oci_layout import open_layout
 from builder.transports.registry_sink import Terms
 
 
@@ -60,7 +60,7 @@ def _accept(options: RegistryOptions, folder: Path, item: RecipeTag, terms: Term
     try:
         if folder.is_symlink():
             raise ContentError.at(os.fspath(folder), "is a symbolic link")
-        with LayoutSource(os.fspath(folder)) as source:
+        with open_layout(os.fspath(folder)) as source:
             reference = Reference(item.name, item.tag)
             added = add_image(options, source, source.resolve(), reference, terms)
     except BuilderError as error:
