@@ -90,6 +90,7 @@ def tag_json(collection: Collection, tag: Tag) -> dict[str, Any]:
         "platforms": [str(item) for item in collection.platforms(manifest)] if manifest else [],
         "layers": [layer.to_json() for layer in manifest.layers] if manifest else [],
         "created": tag.created or None,
+        "built": tag.built or None,
         "state": tag.recipe.state if tag.recipe else "current",
         "available": tag.available,
     }

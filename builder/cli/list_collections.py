@@ -50,7 +50,7 @@ def _tag_lines(collection: Collection) -> Iterator[tuple[str, ...]]:
     for tag in known.order:
         size = filesize(known.sizes.get(tag.name, 0)) if known.sizes.get(tag.name) else ""
         note = f"yanked: {tag.yanked}" if tag.yanked else "" if tag.available else "not available"
-        yield f"{collection.name}:{tag.name}", size, tag.created[:10], note
+        yield f"{collection.name}:{tag.name}", size, tag.date[:10], note
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
@@ -73,6 +73,7 @@ def _row(collection: Collection) -> dict[str, object]:
                 "name": tag.name,
                 "digest": str(tag.manifest.digest) if tag.manifest else None,
                 "created": tag.created or None,
+                "built": tag.built or None,
                 "yanked": tag.yanked or None,
                 "state": tag.recipe.state if tag.recipe else "current",
                 "available": tag.has_manifest,

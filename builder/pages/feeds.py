@@ -40,11 +40,11 @@ def collection_entries(collection: Collection, known: plan.Facts) -> tuple[Entry
         Entry(
             f"{collection.name}:{tag.name}",
             tag_url(collection.name, tag.name),
-            tag.created[:10],
+            tag.date[:10],
             plan.one_line(tag.keys.get("description")),
         )
         for tag in known.order
-        if tag.has_manifest and tag.name != "latest" and _DAY.match(tag.created)
+        if tag.has_manifest and tag.name != "latest" and _DAY.match(tag.date)
     ]
     entries.sort(key=lambda entry: entry.day, reverse=True)
     return tuple(entries[:MAX_ENTRIES])

@@ -17,7 +17,7 @@ from builder.pages.views import CollectionView, TagLine, TagView
 from builder.registry.model import Namespace, Row
 
 _TAG_FACTS = (
-    "kind", "digest", "media_type", "artifact_type", "size", "created", "state", "yanked",
+    "kind", "digest", "media_type", "artifact_type", "size", "created", "built", "state", "yanked",
     "description", "platforms", "images", "legacy_layers", "attached", "difference",
     "companions", "archives", "warnings", "annotations",
 )  # fmt: skip

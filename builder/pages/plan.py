@@ -115,7 +115,7 @@ def newest_of(order: Sequence[Tag]) -> str:
     stable = [name for name in found if not versions.is_pre_release(name)]
     if found:
         return (stable or found)[0]
-    dated = sorted((tag.created, -place) for place, tag in enumerate(candidates) if tag.created)
+    dated = sorted((tag.date, -place) for place, tag in enumerate(candidates) if tag.date)
     if dated:
         return candidates[-dated[-1][1]].name
     return candidates[0].name if candidates else ""
@@ -229,9 +229,9 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
         kind=kind_of(collection, known.newest),
         platforms=tuple(sorted(platforms)),
         tags=tuple(tag.name for tag in shown),
-        tag_dates=tuple(tag.created[:10] for tag in shown),
+        tag_dates=tuple(tag.date[:10] for tag in shown),
         newest=known.newest,
-        updated=max((tag.created[:10] for tag in shown), default=""),
+        updated=max((tag.date[:10] for tag in shown), default=""),
         size=known.sizes.get(known.newest, 0),
         digest=digest_of(newest) if newest is not None else "",
         deprecated=one_line(keys.get("deprecated")),

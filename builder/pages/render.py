@@ -112,7 +112,7 @@ class Renderer:
             source=tag.notes_path,
             data=software(
                 self._options, name=collection.name, url=url, description=description,
-                softwareVersion=tag.name, dateModified=tag.created[:10],
+                softwareVersion=tag.name, dateModified=tag.date[:10],
                 applicationCategory="Container image",
             ),
             unlisted=row.hidden,

@@ -47,6 +47,7 @@ class TagLine:
     platforms: tuple[str, ...]
     size: int
     created: str
+    built: str
     yanked: str
     state: str
     attached: tuple[str, ...]
@@ -114,6 +115,7 @@ class TagView:
     artifact_type: str
     size: int
     created: str
+    built: str
     state: str
     yanked: str
     deprecated: str
@@ -293,6 +295,7 @@ def _line(about: PageContext, tag: Tag) -> TagLine:
         platforms=tuple(dict.fromkeys(item.short for item in platforms)),
         size=about.known.sizes.get(tag.name, 0),
         created=tag.created,
+        built=tag.built,
         yanked=tag.yanked,
         state=state_of(tag),
         attached=_kinds(about, tag),
@@ -318,8 +321,8 @@ def _sizes(about: PageContext) -> list[tuple[str, int]]:
         digest = plan.digest_of(tag)
         if tag.name != "latest" and digest and digest not in seen:
             seen.add(digest)
-            found.append((tag.created, tag.name, about.known.sizes.get(tag.name, 0)))
-    if all(created for created, _, _ in found):
+            found.append((tag.date, tag.name, about.known.sizes.get(tag.name, 0)))
+    if all(date for date, _, _ in found):
         found.sort(key=lambda item: item[0])
     return [(name, size) for _, name, size in found]
 
@@ -345,6 +348,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         artifact_type=images[0].artifact_type if images else "",
         size=known.sizes.get(tag.name, 0),
         created=tag.created,
+        built=tag.built,
         state=state_of(tag),
         yanked=tag.yanked,
         deprecated=row.deprecated,

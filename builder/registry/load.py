@@ -328,12 +328,13 @@ class _Loader:
             )
             return tag
         available = self._complete(tag.manifest, tag.origin, tag.name)
-        config = self._shelf.configs.get(tag.manifest.digest)
-        moment = config.created_date if config else None
-        created = tag.created or (moment.isoformat() if moment else "")
+        inner = (tag.manifest.digest, *(child.digest for child in tag.manifest.manifests))
+        configs = (self._shelf.configs.get(digest) for digest in inner)
+        moments = [config.created_date for config in configs if config is not None]
+        built = max((moment.isoformat() for moment in moments if moment), default="")
         odd = tuple(dict.fromkeys((*tag.warnings, *self._shelf.warnings(tag.manifest))))
         self.problems.extend(Problem(tag.origin, message=text, warning=True) for text in odd)
-        return replace(tag, available=available, created=created, warnings=odd)
+        return replace(tag, available=available, built=built, warnings=odd)
 
     def _finish_legacy(self, tag: Tag, legacy: LegacyManifest) -> Tag:
         """Let clients have an original manifest whose content is here, in the size it says.

@@ -159,11 +159,17 @@ class Tag:
     keys: Mapping[str, Any] = field(default_factory=dict)
     notes: str = ""  # Markdown
     notes_line: int = 1
-    created: str = ""  # ISO 8601, or empty when nobody knows
+    created: str = ""  # when it was published here: ISO 8601, or empty when nobody said
     yanked: str = ""
     available: bool = True
     warnings: tuple[str, ...] = ()
     notes_path: str = ""
+    built: str = ""  # when the image says that it was made: ISO 8601, or empty
+
+    @property
+    def date(self) -> str:
+        """What tags are ordered by: when it was published, else when it was built."""
+        return self.created or self.built
 
     @property
     def in_v2(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from builder.cli import run
 from tests.conftest import read_tree
-from tests.images import Image
+from tests.images import CONFIG, Image, as_json, descriptor, sha256
 
 NAME = "vanessa/greeting"
 Capture = pytest.CaptureFixture[str]
@@ -162,3 +162,28 @@ def test_one_bad_tag_does_not_keep_the_others_out(capsys: Capture) -> None:
     assert sorted(path.name for path in Path("collections/x/y/manifests").iterdir()) == [
         "1.0", "latest",
     ]  # fmt: skip
+
+
+def test_when_it_was_published_and_when_it_was_built(capsys: Capture) -> None:
+    image = Image.of("old")
+    config = next(raw for raw in image.blobs.values() if raw[:1] == b"{")
+    document = json.loads(config) | {"created": "2019-03-01T00:00:00Z"}
+    manifest = json.loads(image.manifest)
+    raw = as_json(document)
+    manifest["config"] = descriptor(CONFIG, raw)
+    Image(as_json(manifest), image.blobs | {sha256(raw): raw}).layout(Path("old"), "1")
+    assert run(["add", "old", "x/y:1"]) == 0
+    capsys.readouterr()
+    value = said(capsys, "inspect", "x/y:1")
+    assert value["created"] == "2024-05-31T09:30:00Z"
+    assert value["built"].startswith("2019-03-01")
+    assert run(["build", "-q"]) == 0
+    page = Path("_site/x/y/tags/1/index.html").read_text()
+    assert "Published <time" in page
+    assert 'Built <time datetime="2019-03-01' in page
+    Path("collections/x/y/manifests/1/README.md").unlink()
+    assert said(capsys, "inspect", "x/y:1")["created"] is None
+    assert run(["build", "-q"]) == 0
+    page = Path("_site/x/y/tags/1/index.html").read_text()
+    assert "Published <time" not in page
+    assert "Built <time" in page
