@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,10 +94,11 @@ class Inventory:
         or with links that lead to another place than they did.
         """
         if self._loaded is None:
-            self._loaded = {
-                name.removeprefix(COLLECTION): Loaded(Facts.from_text(text), key)
-                for name, key, text in record.facts()
-            }
+            self._loaded = {}
+            for name, key, text in record.facts():
+                with suppress(ValueError):
+                    facts = Facts.from_text(text)
+                    self._loaded[name.removeprefix(COLLECTION)] = Loaded(facts, key)
         names = {name for name, folder in self.folders.items() if folder.is_collection}
         self._loaded = {
             name: loaded

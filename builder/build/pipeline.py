@@ -36,7 +36,7 @@ from builder.pages.page import site_of
 from builder.pages.render import COLLECTION_LAYOUTS
 from builder.registry.endpoints import EndpointOptions
 from builder.registry.model import Namespace, Row
-from builder.storage.cache import Cache
+from builder.storage.cache import Cache, DamagedError, guarded
 from builder.storage.lock import lock
 from builder.targets.limits import too_large, too_much
 from builder.text.addresses import Answer
@@ -156,9 +156,12 @@ class Pipeline:
         with self._locked():
             for _ in range(ATTEMPTS):
                 try:
-                    return self._build(touched)
+                    with guarded(self.record_path):
+                        return self._build(touched)
                 except _ChangedError as error:
                     changed, touched = str(error), None
+                except DamagedError:  # the loss of a record costs time alone
+                    changed, touched = str(self.record_path), None
         message = "changes while it is read"
         raise ContentError.at(changed, message, "build again when nothing writes to it")
 

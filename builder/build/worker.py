@@ -73,12 +73,19 @@ class Facts:
     answers: tuple[Answer, ...] = ()
 
     def to_text(self) -> str:
-        """Return the JSON that the last build's record keeps."""
-        return json.dumps([_values(self.row), *_values(self)[1:]], ensure_ascii=False)
+        """Return the text that the last build's record keeps: JSON, and its identity."""
+        text = json.dumps([_values(self.row), *_values(self)[1:]], ensure_ascii=False)
+        return f"{fingerprint(text)} {text}"
 
     @classmethod
     def from_text(cls, text: str) -> Facts:
-        """Return the facts of a record; the inverse of `to_text`."""
+        """Return the facts of a record; the inverse of `to_text`.
+
+        Raises ValueError for a text that a disk has altered.
+        """
+        mark, _, text = text.partition(" ")
+        if mark != fingerprint(text):
+            raise ValueError("the facts of a collection were altered")
         row, claims, warnings, elsewhere, complete, stored, *answers = json.loads(text)
         return cls(
             Row(*map(_frozen, row)),

@@ -46,6 +46,7 @@ class PageOptions:
     capabilities: Capabilities = field(
         default_factory=lambda: Capabilities(name="plain", title="Plain files")
     )
+    _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def own_host(self) -> bool:

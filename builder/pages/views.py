@@ -83,6 +83,7 @@ class CollectionView:
     distinct_bytes: int
     app_url: str
     warnings: tuple[str, ...]
+    _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class TagView:
     pull: Pull | None
     warnings: tuple[str, ...]
     annotations: tuple[imageview.Pair, ...]  # of an index
+    _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
