@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from builder.build.pipeline import Pipeline
+from builder.build.pipeline import Pipeline, preview
 from builder.config import load_config
 from builder.config.flags import Flags
 from builder.errors import BuilderError, ContentError
 from builder.preview.respond import Request, Responder
 from builder.text.markdown import ENGINES, MarkdownRenderer
-from builder.write.lookup import BuiltSite
 
 MARKER = ".builder-site"
 
@@ -28,32 +27,38 @@ class Outcome:
 
     code: int
     said: tuple[str, ...]  # problems, or the warnings of a build that went well
-    tree: dict[str, str] = field(default_factory=dict)  # digests of the site and its side folders
-    answers: dict[str, str] = field(default_factory=dict)  # of the preview, by URL path
+    seen: dict[str, str] = field(default_factory=dict)
 
 
-def open_pipeline(source: Path, target: str) -> Pipeline:
-    return Pipeline(
-        load_config(Flags(source=str(source), target=target, allow_missing=False), {}), jobs=1
-    )
+def open_pipeline(source: Path, target: str, *, serve: bool) -> Pipeline:
+    if serve:
+        return preview(load_config(_flags(source, target, ".builder-cache/serve"), {}), jobs=1)
+    return Pipeline(load_config(_flags(source, target, "_site"), {}), jobs=1)
+
+
+def _flags(source: Path, target: str, destination: str) -> Flags:
+    return Flags(source=str(source), target=target, destination=str(source / destination))
 
 
 def build(source: Path, target: str, pipeline: Pipeline | None = None,
-          touched: frozenset[str] | None = None, *, ask: bool = False) -> Outcome:  # fmt: skip
-    """Build and return the outcome; `ask` also asks the preview for every address."""
+          touched: frozenset[str] | None = None, *, serve: bool = False) -> Outcome:  # fmt: skip
+    """Build and return the outcome; of a preview also its answers at every address."""
     try:
         if pipeline is None:
-            pipeline = open_pipeline(source, target)
+            pipeline = open_pipeline(source, target, serve=serve)
         report = pipeline.build(touched)
     except BuilderError as error:
         said = error.problems if isinstance(error, ContentError) else (error,)
         where = str(source)
         texts = tuple(str(item).replace(where, "REGISTRY") for item in said)
-        return Outcome(error.exit_code, texts, tree(source))
-    outcome = Outcome(0, tuple(map(str, report.warnings)), tree(source))
-    if ask:
-        outcome.answers = answers(pipeline)
-    return outcome
+        return Outcome(error.exit_code, texts, seen(source, pipeline if serve else None))
+    warnings = tuple(map(str, report.warnings))
+    return Outcome(0, warnings, seen(source, pipeline if serve else None))
+
+
+def seen(source: Path, pipeline: Pipeline | None) -> dict[str, str]:
+    """Return all that anybody can see: the answers of a preview, else all files."""
+    return tree(source) if pipeline is None else answers(pipeline)
 
 
 def answers(pipeline: Pipeline) -> dict[str, str]:
@@ -61,7 +66,7 @@ def answers(pipeline: Pipeline) -> dict[str, str]:
     config = pipeline.config
     capable, base = config.pages.capabilities, config.address.baseurl
     found = {}
-    with closing(BuiltSite(config.destination, pipeline.record_path)) as site:
+    with closing(pipeline.site()) as site:
         responder = Responder(site, capable, base)
         paths = {entry.path for entry in site.under("")}
         paths |= {path.rpartition("/")[0] + "/" for path in paths}
@@ -92,14 +97,14 @@ def tree(source: Path) -> dict[str, str]:
     return found
 
 
-def anew(source: Path, elsewhere: Path, target: str, *, ask: bool) -> Outcome:
+def anew(source: Path, elsewhere: Path, target: str, *, serve: bool) -> Outcome:
     """Build the same files for the first time in another folder."""
     shutil.rmtree(elsewhere, ignore_errors=True)
     shutil.copytree(source, elsewhere, symlinks=True, ignore=lambda folder, names: [
         name for name in names if folder == str(source)
         and (name == ".builder-cache" or name.startswith("_site"))
     ])  # fmt: skip
-    return build(elsewhere, target, ask=ask)
+    return build(elsewhere, target, serve=serve)
 
 
 def differences(got: Outcome, wanted: Outcome, before: dict[str, str]) -> Iterator[str]:
@@ -108,23 +113,11 @@ def differences(got: Outcome, wanted: Outcome, before: dict[str, str]) -> Iterat
         yield f"exit {got.code}, a clean build {wanted.code}"
         yield from (f"only here: {item}" for item in got.said if item not in wanted.said)
         yield from (f"only clean: {item}" for item in wanted.said if item not in got.said)
-    want = wanted.tree if wanted.code == 0 else got.tree if os.environ.get("NOTREE") else before
-    yield from _unequal("file", got.tree, want)
-    if got.code == wanted.code == 0:
-        yield from _unequal("answer", got.answers, wanted.answers)
-
-
-def _unequal(what: str, got: dict[str, str], want: dict[str, str]) -> Iterator[str]:
-    for path in sorted(got.keys() | want.keys()):
-        if got.get(path) != want.get(path):
-            kind = (
-                "differs"
-                if path in got and path in want
-                else "too many"
-                if path in got
-                else "missing"
-            )
-            yield f"{what} {path}: {kind}"
+    want = wanted.seen if wanted.code == 0 else before
+    for path in sorted(got.seen.keys() | want.keys()):
+        if got.seen.get(path) != want.get(path):
+            kind = "too many" if path in got.seen else "missing"
+            yield f"{path}: {'differs' if path in got.seen and path in want else kind}"
 
 
 def warm() -> None:

@@ -56,6 +56,7 @@ class Player:
         self._world = World(folder / "registry", app)
         self._pipeline: Pipeline | None = None
         self._failed = False
+        self._seen: dict[str, str] = {}
         self._start()
 
     def play(self, steps: Sequence[int], tell: Callable[[str], None]) -> Failure | None:
@@ -99,12 +100,14 @@ class Player:
             touched = frozenset()
             self._pipeline = _opened(root, game.target)
         kept = self._pipeline
-        before = tree(root)
-        got = build(root, game.target, kept, touched if kept and touched else None, ask=game.serve)
-        wanted = anew(root, self._elsewhere, game.target, ask=game.serve)
+        before = self._seen if game.serve else tree(root)
+        got = build(root, game.target, kept, touched or None, serve=game.serve)
+        wanted = anew(root, self._elsewhere, game.target, serve=game.serve)
         self._failed = wanted.code != 0
         if not self._failed:
             self._world.save(self._good)
+        if kept or not game.serve:
+            self._seen = got.seen
         return list(differences(got, wanted, before))
 
     def kill(self) -> str:
@@ -112,7 +115,7 @@ class Player:
         moment = self._world.rng.uniform(0, 0.4)
         if (child := os.fork()) == 0:
             os.setsid()
-            build(self._world.root, self._game.target)
+            build(self._world.root, self._game.target, serve=self._game.serve)
             os._exit(0)
         time.sleep(moment)
         os.kill(child, signal.SIGKILL)
@@ -171,7 +174,7 @@ MISHAPS: tuple[Callable[[Player], str], ...] = (
 def _opened(root: Path, target: str) -> Pipeline | None:
     """Return a pipeline to keep, or None while the configuration is not sound."""
     try:
-        return open_pipeline(root, target)
+        return open_pipeline(root, target, serve=True)
     except BuilderError:
         return None
 
