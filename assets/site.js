@@ -49,7 +49,6 @@
         button.textContent = "Copied";
         setTimeout(() => { button.textContent = "Copy"; }, 1500);
       });
-      block.classList.add("copyable");
       block.append(button);
     }
   };
@@ -63,43 +62,53 @@
 
   const times = () => {
     const words = new Intl.RelativeTimeFormat(root.lang || "en", { numeric: "auto" });
+    const today = new Date().setUTCHours(0, 0, 0, 0);
     for (const element of all("time")) {
-      const days = (new Date(element.dateTime) - Date.now()) / 864e5;
-      const [length, unit] = [[365, "year"], [30, "month"], [1, "day"]].find(([n]) => Math.abs(days) >= n) ?? [1, "day"];
+      const days = (new Date(element.dateTime).setUTCHours(0, 0, 0, 0) - today) / 864e5;
       if (Number.isNaN(days)) continue;
-      const text = words.format(Math.round(days / length), unit);
+      const [length, unit] = [[365, "year"], [30, "month"], [1, "day"]].find(([n]) => Math.abs(days) >= n) ?? [1, "day"];
+      const text = words.format(Math.trunc(days / length), unit);
       if ("ago" in element.dataset) element.append(`, ${text}`);
       else element.title = text;
     }
   };
 
+  const sortable = (table) => {
+    const rows = [...table.tBodies[0].rows];
+    const value = (row, n) => row.cells[n].dataset.sort ?? row.cells[n].textContent.trim();
+    const heads = all("thead th", table);
+    heads.forEach((head, n) => {
+      const button = make("button", { type: "button" }, head.textContent);
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const next = { ascending: "descending", descending: "" }[head.getAttribute("aria-sort")] ?? "ascending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        const order = [...rows];
+        if (next) {
+          head.setAttribute("aria-sort", next);
+          order.sort((a, b) => value(a, n).localeCompare(value(b, n), "en", { numeric: true }));
+        }
+        table.tBodies[0].append(...(next === "descending" ? order.reverse() : order));
+      });
+    });
+  };
+
   const tagTables = () => {
-    for (const table of all("table.tags")) {
-      const rows = [...table.tBodies[0].rows];
-      const value = (row, n) => row.cells[n].dataset.sort ?? row.cells[n].textContent.trim();
-      const heads = all("thead th", table);
-      heads.forEach((head, n) => {
-        const button = make("button", { type: "button" }, head.textContent);
-        head.replaceChildren(button);
-        button.addEventListener("click", () => {
-          const next = { ascending: "descending", descending: "" }[head.getAttribute("aria-sort")] ?? "ascending";
-          heads.forEach((other) => other.removeAttribute("aria-sort"));
-          const order = [...rows];
-          if (next) {
-            head.setAttribute("aria-sort", next);
-            order.sort((a, b) => value(a, n).localeCompare(value(b, n), "en", { numeric: true }));
-          }
-          table.tBodies[0].append(...(next === "descending" ? order.reverse() : order));
-        });
-      });
-      if (rows.length < 8) continue;
-      const input = make("input", { type: "search", placeholder: "Filter tags", "aria-label": "Filter tags" });
-      table.parentElement.before(make("p", { class: "tools" }, input));
-      input.addEventListener("input", () => {
-        const wanted = input.value.trim().toLowerCase();
-        for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
-      });
-    }
+    const tables = all("table.tags");
+    tables.forEach(sortable);
+    const rows = tables.flatMap((table) => [...table.tBodies[0].rows]);
+    if (rows.length < 8) return;
+    const input = make("input", { type: "search", placeholder: "Filter tags", "aria-label": "Filter tags" });
+    const count = make("span", { role: "status" });
+    tables[0].parentElement.before(make("p", { class: "tools" }, count, input));
+    const more = document.querySelector(".tagged details");
+    input.addEventListener("input", () => {
+      const wanted = input.value.trim().toLowerCase();
+      for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      const shown = rows.filter((row) => !row.hidden).length;
+      count.textContent = wanted ? (shown ? `${shown} of ${rows.length}` : `no tag of ${rows.length} has "${wanted}"`) : "";
+      if (more) more.open = Boolean(wanted);
+    });
   };
 
   // At most `limit` letters more, less or other.
