@@ -43,7 +43,7 @@ CONTENT = {
     clients.INDEX: Image.index(Image.of("two"), Image.of("three", architecture="arm64")),
     clients.ARTIFACT: artifact(),
 }
-OFFERED = re.compile(r'id="client-([a-z]+)"[^§]*?<p class="label">([^<]*)</p>')
+OFFERED = re.compile(r'id="client-([a-z]+)"[^§]*?<p class="label[ a-z]*">\s*([^<]*)</p>')
 
 
 def registry_of(folder: Path, kind: str, target: str, *, elsewhere: bool) -> Path:
