@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,110 +17,40 @@ import pytest
 from builder.cli import run as builder
 from tests.conftest import read_tree, write_tree
 from tests.e2e.conftest import BUILDER
+from tests.gateways import WRITER, run_moto
 from tests.images import Image
+from tests.proof.operations import OPERATIONS, blobs_are_whole
+from tests.proof.spoiling import WAYS, Bench, ways_of
 from tests.remote.hostile import Behaviour, hostile
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-MOST = 40  # calls of one name that are tried, spread over all of them
-KILLED, ENDED = -signal.SIGKILL, 128 + signal.SIGKILL
+MOST = 3  # of a kind of call; `make proof` tries all
 
 
-@pytest.fixture
-def registry_with(greeting: Path, tmp_path: Path) -> Path:
-    (greeting / "_config.yml").write_text("title: T\nregistry:\n  commit_below: 100\n")
-    Image.index(Image.of("new"), Image.of("other")).layout(tmp_path / "layout", "1")
-    (tmp_path / "note.txt").write_text("a note")
-    return greeting
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A server with buckets, and the environment to write to them."""
+    with run_moto(tmp_path_factory.mktemp("moto")) as url, pytest.MonkeyPatch.context() as patch:
+        for key, value in {**WRITER, "AWS_ENDPOINT_URL": url}.items():
+            patch.setenv(key, value)
+        yield
 
 
-COMMANDS: dict[str, Callable[[Path], list[str]]] = {
-    "add": lambda work: ["add", f"oci:{work}/layout:1", "vanessa/greeting:new"],
-    "move a tag": lambda work: ["add", f"oci:{work}/layout:1", "vanessa/greeting:latest"],
-    "tag": lambda _: ["tag", "vanessa/greeting:latest", "again"],
-    "untag": lambda _: ["untag", "vanessa/greeting:latest"],
-    "rm": lambda _: ["rm", "vanessa/greeting"],
-    "mv": lambda _: ["mv", "vanessa/greeting", "anna/hello"],
-    "attach": lambda work: ["attach", "vanessa/greeting", f"{work}/note.txt", "--type", "text"],
-}
+@pytest.mark.parametrize(
+    ("name", "way"), [(name, way) for name in OPERATIONS for way in ways_of(OPERATIONS[name])]
+)
+@pytest.mark.usefixtures("gateway")
+def test_all_holds_when_it_is_spoiled(name: str, way: str, tmp_path: Path) -> None:
+    bench = Bench(OPERATIONS[name], tmp_path / "bench")
+    points = list(WAYS[way](bench, MOST))
+    assert points
+    assert [point for point in points if point.fault] == []
 
 
 def whole(registry: Path) -> None:
     """Every blob has the bytes of its name, and every tag that is visible is complete."""
-    for blob in [*registry.rglob("blobs/sha256/*")]:
-        if blob.is_file() and not blob.name.startswith("."):
-            assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+    blobs_are_whole(registry)
     assert builder(["build", "-q", "-s", str(registry), "-d", "_check"]) == 0
-
-
-def traced(registry: Path, inject: str, arguments: list[str]) -> int:
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", *inject.split(), *BUILDER,
-               arguments[0], "-q", "-s", str(registry), *arguments[1:]]  # fmt: skip
-    return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
-
-
-def calls(registry: Path, name: str, arguments: list[str], work: Path) -> int:
-    """Return how many calls of a name a run makes, on a copy."""
-    copy = work / "counting"
-    subprocess.run(["cp", "-a", str(registry), str(copy)], check=True)
-    log = work / "log"
-    command = ["strace", "-f", "-qq", "-e", f"trace={name}", "-o", str(log), *BUILDER,
-               arguments[0], "-q", "-s", str(copy), *arguments[1:]]  # fmt: skip
-    subprocess.run(command, capture_output=True, check=False, timeout=60)
-    subprocess.run(["rm", "-rf", str(copy)], check=True)
-    return sum(f"{name}(" in line for line in log.read_text().splitlines())
-
-
-def steps(count: int) -> list[int]:
-    stride = max(1, count // MOST)
-    return list(range(1, count + 2, stride))
-
-
-KILLS = [
-    *((name, call) for name in COMMANDS for call in ("rename", "fsync", "unlink")),
-    *(("add", call) for call in ("write", "mkdir", "openat")),
-]
-
-
-@pytest.mark.parametrize(("name", "call"), KILLS)
-def test_killed_at_every_call(name: str, call: str, registry_with: Path, tmp_path: Path) -> None:
-    arguments = COMMANDS[name](tmp_path)
-    pristine = tmp_path / "pristine"
-    subprocess.run(["cp", "-a", str(registry_with), str(pristine)], check=True)
-    total = calls(registry_with, call, arguments, tmp_path)
-    for k in steps(total):
-        subprocess.run(["rm", "-rf", str(registry_with)], check=True)
-        subprocess.run(["cp", "-a", str(pristine), str(registry_with)], check=True)
-        inject = f"-e trace={call} -e inject={call}:signal=SIGKILL:when={k}"
-        status = traced(registry_with, inject, arguments)
-        assert status in (0, KILLED, ENDED), (k, status)
-        whole(registry_with)
-        again = builder([arguments[0], "-q", "-s", str(registry_with), *arguments[1:]])
-        assert again in (0, 1)  # 1: what was to be removed is gone already
-        whole(registry_with)
-        assert not list(registry_with.rglob(".incoming-*")), k
-
-
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [("fsync", "EIO"), ("rename", "EACCES"), ("write", "ENOSPC"), ("mkdir", "EACCES")],
-)
-def test_a_disk_that_refuses(call: str, error: str, registry_with: Path, tmp_path: Path) -> None:
-    arguments = COMMANDS["add"](tmp_path)
-    total = calls(registry_with, call, arguments, tmp_path)
-    seen = set()
-    for k in steps(total):
-        where = registry_with.parent / f"try{k}"
-        subprocess.run(["cp", "-a", str(registry_with), str(where)], check=True)
-        inject = f"-e trace={call} -e inject={call}:error={error}:when={k}"
-        command = ["strace", "-f", "-qq", "-o", "/dev/null", *inject.split(), *BUILDER,
-                   "add", "-q", "-s", str(where), *arguments[1:]]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert "Traceback" not in done.stderr, (k, done.stderr)
-        assert done.returncode in (0, 1, 3), (k, done.stderr)
-        seen.add(done.returncode)
-        whole(where)
-        subprocess.run(["rm", "-rf", str(where)], check=True)
-    assert seen & {1, 3} or total == 0
 
 
 LONG: dict[str, Callable[[Path], list[str]]] = {

@@ -1,13 +1,11 @@
-"""Publishing while clients pull, while it is killed, and onto disks that refuse."""
+"""Publishing while clients pull, and onto full disks."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,22 +15,17 @@ import pytest
 from builder.cli import run as builder
 from tests.hosts import BUILDER, free_port, run, serve_apache, started
 from tests.images import Image
+from tests.proof.operations import reader
 from tests.publish.conftest import complete
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 # Clients at once and publishes while they pull; PUBLISH_LOAD=100x50 is the full size.
 PULLS, PUBLISHES = map(int, os.environ.get("PUBLISH_LOAD", "10x3").split("x"))
-MOST = 3  # calls of one name that are killed or refused, spread over all of them
-KILLED, ENDED = -signal.SIGKILL, 128 + signal.SIGKILL
 
 
 def publish(registry: Path, dest: Path, *arguments: str) -> int:
     return builder(["publish", str(dest), "-q", "-s", str(registry), "-t", "nginx", *arguments])
-
-
-def reader(folder: Path) -> Callable[[str], bytes | None]:
-    return lambda path: (folder / path).read_bytes() if (folder / path).is_file() else None
 
 
 @contextmanager
@@ -122,86 +115,6 @@ def test_pulls_go_on_while_releases_come(server: str, greeting: Path, tmp_path: 
     assert failures == []
     assert len(pulled) >= PULLS
     print(f"{len(pulled)} pulls during {PUBLISHES} publishes")  # noqa: T201 - of the full size
-
-
-def traced(inject: str, registry: Path, dest: Path) -> subprocess.CompletedProcess[str]:
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", *inject.split(), *BUILDER, "publish",
-               str(dest), "-q", "-j1", "-s", str(registry), "-t", "nginx", "--no-build",
-               "--prune", "--keep", "2", "--grace", "0"]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
-
-
-@pytest.fixture
-def moved(greeting: Path, tmp_path: Path) -> tuple[Path, Path, str, str]:
-    """A registry whose tag moved since it was published twice; both digests of the tag."""
-    folder, dest = greeting / "collections/vanessa/greeting", tmp_path / "srv"
-    digests = []
-    for number in range(3):
-        for blob in (folder / "blobs/sha256").glob("*"):
-            blob.unlink()
-        image = Image.of(f"{number}" * 1000)
-        image.tag(folder, "latest")
-        digests.append(image.digest)
-        if number < 2:
-            assert publish(greeting, dest, "--keep", "2") == 0
-    assert builder(["build", "-q", "-s", str(greeting), "-t", "nginx"]) == 0
-    return greeting, dest, digests[1], digests[2]
-
-
-def steps(call: str, registry: Path, dest: Path) -> list[int]:
-    """Return which calls of a name to spoil, counted by a run on a copy."""
-    copy, log = dest.with_name("counting"), dest.with_name("log")
-    run("cp", "-a", str(dest), str(copy))
-    command = ["strace", "-f", "-qq", "-e", f"trace={call}", "-o", str(log), *BUILDER, "publish",
-               str(copy), "-q", "-j1", "-s", str(registry), "-t", "nginx", "--no-build",
-               "--prune", "--keep", "2", "--grace", "0"]  # fmt: skip
-    run(*command)
-    run("rm", "-rf", str(copy))
-    count = sum(f"{call}(" in line for line in log.read_text().splitlines())
-    return list(range(1, count + 2, max(1, count // MOST)))
-
-
-@pytest.mark.parametrize(
-    "call", ["rename", "link", "symlink", "fsync", "mkdir", "unlink", "unlinkat", "write"]
-)
-def test_killed_at_a_call(call: str, moved: tuple[Path, Path, str, str], tmp_path: Path) -> None:
-    registry, dest, old, new = moved
-    pristine = tmp_path / "pristine"
-    run("cp", "-a", str(dest), str(pristine))
-    for k in steps(call, registry, dest):
-        run("rm", "-rf", str(dest))
-        run("cp", "-a", str(pristine), str(dest))
-        done = traced(f"-e trace={call} -e inject={call}:signal=SIGKILL:when={k}", registry, dest)
-        assert done.returncode in (0, KILLED, ENDED), (k, done.stderr)
-        assert complete(reader(dest / "current")) in (old, new), k
-        assert (
-            publish(registry, dest, "--no-build", "--prune", "--keep", "2", "--grace", "0") == 0
-        ), k
-        assert complete(reader(dest / "current")) == new, k
-        assert not list(dest.rglob(".incoming-*")), k
-        assert json.loads((dest / "current/v2/vanessa/greeting/tags/list").read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [("fsync", "EIO"), ("rename", "EACCES"), ("write", "ENOSPC"), ("mkdir", "EACCES"),
-     ("symlink", "EROFS"), ("link", "EMLINK"), ("link", "EIO")],
-)  # fmt: skip
-def test_a_disk_that_refuses(
-    call: str, error: str, moved: tuple[Path, Path, str, str], tmp_path: Path
-) -> None:
-    registry, dest, old, new = moved
-    pristine = tmp_path / "pristine"
-    run("cp", "-a", str(dest), str(pristine))
-    for k in steps(call, registry, dest):
-        run("rm", "-rf", str(dest))
-        run("cp", "-a", str(pristine), str(dest))
-        done = traced(f"-e trace={call} -e inject={call}:error={error}:when={k}", registry, dest)
-        assert "Traceback" not in done.stderr, (k, done.stderr)
-        assert done.returncode in (0, 3), (k, done.stderr)
-        assert complete(reader(dest / "current")) in (old, new), k
-        assert publish(registry, dest, "--no-build") == 0, k
-        assert complete(reader(dest / "current")) == new, k
 
 
 @pytest.mark.parametrize("size", ["400k", "600k", "800k", "1m", "2m"])
