@@ -24,7 +24,7 @@ from tests.proof.spoiling import WAYS, Bench, ways_of
 from tests.remote.hostile import Behaviour, hostile
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-MOST = 3  # of a kind of call; `make proof` tries all
+MOST = 1  # of the calls of a name; `make proof` tries all
 
 
 @pytest.fixture(scope="module")

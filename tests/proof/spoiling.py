@@ -141,7 +141,8 @@ class Bench:
 
 def _steps(count: int, most: int) -> list[int]:
     """Return which of `count` calls to spoil: all, or `most` that are spread over them."""
-    return list(range(1, count + 1, max(1, -(-count // most))))
+    tried = min(count, most)
+    return [(2 * number + 1) * count // (2 * tried) + 1 for number in range(tried)]
 
 
 def killed(bench: Bench, most: int) -> Iterator[Point]:
