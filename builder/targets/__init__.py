@@ -9,13 +9,9 @@ from builder.targets import (
     apache,
     caddy,
     cloudflare_pages,
+    files,
     firebase,
-    full,
-    github_pages,
-    gitlab_pages,
     netlify,
-    plain,
-    s3,
     vercel,
 )
 from builder.targets.base import Address, SideFile, Target
@@ -24,18 +20,9 @@ from builder.targets.nginx import target as nginx
 __all__ = ["TARGETS", "Address", "SideFile", "Target", "open_target", "target_names"]
 
 _KNOWN: tuple[Target, ...] = (
-    apache.TARGET,
-    caddy.TARGET,
-    cloudflare_pages.TARGET,
-    firebase.TARGET,
-    github_pages.TARGET,
-    gitlab_pages.TARGET,
-    netlify.TARGET,
-    nginx.TARGET,
-    plain.TARGET,
-    s3.TARGET,
-    vercel.TARGET,
-    full.TARGET,
+    *(apache.TARGET, caddy.TARGET, nginx.TARGET),
+    *(cloudflare_pages.TARGET, firebase.TARGET, netlify.TARGET, vercel.TARGET),
+    *(files.GITHUB_PAGES, files.GITLAB_PAGES, files.PLAIN, files.S3, files.PREVIEW),
 )
 
 TARGETS: Mapping[str, Target] = {target.capabilities.name: target for target in _KNOWN}
@@ -43,7 +30,7 @@ TARGETS: Mapping[str, Target] = {target.capabilities.name: target for target in 
 
 def target_names() -> tuple[str, ...]:
     """Return the names of the hosts a site can be built for, in byte order."""
-    return tuple(sorted(name for name in TARGETS if name != full.TARGET.capabilities.name))
+    return tuple(sorted(name for name in TARGETS if name != files.PREVIEW.capabilities.name))
 
 
 def open_target(name: str) -> Target:

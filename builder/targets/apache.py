@@ -143,15 +143,16 @@ class Apache(FileHost):
         """Yield the `.htaccess` files and the bodies of errors.
 
         Raises ContentError for a path or value that could be read as
-        configuration.
+        configuration, UsageError for such a baseurl.
         """
+        root = address.plain_base
         found = plan(entries)
         yield from error_files()
-        yield SideFile(_NAME, _pages(found, address.baseurl.rstrip("/")).encode(), in_site=True)
+        yield SideFile(_NAME, _pages(found, root).encode(), in_site=True)
         yield SideFile(f"v2/{_NAME}", _content(found).encode(), in_site=True)
         yield from _folders(found)
         for folder, page in sorted(found.fallbacks.items()):
-            base = f"{address.baseurl.rstrip('/')}/{_text(folder, folder)}"
+            base = f"{root}/{_text(folder, folder)}"
             line = f"ErrorDocument 404 {base}/404.html"
             if page.startswith("200"):
                 line = f"FallbackResource {base}/{page}"

@@ -1,14 +1,16 @@
 """What a target is: one kind of host, told in capabilities and two functions.
 
 A target knows paths, media types, headers and redirects; it knows nothing of
-manifests or Markdown. Every target is one module with a value called
-`TARGET`, found by name in `targets.open_target`. What the hosts have in
-common, how an output becomes files, is `adapt` below.
+manifests or Markdown. Every target that writes rules is one module with a
+value called `TARGET`; those that take files alone are in `files`. All are
+found by name in `targets.open_target`. What the hosts have in common, how an
+output becomes files, is `adapt` below.
 """
 
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +19,8 @@ from typing import Protocol
 
 from builder.errors import ContentError, UsageError
 from builder.output import Body, Capabilities, Data, Entry, File, Made, Output, Redirect
+
+_PLAIN_BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,18 @@ class Address:
 
     url: str = ""
     baseurl: str = ""
+
+    @property
+    def plain_base(self) -> str:
+        """The baseurl without a slash at its end, as it can stand in any server's configuration.
+
+        Raises UsageError for what is no plain path.
+        """
+        base = self.baseurl.rstrip("/")
+        if _PLAIN_BASE.fullmatch(base) is None:
+            message = f"baseurl {self.baseurl!r} is not a plain path"
+            raise UsageError(message, "write it like /registry")
+        return base
 
 
 @dataclass(frozen=True, slots=True)

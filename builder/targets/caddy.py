@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from builder.errors import ContentError, UsageError
+from builder.errors import ContentError
 from builder.oci.mediatype import OCI_INDEX
 from builder.output import Capabilities, Entry
 from builder.targets.base import Address, FileHost, SideFile
@@ -28,7 +28,6 @@ from builder.targets.rules import (
     plan,
 )
 
-_BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f-\uffff\"{}\\`]*")
 _ANY_DIGEST = rf"(?:{DIGEST}|[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
 
@@ -176,9 +175,7 @@ class Caddy(FileHost):
         Raises ContentError for a path or value that could be read as
         configuration, UsageError for such a baseurl.
         """
-        base = address.baseurl.rstrip("/")
-        if _BASE.fullmatch(base) is None:
-            raise UsageError(f"baseurl {base!r} is not a plain path", "write it like /registry")
+        base = address.plain_base
         yield from error_files()
         yield SideFile("site.caddy", _text(plan(entries), base).encode())
 

@@ -185,6 +185,13 @@ def test_hosts_that_own_only_their_root_refuse_a_baseurl(name: str) -> None:
         TARGETS[name].at(Address("https://example.org", "/registry"))
 
 
+@pytest.mark.parametrize("name", ["apache", "caddy", "nginx"])
+@pytest.mark.parametrize("base", ["/a b", "/a\nB", '/a"', "/../x", "no-slash", "/a;b", "/.hidden"])
+def test_a_baseurl_that_could_be_configuration_is_refused(name: str, base: str) -> None:
+    with pytest.raises(UsageError, match="is not a plain path"):
+        list(TARGETS[name].side_files([], Address("https://example.org", base)))
+
+
 @pytest.mark.parametrize(("name", "evil"), [("caddy", '1"}'), ("apache", 'a"\nB')])
 def test_values_that_could_be_configuration_are_refused(name: str, evil: str) -> None:
     entry = blob(f"a/blobs/{ONE}", f"https://x.example/{evil}")

@@ -15,7 +15,6 @@ from builder.oci.mediatype import OCI_INDEX
 from builder.targets.rules import ANY_DIGEST
 
 _FOLDER = re.compile(r"[A-Za-z0-9._/-]+")
-_BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 _CONTENT = r"""# Made by builder. Include in server{} beside `root`, and http.conf in http{}.
 
@@ -185,7 +184,7 @@ _COMMON = """\
 
 
 def server_config(
-    baseurl: str,
+    base: str,
     *,
     headers: Mapping[str, str],
     types: Mapping[str, str],
@@ -196,11 +195,8 @@ def server_config(
     `headers` maps a header's name to the variable with its value, `types` a
     file extension to its media type, `fallbacks` a folder to the page in it
     that answers for what is missing below it: `200.html` or `404.html`.
-    Raises UsageError for a baseurl that is not a plain path.
+    Raises UsageError for a folder that cannot be a location.
     """
-    base = baseurl.rstrip("/")
-    if _BASE.fullmatch(base) is None:
-        raise UsageError(f"baseurl {baseurl!r} is not a plain path", "write it like /registry")
     lines = "\n".join(f"    add_header {name} {value};" for name, value in headers.items())
     content = _CONTENT % {
         "headers": lines,

@@ -215,7 +215,7 @@ class Nginx:
         yield SideFile("http.conf", http_config(maps).encode())
         names = {name: f"${found.variable}" for name, found in headers.items()}
         text = server_config(
-            address.baseurl, headers=names, types=_page_types(plan), fallbacks=plan.fallbacks
+            address.plain_base, headers=names, types=_page_types(plan), fallbacks=plan.fallbacks
         )
         yield SideFile("server.conf", text.encode())
 
