@@ -142,7 +142,7 @@ def make_app(folder: Path) -> Path:
     pages = folder / "pages"
     pages.mkdir(parents=True)
     (pages / "index.html").write_text("<!doctype html><title>App</title>")
-    (folder / "registry").mkdir()
+    (folder / "registry/collections").mkdir(parents=True)
     code = run(["bundle", str(pages), "web/app:v1", "-q", "-s", str(folder / "registry")])
     assert code == 0
     return folder / "registry/collections/web/app"
