@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +49,18 @@ class Commit(NamedTuple):
     date: str
     author: str
     changes: tuple[tuple[str, str], ...]
+
+
+class File(NamedTuple):
+    """A file in a commit: its path from the repository's top, git's mode, object and size.
+
+    The size is in bytes; a submodule has none, and 0 here.
+    """
+
+    path: str
+    mode: str
+    object: str
+    size: int
 
 
 class Repository:
@@ -128,11 +140,21 @@ class Repository:
             pairs = zip(parts[::2], parts[1::2], strict=False)
             yield Commit(commit, date, author, tuple((path, status) for status, path in pairs))
 
-    def files(self, commit: str, folder: str) -> list[str]:
-        """Return the paths of all files below a folder in a commit."""
-        found = self._must("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--",
-                           f"{folder}/")  # fmt: skip
-        return [path for path in found.split("\0") if path]
+    def files(self, commit: str, folder: str) -> list[File]:
+        """Return all files below a folder in a commit, links and submodules too."""
+        found = self._must("ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", f"{folder}/")
+        return [_file(entry) for entry in found.split("\0") if entry]
+
+    def contents(self, files: Sequence[File]) -> list[bytes]:
+        """Return the bytes of files, in their order; git is asked once for all of them."""
+        wanted = "".join(f"{file.object}\n" for file in files).encode()
+        told = memoryview(self._bytes("cat-file", "--batch", feed=wanted))
+        found = []
+        for file in files:
+            start = bytes(told[:200]).index(b"\n") + 1
+            found.append(bytes(told[start : start + file.size]))
+            told = told[start + file.size + 1 :]
+        return found
 
     def _ask(self, *arguments: str) -> bytes | None:
         return _git(self.top, *arguments)
@@ -140,8 +162,8 @@ class Repository:
     def _must(self, *arguments: str) -> str:
         return os.fsdecode(self._bytes(*arguments))
 
-    def _bytes(self, *arguments: str) -> bytes:
-        done = run(self.top, *arguments)
+    def _bytes(self, *arguments: str, feed: bytes = b"") -> bytes:
+        done = run(self.top, *arguments, feed=feed)
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").strip()
             raise LocalError(f"{self.top}: git {arguments[0]}: {said}", "try git fsck")
@@ -173,6 +195,13 @@ def start(folder: Path) -> bool:
         return not inside and _git(folder, "init", "--quiet", "--initial-branch=main") is not None
     except LocalError:
         return False
+
+
+def _file(entry: str) -> File:
+    """Read a line of `git ls-tree -l`: mode, type, object and size, then the path."""
+    meta, _, path = entry.partition("\t")
+    mode, _, name, size = meta.split()
+    return File(path, mode, name, 0 if size == "-" else int(size))
 
 
 def _parsed(text: str) -> Iterator[Change]:

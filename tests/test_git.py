@@ -52,7 +52,10 @@ def test_files_of_the_past(repository: Repository) -> None:
     assert repository.read(commit, "sub/kept") == b"one"
     assert repository.read(commit, "sub") is None
     assert repository.read(commit, "no") is None
-    assert repository.files(commit, "sub") == ["sub/kept"]
+    (file,) = repository.files(commit, "sub")
+    assert (file.path, file.mode, file.size) == ("sub/kept", "100644", 3)
+    assert repository.contents([file, file]) == [b"one", b"one"]
+    assert repository.contents([]) == []
     assert repository.files(commit, "--name-only") == []
 
 

@@ -15,7 +15,7 @@ from builder.errors import LocalError, Problem, UsageError
 from builder.pull_requests.author import find_author
 from builder.pull_requests.base import open_base
 from builder.pull_requests.judge import judge
-from builder.pull_requests.model import Limits, Proposal, merged
+from builder.pull_requests.model import Limits, Proposal
 from builder.pull_requests.summary import summary
 from builder.remote.options import RemoteOptions
 
@@ -54,7 +54,7 @@ def told(
     """Return all problems, what a proposal is refused for first; write the summary of it."""
     if proposal is None:
         return tuple(sorted(more))
-    problems = merged(proposal.problems, more)
+    problems = tuple(sorted({*proposal.problems, *more}))
     if summary_file:
         _write_summary(summary_file, proposal, problems)
     return problems

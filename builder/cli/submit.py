@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
 from builder.cli.options import Common, common_options, remote_options
 from builder.errors import UsageError, redacted
@@ -99,8 +100,10 @@ def command(
                 dry_run=dry_run,
                 **how,
             )
-            done = submit(medium, origin, choices, workspace,
-                          lambda total: console.progress(total, f"adding {reference}"))  # fmt: skip
+            done = submit(
+                medium, origin, choices, workspace, judge_of=judge_of,
+                progress=lambda total: console.progress(total, f"adding {reference}"),
+            )  # fmt: skip
     console.warn_all(done.proposal.problems if done.proposal else ())
     console.result(_json(done, choices), redacted(_text(done, choices)))
 

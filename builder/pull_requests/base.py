@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.config import CONFIG, Flags, registry_at
-from builder.git import Change, Repository
+from builder.git import Change, File, Repository
 from builder.pull_requests.owners import Owners, find_owners
 from builder.registry.folder import TAGS
 from builder.registry.model import RegistryOptions
@@ -54,6 +54,10 @@ class Base:
         changes = self.repository.changes(self.start)
         return [item for item in changes if not item.untracked or self.is_content(item.path)]
 
+    def files(self, commit: str) -> list[File]:
+        """Return all files of the registry's collections in a commit."""
+        return self.repository.files(commit, f"{self.above}{self.options.collections}")
+
     def collection(self, path: str) -> str:
         """Return the name of the collection that a path of the registry belongs to."""
         return collection_of(path, self.options.collections)
@@ -77,7 +81,7 @@ def open_base(flags: Flags, revision: str) -> Base:
     above = repository.inner(options.source)
     owners = find_owners(lambda path: repository.read(commit, path), above)
     files = repository.files(commit, f"{above}{options.collections}")
-    paths = (path.removeprefix(above) for path in files)
+    paths = (file.path.removeprefix(above) for file in files)
     names = frozenset(collection_of(path, options.collections) for path in paths) - {""}
     former = {old.strip("/"): new.strip("/") for old, new in redirects.items()}
     return Base(repository, commit, start, above, options, owners, names, former)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unicodedata import normalize
 
 from builder.errors import ContentError, Problem, printable
 from builder.git import LINK, SUBMODULE, Change
@@ -51,6 +53,47 @@ def file_problem(change: Change, path: str, root: Path, limit: int) -> Problem |
         return None
     what, hint = _kind_fault(change, path)
     return Problem(path, 0, what, hint) if what else _content_problem(path, root, limit)
+
+
+def clashes(there: Iterable[str], proposed: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem for each proposed path that is one with another on some systems.
+
+    There upper and lower case are the same, or the ways to write an accent.
+    """
+    spelled = {_folded(part): part for path in there for part in _prefixes(path)}
+    for path in sorted(proposed):
+        for part in _prefixes(path):
+            other = spelled.setdefault(_folded(part), part)
+            if other != part:
+                message = f"{part!r} and {other!r} are one file where case does not count"
+                yield Problem(path, 0, message, "rename it")
+                break
+
+
+def repositories(paths: Iterable[str], proposed: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem for each proposed folder of `paths` that git would take for a repository.
+
+    Whoever runs git there runs what its configuration says.
+    """
+    inner: dict[str, set[str]] = {}
+    for path in paths:
+        for part in _prefixes(path.lower()):
+            folder, _, name = part.rpartition("/")
+            inner.setdefault(folder, set()).add(name)
+    for folder in sorted({part for path in proposed for part in _prefixes(path)}):
+        names = inner.get(folder.lower(), set())
+        if "head" in names and ("commondir" in names or {"objects", "refs"} <= names):
+            yield Problem(folder, 0, "is a git repository of its own", "take it out")
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, the uppermost first, and then itself."""
+    parts = path.split("/")
+    return ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+
+def _folded(path: str) -> str:
+    return normalize("NFC", normalize("NFC", path).casefold())
 
 
 def _name_fault(path: str) -> str:

@@ -15,20 +15,22 @@ from builder.git import Change
 from builder.oci.reference import name_fault
 from builder.pull_requests.base import Base, tag_of
 from builder.pull_requests.content import Fetcher
-from builder.pull_requests.files import file_problem, outside_problem
+from builder.pull_requests.files import clashes, file_problem, outside_problem, repositories
 from builder.pull_requests.model import Limits, Proposal, TagChange, merged
 from builder.pull_requests.squatting import likeness
-from builder.pull_requests.tags import Held, committed, layout_at, on_disk, tag_at
+from builder.pull_requests.tags import Held, held_by, load_all, load_at
 from builder.registry.folder import is_immutable
-from builder.registry.load import load_collection
+from builder.registry.load import Loaded
 from builder.registry.recipe import MANIFEST, recipe_file
 from builder.registry.scan import README
 from builder.remote.options import RemoteOptions
-from builder.storage.cache import Cache
 
 
 def judge(
-    base: Base, author: str, limits: Limits | None = None, remote: RemoteOptions | None = None
+    base: Base,
+    author: str,
+    limits: Limits | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Proposal:
     """Compare the work tree with its base branch, on behalf of `author`.
 
@@ -44,8 +46,10 @@ def judge(
     case = _Case(base, author, limits)
     for change in changes:
         case.see(change)
+    case.load()
     case.judge_owners()
     case.judge_names()
+    case.judge_files()
     tags = tuple(sorted(case.tag_changes()))
     case.judge_immutable(tags)
     problems = tuple(case.problems)
@@ -65,7 +69,11 @@ def judge(
 
 @dataclass(slots=True)
 class _Case:
-    """One proposal; `inside` are the changes of the collections by path, `problems` grow."""
+    """One proposal; `inside` are the changes of the collections by path, `problems` grow.
+
+    `start`, `tip` and `now` are the touched collections where the proposal
+    began, at the base branch as it is now, and in the work tree.
+    """
 
     base: Base
     author: str
@@ -73,6 +81,17 @@ class _Case:
     problems: list[Problem] = field(default_factory=list)
     inside: dict[str, Change] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+    start: dict[str, Loaded] = field(default_factory=dict)
+    tip: dict[str, Loaded] = field(default_factory=dict)
+    now: dict[str, Loaded] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Load the touched collections, once all changes were seen."""
+        base, tags = self.base, self._touched_tags()
+        self.now = load_all(base.options, self.touched)
+        self.start = self.tip = load_at(base, base.start, self.touched, tags)
+        if base.commit != base.start:
+            self.tip = load_at(base, base.commit, self.touched, tags)
 
     def see(self, change: Change) -> None:
         """Judge a change by itself."""
@@ -123,25 +142,26 @@ class _Case:
             hint = "choose a name that nobody takes for the other, or ask the maintainers"
             self.problems.append(Problem(path, 0, message, hint, warning=not found.certain))
 
+    def judge_files(self) -> None:
+        """Refuse files that are something else on another system, or to git."""
+        base = self.base
+        there = {base.path(file.path) for file in base.files(base.commit)}
+        kept = {path for path, change in self.inside.items() if change.status != "D"}
+        there -= self.inside.keys() - kept
+        self.problems += clashes(there, kept)
+        self.problems += repositories(there | kept, kept)
+
     def tag_changes(self) -> Iterator[TagChange]:
         """Yield the tags that point elsewhere than where the proposal began."""
-        base, collections = self.base, self.base.options.collections
-        start = committed(base.repository, base.start, base.above)
-        tip = committed(base.repository, base.commit, base.above)
-        now = on_disk(base)
-        for name, tag in sorted(self._touched_tags()):
-            folder = f"{collections}/{name}"
-            old, new = tag_at(start, folder, tag), tag_at(now, folder, tag)
-            if _digest(old) != _digest(new):
-                yield _change(name, tag, tag_at(tip, folder, tag) or old, new)
+        tags = self._touched_tags()
         for name in self.touched:
-            folder = f"{collections}/{name}"
-            if f"{folder}/index.json" in self.inside:
-                before, after = layout_at(start, folder), layout_at(now, folder)
-                for tag in before.keys() | after.keys():
-                    old, new = before.get(tag), after.get(tag)
-                    if _digest(old) != _digest(new):
-                        yield _change(name, tag, old, new)
+            before, tip, after = (
+                held_by(loaded.get(name), tags) for loaded in (self.start, self.tip, self.now)
+            )
+            for tag in before.keys() | after.keys():
+                old, new = before.get(tag), after.get(tag)
+                if _digest(old) != _digest(new):
+                    yield _change(name, tag, tip.get(tag) or old, new)
 
     def judge_immutable(self, tags: Sequence[TagChange]) -> None:
         """Refuse to move, to remove, or to have rebuilt what is to stay as it is."""
@@ -162,14 +182,12 @@ class _Case:
         self, name: str, tags: Sequence[TagChange], fetcher: Fetcher | None
     ) -> list[Problem]:
         """Return what is wrong with a touched collection, and with what it names elsewhere."""
-        options = self.base.options
-        if not (options.source / options.collections / name).is_dir():
+        if (loaded := self.now.get(name)) is None:
             return []
-        loaded = load_collection(options, name, Cache(None))
         problems = list(loaded.problems)
         if loaded.collection is not None and fetcher is not None:
             touched = {item.new for item in tags if item.name == name}
-            blobs = f"{options.collections}/{name}/blobs/"
+            blobs = f"{self.base.options.collections}/{name}/blobs/"
             for path in self.inside:
                 if path.startswith(blobs):
                     touched.add(path.removeprefix(blobs).replace("/", ":", 1))
@@ -193,9 +211,8 @@ class _Case:
 
     def _rebuilt(self, name: str, tag: str) -> str:
         """Return what would have a tag that stays where it is built anew, or nothing."""
-        base, folder = self.base, self._tag_path(name, tag)
-        tip = committed(base.repository, base.commit, base.above)
-        if tag_at(tip, f"{base.options.collections}/{name}", tag) is None:
+        folder = self._tag_path(name, tag)
+        if tag not in held_by(self.tip.get(name), {(name, tag)}):
             return ""
         readme = self.inside.get(f"{folder}/{README}")
         if readme is not None and readme.status == "D":
@@ -219,13 +236,14 @@ class _Case:
         return f"{self.base.options.collections}/{name}/manifests/{tag}"
 
     def _is_immutable(self, name: str, tag: str) -> bool:
-        base = self.base
-        path = f"{base.above}{base.options.collections}/{name}/{README}"
-        readme = base.repository.read(base.commit, path)
-        try:
-            return is_immutable(name, tag, base.options.immutable, readme or b"")
-        except ContentError:
-            return True  # what cannot be read permits nothing
+        loaded, patterns = self.tip.get(name), self.base.options.immutable
+        if loaded is None:
+            return is_immutable(name, tag, patterns, {})
+        unread = any(
+            not problem.warning and problem.path.rpartition("/")[0] == loaded.seen.origin
+            for problem in loaded.problems
+        )  # what cannot be read permits nothing
+        return unread or is_immutable(name, tag, patterns, loaded.seen.keys)
 
 
 def _digest(held: Held | None) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from builder.config import Flags, load_config
+from builder.config import Config, Flags, load_config
 from builder.errors import ContentError, Problem
 from builder.oci.descriptor import Descriptor
 from builder.oci.graph import select_platform
@@ -30,6 +30,7 @@ from builder.registry.edit import lock
 from builder.registry.folder import TAGS, CollectionFolder
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import README
+from builder.registry.stage import Judge
 from builder.remote.options import RemoteOptions
 from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
@@ -82,11 +83,14 @@ def submit(
     origin: Origin,
     wanted: Wanted,
     workspace: Path,
+    *,
+    judge_of: Callable[[Config], Judge],
     progress: Progress | None = None,
 ) -> Submission:
     """Put the image of `medium` on a new branch of the repository `origin`.
 
-    `workspace` is an empty folder that the caller removes. Raises ContentError
+    `workspace` is an empty folder that the caller removes; `judge_of` gives
+    what has the last word on content, as a build has. Raises ContentError
     with every problem that the registry's rules find, UsageError for a branch
     that is taken, RemoteError and LocalError for what git refuses.
     """
@@ -94,9 +98,10 @@ def submit(
     branch = wanted.branch or default_branch(wanted.reference)
     clone.begin(branch, replace=wanted.replace)
     flags = Flags(os.fspath(clone.folder / wanted.folder))
-    options = load_config(flags).registry
+    config = load_config(flags)
+    options = config.registry
     with lock(options):
-        added = _add(medium, options, wanted, progress)
+        added = _add(medium, options, wanted, judge_of(config), progress)
     if not added.changed:
         return Submission(added, clone.base, branch)
     far = _far(added, options)
@@ -122,14 +127,18 @@ def default_branch(reference: Reference) -> str:
 
 
 def _add(
-    medium: ImageSource, options: RegistryOptions, wanted: Wanted, progress: Progress | None
+    medium: ImageSource,
+    options: RegistryOptions,
+    wanted: Wanted,
+    judge: Judge,
+    progress: Progress | None,
 ) -> Added:
     """Add the image to the clone, all of it: nothing leaves this machine before it is judged."""
     top = medium.resolve("")
     if wanted.platform is not None:
         top = select_platform(top, medium, medium.label, wanted.platform)
     # Immutable or not: the rules of the base branch decide, and say what to do.
-    terms = Terms(created=now(), force=True, allow_foreign=wanted.allow_foreign)
+    terms = Terms(created=now(), judge=judge, force=True, allow_foreign=wanted.allow_foreign)
     kept_here = replace(options, offsite=None)
     return add_image(kept_here, medium, top, wanted.reference, terms, progress=progress)
 

@@ -1,32 +1,32 @@
-"""What a tag points to in a tree of files, be it a commit or a folder.
+"""What tags point to, before a proposal and with it.
 
-Reads only what the tag's folder names, so that a registry of many tags costs
-nothing; what cannot be parsed counts by its bytes.
+The loader says it of both, and nothing else does: what it does not read hides
+no change, and what it reads is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection as Names
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from builder import frontmatter
 from builder.errors import ContentError
-from builder.git import Repository
-from builder.oci.descriptor import Descriptor
+from builder.git import LINK, SUBMODULE, File
 from builder.oci.digest import Digest
-from builder.oci.layout import INDEX, REF_NAME
 from builder.oci.manifest import Manifest
-from builder.oci.strictjson import MAX_BYTES
-from builder.oci.validate import ManifestError, parse_manifest
-from builder.pull_requests.base import Base
-from builder.registry.folder import TAGS
-from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
-from builder.registry.recipe import MANIFEST
-from builder.registry.scan import README
-from builder.storage.local import blob_path, open_inside
+from builder.offsite.web import WebFolder
+from builder.pull_requests.base import Base, tag_of
+from builder.registry.legacy import oci_manifest
+from builder.registry.load import Loaded, load_collection
+from builder.registry.model import RegistryOptions, Tag
+from builder.storage.cache import Cache
 
-Reader = Callable[[str], bytes | None]  # a path of the registry to its bytes, None for no file
-_MAX_CHILDREN = 256  # manifests of one index that are looked into for its size
+_ELSEWHERE = WebFolder("https://invalid")  # a layer that was left out is somewhere
+_MAX_FILE = 1 << 20  # bytes; larger ones are layers, which say nothing of what a tag points to
+Touched = Names[tuple[str, str]]  # names and tags
 
 
 class Held(NamedTuple):
@@ -36,91 +36,68 @@ class Held(NamedTuple):
     size: int = 0
 
 
-def committed(repository: Repository, commit: str, above: str) -> Reader:
-    """Return the reader of a commit."""
-    return lambda path: repository.read(commit, f"{above}{path}")
-
-
-def on_disk(base: Base) -> Reader:
-    """Return the reader of the work tree; what is reached through a link is not there."""
-
-    def read(path: str) -> bytes | None:
+def load_all(options: RegistryOptions, names: Iterable[str]) -> dict[str, Loaded]:
+    """Return those of some collections that are there."""
+    found = {}
+    for name in names:
         try:
-            with open_inside(base.options.source, path, path) as stream:
-                return stream.read(MAX_BYTES + 1)
-        except (FileNotFoundError, ContentError):
-            return None
-
-    return read
+            found[name] = load_collection(options, name, Cache(None))
+        except (ContentError, FileNotFoundError):
+            continue
+    return found
 
 
-def tag_at(read: Reader, folder: str, tag: str) -> Held | None:
-    """Return what a tag of the collection's folder points to, None where it has no manifest."""
-    inner = f"{folder}/{TAGS}/{tag}"
-    if (raw := read(f"{inner}/{MANIFEST}")) is not None:
-        return _held(read, folder, raw)
-    if (raw := read(f"{inner}/{INDEX}")) is not None:
-        entries = _entries(raw)
-        return _entry(read, inner, entries[0]) if entries else Held(Digest.of(raw))
-    raw = read(f"{inner}/{README}")
-    return None if raw is None else _in_front_matter(raw, f"{inner}/{README}")
+def load_at(base: Base, commit: str, names: Names[str], touched: Touched) -> dict[str, Loaded]:
+    """Return collections as they are in a commit, of their tag folders those that were touched.
+
+    Layers are taken to be somewhere.
+    """
+    files = [file for file in base.files(commit) if _counts(base, file, names, touched)]
+    with TemporaryDirectory(prefix="builder-base-") as folder:
+        for file, raw in zip(files, base.repository.contents(files), strict=True):
+            path = Path(folder, base.path(file.path))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(raw)
+        options = replace(base.options, source=Path(folder), offsite=_ELSEWHERE)
+        return load_all(options, names)
 
 
-def layout_at(read: Reader, folder: str) -> dict[str, Held]:
-    """Return the tags of a collection that is an image layout itself."""
-    raw = read(f"{folder}/{INDEX}")
-    entries = () if raw is None else _entries(raw)
-    named = ((entry.annotations.get(REF_NAME, ""), entry) for entry in entries)
-    return {tag: _entry(read, folder, entry) for tag, entry in named if tag}
+def held_by(loaded: Loaded | None, touched: Touched) -> dict[str, Held]:
+    """Return what the tags of a collection hold: those of an image layout, and what was touched."""
+    if loaded is None:
+        return {}
+    seen = loaded.seen
+    index = f"{seen.origin}/index.json"
+    wanted = [tag for tag in seen.tags if tag.origin == index or (seen.name, tag.name) in touched]
+    found = ((tag.name, _held(tag, seen.manifests)) for tag in wanted)
+    return {name: held for name, held in found if held is not None}
 
 
-def _entry(read: Reader, folder: str, entry: Descriptor) -> Held:
-    raw = read(f"{folder}/{blob_path(entry.digest)}")
-    return Held(entry.digest, _held(read, folder, raw).size if raw is not None else entry.size)
+def _counts(base: Base, file: File, names: Names[str], touched: Touched) -> bool:
+    path = base.path(file.path)
+    name = base.collection(path)
+    if name not in names or file.size > _MAX_FILE or file.mode in (LINK, SUBMODULE):
+        return False
+    tag = tag_of(path, name, base.options.collections)
+    return not tag or (name, tag) in touched
 
 
-def _held(read: Reader, folder: str, raw: bytes) -> Held:
-    try:
-        manifest = parse_manifest(raw, allow_foreign=True)
-    except ManifestError:
-        return Held(Digest.of(raw))
+def _held(tag: Tag, manifests: Mapping[Digest, Manifest]) -> Held | None:
+    manifest = tag.manifest
+    if manifest is None and tag.legacy is not None:
+        size = sum(layer.size for layer in tag.legacy.layers)
+        manifest = oci_manifest(tag.legacy)
+        return Held(Digest.of(tag.legacy.raw) if manifest is None else manifest.digest, size)
+    return None if manifest is None else Held(manifest.digest, _size(manifest, manifests))
+
+
+def _size(manifest: Manifest, manifests: Mapping[Digest, Manifest]) -> int:
+    """Return the bytes of all that a manifest leads to, each once."""
     sizes: dict[Digest, int] = {}
     waiting = [manifest]
-    looked = 0
     while waiting:
-        item = waiting.pop()
-        sizes.update({child.digest: child.size for child in item.children()})
-        for child in item.manifests:
-            looked += 1
-            if looked <= _MAX_CHILDREN and (found := _child(read, folder, child)) is not None:
-                waiting.append(found)
-    return Held(manifest.digest, sum(sizes.values()))
-
-
-def _child(read: Reader, folder: str, descriptor: Descriptor) -> Manifest | None:
-    raw = read(f"{folder}/{blob_path(descriptor.digest)}")
-    try:
-        return None if raw is None else parse_manifest(raw, allow_foreign=True)
-    except ManifestError:
-        return None
-
-
-def _entries(raw: bytes) -> tuple[Descriptor, ...]:
-    try:
-        return parse_manifest(raw, allow_foreign=True).manifests
-    except ManifestError:
-        return ()
-
-
-def _in_front_matter(raw: bytes, label: str) -> Held | None:
-    """Return the manifest that a README describes, as the original static registry wrote them."""
-    try:
-        matter = frontmatter.parse(raw, label)
-        if not has_manifest(matter):
-            return None
-        legacy = parse_legacy(matter)
-        manifest = oci_manifest(legacy)
-    except (ContentError, ManifestError):
-        return Held(Digest.of(raw))
-    digest = manifest.digest if manifest is not None else Digest.of(legacy.raw)
-    return Held(digest, sum(layer.size for layer in legacy.layers))
+        for child in waiting.pop().children():
+            if child.digest not in sizes and child.digest in manifests:
+                waiting.append(manifests[child.digest])
+            sizes[child.digest] = child.size
+    return sum(sizes.values())

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -140,9 +140,10 @@ class CollectionFolder:
         `change` is what would happen to it, after "would".
         """
         readme = (self.readme() or "").encode()
+        keys = frontmatter.parse(readme, f"{self.name}/{README}").keys
         problems = []
         for tag in tags:
-            if is_immutable(self.name, tag, self._options.immutable, readme):
+            if is_immutable(self.name, tag, self._options.immutable, keys):
                 message = f"the tag {tag!r} is immutable and would {change}"
                 hint = "use --force, or leave it and use a new tag"
                 problems.append(Problem(f"{self.origin}/{TAGS}/{tag}", 0, message, hint))
@@ -260,17 +261,16 @@ class CollectionFolder:
                 path.rmdir()
 
 
-def is_immutable(name: str, tag: str, patterns: Sequence[str], readme: bytes) -> bool:
+def is_immutable(name: str, tag: str, patterns: Sequence[str], keys: Mapping[str, object]) -> bool:
     """Tell whether a tag may not move.
 
     `patterns` are the configuration's, for tags or, with a `:` or `/` in
-    them, for NAME:TAG; `readme` is the collection's. Raises ContentError for
-    a README that cannot be read.
+    them, for NAME:TAG; `keys` are the collection's front matter.
     """
     for pattern in patterns:
         if fnmatchcase(f"{name}:{tag}" if {":", "/"} & set(pattern) else tag, pattern):
             return True
-    return frontmatter.parse(readme, f"{name}/{README}").keys.get("immutable") is True
+    return keys.get("immutable") is True
 
 
 def new_readme(manifest: Manifest, name: str) -> str:

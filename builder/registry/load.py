@@ -60,14 +60,21 @@ _MAX_README = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A collection, and what is wrong with it; `collection` is None after an error.
+    """A collection, and what is wrong with it.
 
-    `signature` is that of the folder, taken before anything in it was read.
+    `seen` is what could be read of it, also after errors. `signature` is that
+    of the folder, taken before anything in it was read.
     """
 
-    collection: Collection | None
+    seen: Collection
     problems: tuple[Problem, ...]
     signature: str
+
+    @property
+    def collection(self) -> Collection | None:
+        """The collection as it may be published; None after an error."""
+        failed = any(not problem.warning for problem in self.problems)
+        return None if failed else self.seen
 
 
 def load_collection(options: RegistryOptions, name: str, cache: Cache) -> Loaded:
@@ -79,8 +86,7 @@ def load_collection(options: RegistryOptions, name: str, cache: Cache) -> Loaded
     loader = _Loader(options, folder, cache)
     collection = loader.load()
     problems = tuple(sorted(set(loader.problems)))
-    failed = any(not problem.warning for problem in problems)
-    return Loaded(None if failed else collection, problems, folder.signature)
+    return Loaded(collection, problems, folder.signature)
 
 
 def load_namespace(

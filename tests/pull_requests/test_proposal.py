@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from builder.pull_requests.base import open_base
 from builder.pull_requests.judge import judge
 from tests.conftest import write_tree
 from tests.gitting import commit, git
-from tests.images import Image
+from tests.images import INDEX, MANIFEST, Image
 from tests.pull_requests.conftest import CONFIG, Judge, base_has, messages
 
 GREETING = "collections/vanessa/greeting"
@@ -375,3 +377,89 @@ def test_a_registry_below_the_repository_s_root(greeting: Path) -> None:
     assert [tag.tag for tag in proposal.tags] == ["2.0"]
     (message,) = messages(proposal)
     assert message.startswith("other.txt: ")
+
+
+def decoy(text: str) -> str:
+    """Return an image layout's index that nothing reads where there is no `oci-layout`."""
+    entry = {"mediaType": MANIFEST, "digest": f"sha256:{'d' * 64}", "size": 1,
+             "annotations": {"org.opencontainers.image.ref.name": text}}  # fmt: skip
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    return json.dumps(index)
+
+
+@pytest.mark.parametrize("name", ["README.md", "readme.md"])
+def test_a_file_that_nothing_reads_hides_no_move(
+    repository: Path, judged: Judge, name: str
+) -> None:
+    folder = f"{GREETING}/manifests/v0"
+    base_has(repository, {f"{folder}/{name}": legacy("1"), f"{folder}/index.json": decoy("v0")})
+    write_tree(repository, {f"{folder}/{name}": legacy("2")})
+    proposal = judged()
+    (tag,) = proposal.tags
+    assert (tag.tag, tag.kind, tag.old == tag.new) == ("v0", "moved", False)
+    assert "the tag vanessa/greeting:v0 is immutable and would move" in messages(proposal)[0]
+
+
+def test_a_marker_that_makes_an_index_count_shows_its_tags(repository: Path, judged: Judge) -> None:
+    layout = repository / "collections/vanessa/layout"
+    Image.of("a").layout(layout, "v1", "free")
+    (layout / "oci-layout").rename(repository / "marker")
+    base_has(repository, {"collections/vanessa/layout/README.md": "---\ntitle: T\n---\n"})
+    (repository / "marker").rename(layout / "oci-layout")
+    assert [(tag.tag, tag.kind) for tag in judged(author="boss").tags] == [
+        ("free", "added"), ("v1", "added"),
+    ]  # fmt: skip
+
+
+def test_a_collection_is_immutable_by_whatever_readme_it_has(
+    repository: Path, judged: Judge
+) -> None:
+    (repository / f"{GREETING}/README.md").unlink()
+    base_has(repository, {f"{GREETING}/readme.md": "---\ntitle: T\nimmutable: true\n---\n"})
+    Image.of("other").tag(repository / GREETING, "latest")
+    assert "the tag vanessa/greeting:latest is immutable and would move" in messages(judged())[0]
+
+
+def test_git_is_asked_no_more_often_for_many_tags(
+    repository: Path, judged: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    run = subprocess.run
+
+    def count_it(command: list[str], **more: Any) -> Any:
+        asked.append(command[0])
+        return run(command, **more)
+
+    monkeypatch.setattr("builder.git.subprocess.run", count_it)
+    calls = []
+    for count in (1, 30):
+        for number in range(count):
+            Image.of(f"{count}-{number}").tag(repository / GREETING, f"t{count}-{number}")
+        commit(repository, "proposed")
+        asked.clear()
+        assert judged(add=False).tags
+        calls.append(len(asked))
+    assert calls[0] == calls[1]
+
+
+@pytest.mark.parametrize(
+    ("there", "path", "what"),
+    [
+        ("notes/About.md", "notes/about.md", "are one file where case does not count"),
+        ("notes/About.md", "Notes/more.md", "are one file where case does not count"),
+        ("caf\u00e9.png", "cafe\u0301.png", "are one file where case does not count"),
+        ("x", "pack/HEAD", "is a git repository of its own"),
+        ("x", "a/b/c.git/HEAD", "is a git repository of its own"),
+    ],
+)
+def test_files_that_are_two_things_at_once(
+    repository: Path, judged: Judge, there: str, path: str, what: str
+) -> None:
+    base_has(repository, {f"{GREETING}/{there}": "old"})
+    write_tree(repository, {f"{GREETING}/{path}": "ref: refs/heads/main\n"})
+    if path.endswith("HEAD"):
+        inner = (repository / GREETING / path).parent
+        write_tree(inner, {"config": "[core]\n fsmonitor = id\n", "objects/info/x": "",
+                           "refs/heads/x": ""})  # fmt: skip
+    found = [message for message in messages(judged()) if what in message]
+    assert len(found) == 1, found
