@@ -14,6 +14,7 @@ import yaml
 
 from tests.conftest import write_tree
 from tests.gitting import git
+from tests.pull_requests.test_author import gitlab
 from tests.workflows.stage import BROKEN, HELLO, Stage
 
 pytestmark = pytest.mark.e2e
@@ -109,6 +110,19 @@ def test_a_merge_request_is_read_by_the_builder_of_its_base(pipeline: Pipeline) 
     folder, said, well = pipeline.job("check", given, at=head)
     assert well, said
     assert "No problems" in (folder / "summary.md").read_text()
+
+
+def test_who_starts_the_pipeline_lends_no_rights(pipeline: Pipeline) -> None:
+    stage = pipeline.stage
+    base = stage.push({"OWNERS": "* @boss\n"})
+    head = stage.push(HELLO, "proposal")
+    given = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+             "GITLAB_USER_LOGIN": "boss"}  # fmt: skip
+    for author, allowed in (("stranger", False), ("boss", True), ("", False)):
+        with gitlab(f'{{"author": {{"username": "{author}"}}}}') as told:
+            _, said, well = pipeline.job("check", {**told, **given}, at=head)
+        assert well == allowed, said
+        assert well or "team/hello belongs to @boss" in said
 
 
 def test_recipes_are_built_apart_and_committed(pipeline: Pipeline) -> None:

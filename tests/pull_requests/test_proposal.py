@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from builder.cli import run
 from builder.config import Flags
 from builder.errors import UsageError
 from builder.pull_requests.base import open_base
@@ -463,3 +464,28 @@ def test_files_that_are_two_things_at_once(
                            "refs/heads/x": ""})  # fmt: skip
     found = [message for message in messages(judged()) if what in message]
     assert len(found) == 1, found
+
+
+def test_all_that_check_says_is_said_of_a_proposal_too(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of a path that a rule of the base refused."""
+    broken = repository / f"{GREETING}/manifests/v1/manifest.json"
+    broken.write_text("{}")
+    broken.chmod(0o755)
+    write_tree(repository, {"OWNERS": "* @vanessa\n", "collections/lab/x/manifests/1/y": "x"})
+
+    def said(*flags: str) -> set[tuple[str, str]]:
+        capsys.readouterr()
+        assert run(["check", "--json", "-s", str(repository), *flags]) == 1
+        found = json.loads(capsys.readouterr().out)
+        problems = found["problems"] if isinstance(found, dict) else found
+        return {(problem["path"], problem["message"]) for problem in problems}
+
+    alone = said()
+    assert len(alone) >= 2
+    both = said("--base", "main", "--author", "vanessa")
+    assert alone < both
+    assert {"is executable", "is immutable"} <= {
+        word for word in ("is executable", "is immutable") for _, text in both if word in text
+    }

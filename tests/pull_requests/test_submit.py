@@ -151,6 +151,18 @@ def test_the_registry_s_rules_count(
     assert git(organisation, "branch", "--format=%(refname:short)") == "main\n"
 
 
+def test_what_a_build_would_refuse_is_not_proposed(
+    organisation: Path, submit: Submit, capsys: Capture
+) -> None:
+    """A host that goes by names would show this tag's manifest as a page."""
+    write_tree(organisation, {"_config.yml": "title: T\nregistry: {target: github-pages}\n"})
+    git(organisation, "add", "-A")
+    git(organisation, "commit", "-qm", "where it is served")
+    assert submit("vanessa/greeting:1.0.html") == 1
+    assert "1.0.html" in capsys.readouterr().err
+    assert git(organisation, "branch", "--list", "submit/*") == ""
+
+
 def test_a_layer_that_is_too_large_for_git_needs_another_place(
     organisation: Path, submit: Submit, capsys: Capture
 ) -> None:
