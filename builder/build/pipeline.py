@@ -318,7 +318,7 @@ class Pipeline:
         stored = sum(item.facts.stored for item in loaded)
         found = [*problems, *too_much(self.config.pages.capabilities, CONFIG, stored, 0)]
         if any(not problem.warning for problem in found):
-            raise ContentError([*found, *warnings])
+            raise ContentError(self._strictly([*found, *warnings]))
 
     def rows(self) -> tuple[Row, ...]:
         """Return what the lists show of each collection."""
@@ -434,8 +434,11 @@ class Pipeline:
     def _judged(self, warnings: list[Problem]) -> list[Problem]:
         """Return warnings; raises ContentError with them where they count as problems."""
         if self._strict and warnings:
-            raise ContentError(replace(item, warning=False) for item in warnings)
+            raise ContentError(self._strictly(warnings))
         return warnings
+
+    def _strictly(self, problems: list[Problem]) -> list[Problem]:
+        return [replace(item, warning=item.warning and not self._strict) for item in problems]
 
 
 def _silent(label: str, done: int, total: int) -> None:

@@ -178,11 +178,12 @@ class Folder:
             found = os.lstat(final).st_mode
         except (FileNotFoundError, NotADirectoryError):
             return
+        foreign = ""
         if stat.S_ISDIR(os.lstat(move.staged).st_mode):
             foreign = "" if move.path in gone else move.path
-        else:
-            ours = (path for path in _files_below(final) if f"{move.path}/{path}" not in gone)
-            foreign = next(ours, "") if stat.S_ISDIR(found) else ""
+        elif stat.S_ISDIR(found):
+            below = (f"{move.path}/{path}" for path in _files_below(final))
+            foreign = next((path for path in below if path not in gone), "")
         if foreign:
             message = f"{self.root}/{foreign}: is in the way of what is to be published"
             raise LocalError(message, "it was not made by builder: move it away and build again")

@@ -131,16 +131,14 @@ def test_the_reload_socket_checks_the_origin(
     assert found == status
 
 
-def test_links_in_the_output_are_not_followed(live: tuple[Path, str]) -> None:
+def test_links_in_the_store_are_not_followed(live: tuple[Path, str]) -> None:
     source, url = live
-    site = source / ".builder-cache/preview/preview"
-    target = site / "vanessa/greeting/index.html"
-    target.unlink()
-    target.symlink_to("/etc/passwd")
-    answer = requests.get(f"{url}/vanessa/greeting/", timeout=10)
-    assert b"root:" not in answer.content
-    (site / "leak").symlink_to("/etc/passwd")
-    assert requests.get(f"{url}/leak", timeout=10).status_code == 404
+    for body in (source / ".builder-cache/serve/preview").glob("??/*"):
+        body.unlink()
+        body.symlink_to("/etc/passwd")
+    for path in ("/vanessa/greeting/", "/v2/vanessa/greeting/manifests/latest", "/"):
+        answer = requests.get(f"{url}{path}", timeout=10)
+        assert b"root:" not in answer.content
 
 
 def test_the_port_is_taken(greeting: Path) -> None:
