@@ -135,6 +135,8 @@ def command(
 
     key = find_signing_key(key_file)
     _check_key(key, config.keys, dry_run=dry_run)
+    if key and not config.address.url:
+        console.say("no url is set, so the signed release does not say which site it is of")
     options = PublishOptions(
         time=_time(), name=site_name(config.address, only or ""), key=key, expires=expires or 0,
         keys=tuple(PublicKey.parse(text, "registry.keys") for text in config.keys),

@@ -66,6 +66,10 @@ def complete(read: Callable[[str], bytes | None], tag: str = "latest") -> str:
     digest = sha256(raw)
     assert read(f"v2/{name}/manifests/{digest}") == raw
     manifest = json.loads(raw)
+    if "manifests" in manifest:
+        for item in manifest["manifests"]:
+            assert complete(read, item["digest"]) == item["digest"]
+        return digest
     for item in [manifest["config"], *manifest["layers"]]:
         blob = read(f"v2/{name}/blobs/{item['digest']}")
         assert blob is not None
