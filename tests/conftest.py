@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from builder.cli import run
 from tests.images import Image
@@ -23,6 +24,14 @@ NPM = Path(__file__).parent / "npm/node_modules/.bin"
 os.environ["PATH"] = os.pathsep.join(
     (str(NPM), str(Path(sys.executable).parent), os.environ["PATH"])
 )
+
+# Examples of documents that are nearly right: `--hypothesis-profile=long` tries many more.
+for profile, count, same in (("short", 60, True), ("long", 20_000, False)):
+    settings.register_profile(
+        profile, max_examples=count, derandomize=same, deadline=10_000, database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )  # fmt: skip
+settings.load_profile("short")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,6 +10,8 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import DigestError, SizeError, VerifiedReader
 from builder.oci.strictjson import MAX_BYTES
 
+_SPARSE = "not all images of the index are here; take one that is with --platform OS/ARCH"
+
 
 class ContentReader(Protocol):
     """A medium that content is read from by its descriptor."""
@@ -63,7 +65,8 @@ def opened(
     except FileNotFoundError:
         before = f"{place}: " if place else ""
         message = f"{before}{descriptor.digest} ({descriptor.media_type}) is missing"
-        raise _fault(reader, origin, message) from None
+        hint = _SPARSE if "/manifests/" in place else ""
+        raise _fault(reader, origin, message, hint) from None
     return Reading(reader, descriptor, stream, (origin, place), heard)
 
 
@@ -117,10 +120,12 @@ class Reading:
         self.close()
 
 
-def _fault(reader: ContentReader, origin: str, message: str) -> ContentError | RemoteError:
+def _fault(
+    reader: ContentReader, origin: str, message: str, hint: str = ""
+) -> ContentError | RemoteError:
     if isinstance(reader, FarReader):
         return RemoteError(f"{origin}: {message}", f"{reader.host} does not keep its word")
-    return ContentError.at(origin, message)
+    return ContentError.at(origin, message, hint)
 
 
 class Keeper(Protocol):

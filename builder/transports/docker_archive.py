@@ -24,6 +24,7 @@ from builder.layers.compression import CompressionError, Unpacked, kind_of
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
+from builder.oci.shapes import DOCKER_ARCHIVE
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.transports.archive import Archive, Window, spooled, unpacked_limit
 from builder.transports.choose import Candidate, choose
@@ -102,7 +103,7 @@ class DockerArchiveSource:
         """Return what `manifest.json` lists; raises ContentError."""
         raw = self._archive.read(MANIFEST, MAX_BYTES)
         try:
-            document = loads(raw, what=MANIFEST)
+            document = loads(raw, what=MANIFEST, shape=DOCKER_ARCHIVE)
         except StrictJSONError as error:
             raise self._fault(error.message) from None
         if not isinstance(document, list) or not document:

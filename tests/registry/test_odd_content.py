@@ -1,0 +1,223 @@
+"""Content as the world makes it: layouts of any tool, platforms of any kind, indexes in indexes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.cli import run
+from tests.images import INDEX, MANIFEST, Image, as_json, descriptor, sha256
+
+Capture = pytest.CaptureFixture[str]
+Build = Callable[..., int]
+NAME = "org.opencontainers.image.ref.name"
+G = "collections/vanessa/greeting"
+
+
+def entry(image: Image, name: str = "", **more: Any) -> dict[str, Any]:
+    said = {"annotations": {NAME: name}} if name else {}
+    return descriptor(image.media_type, image.manifest, **said, **more)
+
+
+def layout(folder: Path, entries: Any, *images: Image) -> None:
+    """Write an image layout whose `index.json` holds `entries`, as they are."""
+    for image in images:
+        Image(b"", image.blobs | {image.digest: image.manifest}).store(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    document = {"schemaVersion": 2, "manifests": entries}
+    (folder / "index.json").write_bytes(as_json(document))
+
+
+def index_of(*entries: dict[str, Any]) -> Image:
+    raw = as_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)})
+    return Image(raw, {}, INDEX)
+
+
+def referrer(image: Image) -> Image:
+    subject = descriptor(MANIFEST, image.manifest)
+    return Image.of("sbom", subject=subject, artifactType="application/spdx+json")
+
+
+def page(registry: Path, path: str) -> Any:
+    return json.loads((registry / "_site/vanessa/greeting" / path / "index.json").read_bytes())
+
+
+ONE, TWO = Image.of("one"), Image.of("two")
+XML = {"mediaType": "application/xml", "digest": sha256(b"<x/>"), "size": 4}
+LAYOUTS: list[tuple[str, Any, list[str], str]] = [
+    ("full names", [entry(ONE, "docker.io/library/x:1"), entry(TWO, "h:5000/x:2")],
+     ["1", "2"], ""),
+    ("a full name without a tag", [entry(ONE, "docker.io/library/x")], ["latest"], ""),
+    ("containerd's name", [entry(ONE, "", annotations={"io.containerd.image.name": "a/b:1.0"})],
+     ["1.0"], ""),
+    ("one image twice", [entry(ONE, "1.0"), entry(ONE, "1.0")], ["1.0"], ""),
+    ("two images of one tag", [entry(ONE, "a/x:1"), entry(TWO, "b/x:1")], [], "stands for"),
+    ("no name", [entry(ONE)], [], "digest alone"),
+    ("a name that is no tag", [entry(ONE, "1.2+build.5")], [], "not a valid tag"),
+    ("by digest", [entry(ONE, f"x@{ONE.digest}")], [], "digest alone"),
+    ("another type", [entry(ONE, "1.0"), XML], ["1.0"], "is application/xml"),
+    ("null", None, [], "no image under a tag"),
+    ("nothing", [], [], "no image under a tag"),
+    ("image and referrer", [entry(ONE, "1.0"), entry(referrer(ONE))], ["1.0"], ""),
+    ("wrong size", [{**entry(ONE, "1.0"), "size": 7}], ["1.0"], "index.json says 7 bytes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entries", "tags", "why"), [case[1:] for case in LAYOUTS], ids=[case[0] for case in LAYOUTS]
+)
+def test_a_layout_as_a_collection(
+    registry: Path, build: Build, capsys: Capture, *, entries: Any, tags: list[str], why: str
+) -> None:
+    layout(registry / G, entries, ONE, TWO, referrer(ONE))
+    assert build() == 0
+    told = capsys.readouterr().err
+    assert page(registry, "tags") == {"name": "vanessa/greeting", "tags": tags}
+    pages = sorted((registry / "_site/vanessa/greeting").rglob("index.html"))
+    shown = "".join(file.read_text() for file in pages)
+    assert why in told
+    assert why in shown
+    assert ("warning" in told) is bool(why)
+
+
+@pytest.mark.parametrize(
+    ("entries", "is_there"),
+    [
+        ([entry(ONE), entry(referrer(ONE))], True),
+        ([entry(ONE, "other"), entry(TWO, "1.0")], True),
+        ([entry(index_of(entry(ONE))), entry(ONE)], True),
+        ([entry(ONE), XML], True),
+        ([entry(ONE), entry(TWO)], False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_a_layout_as_a_tag(
+    registry: Path, build: Build, capsys: Capture, entries: Any, *, is_there: bool
+) -> None:
+    layout(registry / G / "manifests/1.0", entries, ONE, TWO, referrer(ONE), index_of(entry(ONE)))
+    assert build() == 0
+    assert page(registry, "tags")["tags"] == (["1.0"] if is_there else [])
+    assert ("is left out: its image layout holds" in capsys.readouterr().err) is not is_there
+    shown = (registry / "_site/vanessa/greeting/tags/1.0/index.html").read_text()
+    assert ("Left out" in shown and "its image layout holds" in shown) is not is_there
+
+
+def test_sha512_entries_are_served_under_sha512(registry: Path, build: Build) -> None:
+    digest = f"sha512:{hashlib.sha512(ONE.manifest).hexdigest()}"
+    layout(registry / G, [{**entry(ONE, "1.0"), "digest": digest}], ONE)
+    Image(b"", {digest: ONE.manifest}).store(registry / G)
+    assert build() == 0
+    folder = registry / "_site/v2/vanessa/greeting/manifests"
+    assert (folder / digest).read_bytes() == (folder / "1.0").read_bytes() == ONE.manifest
+    assert page(registry, "tags/1.0")["digest"] == digest
+
+
+def on(image: Image, system: str, architecture: str, **more: str) -> dict[str, Any]:
+    return entry(image, platform={"os": system, "architecture": architecture, **more})
+
+
+BUILDS = {"10.0.17763.6532": Image.of("old"), "10.0.26100.2605": Image.of("new")}
+ARM = Image.of("arm", architecture="arm64")
+MIXED = index_of(
+    on(ONE, "linux", "amd64"),
+    on(ARM, "linux", "arm64", variant="v8"),
+    *(on(image, "windows", "amd64", **{"os.version": of}) for of, image in BUILDS.items()),
+)
+NESTED = index_of(
+    {**entry(index_of(entry(ONE))), "platform": {"os": "linux", "architecture": "amd64"}},
+    entry(index_of(on(ARM, "linux", "arm64"))),
+)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A layout of an index of several systems, and one of indexes in an index."""
+    folder = tmp_path / "layout"
+    images = [ONE, ARM, *BUILDS.values(), MIXED, NESTED]
+    inner = [index_of(entry(ONE)), index_of(on(ARM, "linux", "arm64"))]
+    layout(folder, [entry(MIXED, "mixed"), entry(NESTED, "nested")], *images, *inner)
+    return folder
+
+
+CHOICES = [
+    ("mixed", "linux/x86_64", ONE),
+    ("mixed", "linux/amd64/v1", ONE),
+    ("mixed", "linux/arm64", ARM),
+    ("mixed", "linux/aarch64", ARM),
+    ("mixed", "windows(10.0.17763)/amd64", BUILDS["10.0.17763.6532"]),
+    ("nested", "linux/amd64", ONE),
+    ("nested", "linux/arm64/v8", ARM),
+]
+
+
+@pytest.mark.parametrize(("tag", "platform", "image"), CHOICES)
+def test_one_platform_of_an_index(
+    registry: Path, source: Path, tmp_path: Path, *, tag: str, platform: str, image: Image
+) -> None:
+    """Chosen alike when it comes in, when it goes out, and when its files are looked at."""
+    flags = ["-q", "-s", str(registry)]
+    name = "vanessa/greeting"
+    wanted = ["--platform", platform]
+    assert run(["add", *flags, "--files", f"{source}:{tag}", f"{name}:all"]) == 0
+    assert run(["add", *flags, *wanted, f"{source}:{tag}", f"{name}:one"]) == 0
+    stored = registry / G / "manifests/one/manifest.json"
+    assert stored.read_bytes() == image.manifest
+    out = tmp_path / "out"
+    assert run(["export", *flags, *wanted, f"{name}:all", f"oci:{out}"]) == 0
+    assert (out / "blobs" / image.digest.replace(":", "/")).read_bytes() == image.manifest
+    assert run(["inspect", *flags, *wanted, "--files", f"{name}:all"]) == 0
+
+
+def test_a_choice_that_leaves_several_says_so(
+    registry: Path, source: Path, capsys: Capture
+) -> None:
+    flags = ["-q", "-s", str(registry), "--platform", "windows/amd64"]
+    assert run(["add", *flags, f"{source}:mixed", "vanessa/greeting:one"]) == 1
+    error = capsys.readouterr().err
+    assert "2 images for windows/amd64" in error
+    for version in BUILDS:
+        assert f"'windows({version})/amd64'" in error
+    assert run(["add", *flags[:-1], "linux/riscv64", f"{source}:mixed", "x:one"]) == 1
+    assert "it has: linux/amd64, linux/arm64/v8, windows(" in capsys.readouterr().err
+
+
+def test_pages_tell_platforms_apart(registry: Path, source: Path, build: Build) -> None:
+    for tag in ("mixed", "nested"):
+        name = f"vanessa/greeting:{tag}"
+        assert run(["add", "-q", "-s", str(registry), f"{source}:{tag}", name]) == 0
+    assert build("--strict") == 0
+    mixed = page(registry, "tags/mixed")
+    assert [line["platform"] for line in mixed["platforms"]] == [
+        "linux/amd64", "linux/arm64/v8", *(f"windows({version})/amd64" for version in BUILDS),
+    ]  # fmt: skip
+    nested = page(registry, "tags/nested")
+    assert [line["platform"] for line in nested["platforms"]] == ["linux/amd64", "linux/arm64"]
+    assert all(len(image["layers"]) == 1 for image in nested["images"])
+    catalogue = json.loads((registry / "_site/collections.json").read_bytes())
+    assert "windows/amd64" in json.dumps(catalogue)
+
+
+def test_an_index_of_which_one_image_is_here(
+    registry: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    layout(tmp_path / "sparse", [entry(MIXED, "1.0")], ONE, MIXED)
+    name, flags = "vanessa/greeting:1.0", ["-q", "-s", str(registry)]
+    assert run(["add", *flags, f"{tmp_path}/sparse", name]) == 1
+    assert "with --platform OS/ARCH" in capsys.readouterr().err
+    assert run(["add", *flags, "--platform", "linux/amd64", f"{tmp_path}/sparse", name]) == 0
+
+
+def test_line_ends_that_git_changed(greeting: Path, build: Build, capsys: Capture) -> None:
+    file = greeting / G / "manifests/latest/manifest.json"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert build() == 0
+    assert "line ends of Windows" in capsys.readouterr().err
+    shown = (greeting / "_site/vanessa/greeting/tags/latest/index.html").read_text()
+    assert "line ends of Windows" in shown
