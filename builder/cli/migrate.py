@@ -22,7 +22,7 @@ from builder.upkeep.migrate import (
     migrate_collection,
     migrate_tag,
 )
-from builder.upkeep.original import find_original
+from builder.upkeep.original import CONFIG, Original, find_original
 
 
 @click.command("migrate")
@@ -57,9 +57,12 @@ def command(
     """
     console = common.console
     original = find_original(Path(folder))
+    problems: list[Problem] = []
     if history and not dry_run:
         commit = clone_with_history(original, Path(common.source))
         console.say(f"moved the collections below collections/ in commit {commit}")
+        Path(common.source, CONFIG).unlink(missing_ok=True)  # its keys are Jekyll's
+        _settings(original, Path(common.source), problems, over=True)
     options = common.config().registry
     cache = options.source / ".builder-cache"
     remote = RemoteOptions(insecure, ca)
@@ -68,10 +71,10 @@ def command(
     )
     if original.left_out:
         console.say(printable(f"left out, no collections: {', '.join(original.left_out)}"))
-    problems: list[Problem] = []
     with lock(options):
-        if not dry_run:
-            _settings(migration, problems, fresh=history or not _has_collections(migration))
+        if not (dry_run or history):
+            over = not _has_collections(migration)
+            _settings(original, options.source, problems, over=over)
         done = list(_migrate(console, migration, problems, dry_run=dry_run))
     counts = Counter(item.state for item in done)
     text = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
@@ -87,9 +90,9 @@ def _has_collections(migration: Migration) -> bool:
     return any(path.is_dir() for path in folder.glob("*"))
 
 
-def _settings(migration: Migration, problems: list[Problem], *, fresh: bool) -> None:
+def _settings(original: Original, source: Path, problems: list[Problem], *, over: bool) -> None:
     try:
-        carry_settings(migration, fresh=fresh)
+        carry_settings(original, source, over=over)
     except ContentError as error:
         problems += error.problems
 

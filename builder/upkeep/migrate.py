@@ -79,16 +79,15 @@ class Migration:
     cloned: bool = False
 
 
-def carry_settings(migration: Migration, *, fresh: bool) -> None:
-    """Take the old title, description, people, keywords and address over.
+def carry_settings(original: Original, source: Path, *, over: bool) -> None:
+    """Take the old title, description, people, keywords and address over into `source`.
 
-    `fresh` tells that the registry has nothing of its own to keep. Raises
+    `over` tells that the registry there has nothing of its own to keep. Raises
     ContentError for an old `_config.yml` that cannot be read.
     """
-    path = migration.options.source / CONFIG
-    before = path.read_text() if path.exists() and not migration.cloned else ""
-    keys = settings(migration.original.folder)
-    if (after := with_settings(before, keys, over=fresh)) != before:
+    path = source / CONFIG
+    before = path.read_text() if path.exists() else ""
+    if (after := with_settings(before, settings(original.folder), over=over)) != before:
         path.write_text(after)
 
 
