@@ -181,7 +181,7 @@ def _report(error: BuilderError) -> None:
         for problem in error.problems:
             _say(annotation(problem.where, problem.message, warning=problem.warning))
     count = sum(not problem.warning for problem in error.problems)
-    _say(f"builder: {counted(count, 'problem')}; nothing was changed")
+    _say(f"builder: {counted(count, 'problem')}; {error.outcome}")
 
 
 def _answer(error: BuilderError) -> None:

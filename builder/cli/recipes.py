@@ -12,7 +12,7 @@ import click
 
 from builder.build.judge import judge_of
 from builder.cli import annotation
-from builder.cli.add import storage_hint
+from builder.cli.intake import storage_hint
 from builder.cli.options import Common, Console, common_options, given
 from builder.config import Config
 from builder.errors import ContentError, Problem, UsageError, printable

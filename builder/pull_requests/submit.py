@@ -36,7 +36,7 @@ from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
 from builder.storage.local import blob_path
 from builder.transports import ImageSource
-from builder.transports.copy import Progress
+from builder.transports.base import Progress
 from builder.transports.intake import Added, add_image
 from builder.transports.registry_sink import Terms
 

@@ -1,7 +1,7 @@
 """Finding and checking the content of one collection.
 
 A blob is looked for in the collection's own `blobs/`, then in the content
-store, then at the configured remote place, then at the descriptor's `urls`.
+store, then at the descriptor's `urls`, then at the configured remote place.
 Every file that will be served is hashed once; a cache remembers that it was,
 by path, size, times and inode.
 """
@@ -171,10 +171,11 @@ class ContentIndex:
                 file = storage.path(digest)
                 self._verify(file, descriptor, f"{origin}/{blob_path(digest)}")
                 return BlobPlace(digest, size, kind, file)
-        if self._offsite is not None:
-            return BlobPlace(digest, size, kind, None, self._offsite.url(digest))
+        # What has addresses of its own was never brought to the other place.
         if descriptor.urls:
             return BlobPlace(digest, size, kind, None, descriptor.urls[0])
+        if self._offsite is not None:
+            return BlobPlace(digest, size, kind, None, self._offsite.url(digest))
         raise Missing(descriptor)
 
     def _verify(self, file: Path, descriptor: Descriptor, label: str) -> None:

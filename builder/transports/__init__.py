@@ -15,6 +15,7 @@ from builder.transports.directory import DirectorySource
 from builder.transports.docker_archive import MANIFEST, DockerArchiveSource
 from builder.transports.files import FileSource, open_chart, open_sif
 from builder.transports.oci_layout import open_archived, open_layout
+from builder.transports.reference import is_reference, open_reference
 from builder.transports.remote import RemoteSource
 from builder.transports.saved import SavedSource
 
@@ -47,6 +48,8 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
         )
     if len(texts) > 1:
         raise UsageError(f"{texts[1]}: one source at a time", "write SOURCE NAME:TAG")
+    if is_reference(text):
+        return open_reference(text, options)
     if options.artifact_type:
         raise UsageError("--artifact-type is for file: alone")
     if scheme == "docker" and colon:
@@ -55,7 +58,7 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
         return _open(scheme, rest, options)
     path, reference = _split(text)
     if colon and _SCHEME.fullmatch(scheme) and not os.path.lexists(path):
-        known = ", ".join(f"{name}:" for name in SCHEMES)
+        known = ", ".join((*(f"{name}:" for name in SCHEMES), "https:", "s3:", "gs:", "az:"))
         raise UsageError(f"{text}: cannot read from {scheme!r}", f"use {known} or a path")
     if not os.path.exists(path):
         raise ContentError.at(path, "does not exist")

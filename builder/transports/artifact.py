@@ -27,10 +27,10 @@ EMPTY = b"{}"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One layer: a file as it is, with what its descriptor says of it."""
+    """One layer: a file as it is, or None where it lies elsewhere, and its descriptor."""
 
     descriptor: Descriptor
-    path: Path
+    path: Path | None
     label: str
 
 
@@ -105,7 +105,7 @@ class ArtifactSource:
         if descriptor.digest in self._small:
             return io.BytesIO(self._small[descriptor.digest])
         for piece in self._artifact.pieces:
-            if piece.descriptor.digest == descriptor.digest:
+            if piece.descriptor.digest == descriptor.digest and piece.path is not None:
                 return open_regular(piece.path, piece.label)
         raise FileNotFoundError(descriptor.digest)
 

@@ -6,7 +6,8 @@ not verified: whoever keeps content checks size and digest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,9 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.remote.options import RemoteOptions
 
+# Given the bytes to come, None where nobody knows, opens what is told of each chunk.
+Progress = Callable[[int | None], AbstractContextManager[Callable[[int], None]]]
+
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
@@ -23,13 +27,17 @@ class SourceOptions:
 
     `spool` is a folder for what must be decompressed or converted; nothing
     stays in it. `artifact_type` is for sources that make an artifact of files,
-    `annotations` for the manifests of `file:` and `sif:`.
+    `annotations` for the manifests of `file:` and `sif:`. `addresses` are where
+    clients get what is in a bucket, by the bucket's URL; `progress` is told
+    what is read of a file that stays where it is.
     """
 
     spool: Path
     remote: RemoteOptions = field(default_factory=RemoteOptions)
     artifact_type: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = lambda _: nullcontext(lambda _: None)
 
 
 class ImageSource(Protocol):

@@ -16,11 +16,8 @@ from builder.oci.graph import Node, walk, walk_referrers
 from builder.oci.manifest import Manifest
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.parallel import Stopped, run_parallel
-from builder.transports.base import ImageSource
+from builder.transports.base import ImageSource, Progress
 from builder.transports.sink import ImageSink
-
-# Given the bytes to come, opens what is told of each chunk; may be told from any thread.
-Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +147,5 @@ def copy_image(
     return sink.put_manifest(plan.manifest, name) or changed
 
 
-def _nobody(_: int) -> AbstractContextManager[Callable[[int], None]]:
+def _nobody(_: int | None) -> AbstractContextManager[Callable[[int], None]]:
     return nullcontext(lambda _: None)

@@ -12,8 +12,8 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.reference import Reference
 from builder.registry.model import RegistryOptions
-from builder.transports.base import ImageSource
-from builder.transports.copy import Progress, copy_image, plan_copy
+from builder.transports.base import ImageSource, Progress
+from builder.transports.copy import copy_image, plan_copy
 from builder.transports.registry_sink import Part, RegistrySink, Terms
 
 

@@ -24,7 +24,7 @@ from builder.registry.edit import lock
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
 from builder.transports import SourceOptions, open_source
-from builder.transports.copy import Progress
+from builder.transports.base import Progress
 from builder.transports.intake import Added, add_image
 from builder.transports.registry_sink import Terms
 from tests.conftest import read_tree, write_tree
@@ -159,7 +159,7 @@ class _StopError(KeyboardInterrupt):
 
 
 @contextmanager
-def interrupted(_: int) -> Iterator[Any]:
+def interrupted(_: int | None) -> Iterator[Any]:
     def advance(_: int) -> None:
         raise _StopError
 
