@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -9,8 +10,11 @@ import pytest
 
 from builder.cli import COMMANDS, group
 from builder.config import KEYS, REGISTRY_KEYS
+from builder.pages.views import CollectionView, TagLine, TagView
+from builder.registry.model import Row
 from builder.registry.schema import COLLECTION_KEYS, TAG_KEYS
 from builder.targets import target_names
+from builder.theme import filters
 
 REFERENCE = Path(__file__).parent.parent / "docs/reference"
 
@@ -50,3 +54,12 @@ def test_the_readme_shows_the_two_commands() -> None:
     text = (REFERENCE.parent.parent / "README.md").read_text()
     assert "make serve" in text
     assert "make test" in text
+
+
+def test_the_theme_is_documented() -> None:
+    text = (REFERENCE / "theme.md").read_text()
+    urls = filters.UrlFilters(baseurl="", url="", assets={})
+    names = {*filters.all_filters(urls, filters.DateFilters("UTC")), "markdownify"}
+    for view in (CollectionView, TagLine, TagView, Row):
+        names |= {field.name for field in fields(view)}
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []

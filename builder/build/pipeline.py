@@ -9,14 +9,12 @@ only at what was touched.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 from builder.apps.publish import unmatched
@@ -28,7 +26,7 @@ from builder.build.worker import Facts, Item, LoadedItem, MadeItem, Session
 from builder.config import CONFIG, Config
 from builder.documents.content import site_time
 from builder.errors import BuilderError, ContentError, LocalError, LockedError, Problem
-from builder.fingerprint import fingerprint
+from builder.fingerprint import code_key, fingerprint
 from builder.output import Bundle, Claim, Data, Output, OutputTree
 from builder.pages import plan
 from builder.pages.model import SiteState
@@ -467,12 +465,3 @@ def _make_died(task: Task, death: Death) -> MadeItem:
 
 
 _MEMORY = "is there enough memory?"
-
-
-@cache
-def code_key() -> str:
-    """Return an identity of this package's code, for caches that outlive a version."""
-    total = hashlib.blake2b(digest_size=12)
-    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
-        total.update(path.read_bytes())
-    return total.hexdigest()

@@ -45,7 +45,7 @@ class Sources:
                 yield f"{folder}/{name}"
         if self.inventory.look_at_store() != self.store:
             yield config.registry.store
-        if find_theme(config.source).key != self.theme.key:
+        if find_theme(config.source, config.pages.accent).key != self.theme.key:
             yield "the theme"
         if read_content(config.site, []).key != self.content.key:
             yield "the site's own files"
@@ -59,7 +59,7 @@ def look(
     Raises ContentError for a theme or data that cannot be read at all.
     """
     problems = inventory.scan(touched)
-    theme = find_theme(config.source)
+    theme = find_theme(config.source, config.pages.accent)
     content = read_content(config.site, problems)
     store = inventory.store_key
     total = hashlib.blake2b(digest_size=16)

@@ -324,7 +324,7 @@ class Session:
     def asset_outputs(self, assets: Mapping[str, Asset]) -> Iterator[Output]:
         """Yield the theme's files under their published names."""
         for name, asset in assets.items():
-            body = Data(asset.file.read_bytes())
+            body = Data(asset.read())
             yield Output(
                 asset.published, mediatype.of_file(name), body, f"assets/{name}", order=PAGES
             )

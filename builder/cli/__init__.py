@@ -57,6 +57,7 @@ GROUPS = {
         "export": "Copy an image to an image layout or an archive.",
         "proxy": "Serve a static registry with the headers that container clients need.",
     },
+    "Make it yours": {"theme": "List the theme's files; copy one out to change it."},
     "Shell": {"completion": "Print a script that completes commands in a shell."},
 }
 COMMANDS = {name: text for commands in GROUPS.values() for name, text in commands.items()}

@@ -13,6 +13,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "check": ("builder check", "builder check --strict --json", "builder check --base origin/main"),
     "list": ("builder list", "builder list --tags", "builder list --json"),
     "history": ("builder history team/tool", "builder history team/tool:latest --json"),
+    "theme": ("builder theme list", "builder theme eject _includes/tags.html"),
     "yank": (
         'builder yank team/tool:1.0 "reads files of other users"',
         "builder yank team/tool:1.0 --undo",

@@ -27,6 +27,8 @@ from builder.text.markdown import ENGINES, PYTHON_MARKDOWN
 
 _APP_KEYS = frozenset({"name", "keep", "spa", "type"})
 
+_COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})|[a-z]{3,30}")
+
 
 def registry_options(
     flags: Flags,
@@ -193,6 +195,7 @@ def page_options(
     repository = str(keys.get("repository") or environment.get("GITHUB_REPOSITORY", ""))
     if repository and "://" not in repository:
         repository = f"https://github.com/{repository}"
+    _check_nav(keys, reader)
     return PageOptions(
         title=str(keys.get("title") or "Container registry"),
         description=str(keys.get("description") or ""),
@@ -202,8 +205,27 @@ def page_options(
         host=host,
         insecure=parts.scheme == "http" and host == parts.netloc,
         keys=keys,
+        accent=_accent(keys, reader),
         markdown=_engine(keys, reader),
         repository=repository,
         branch=str(keys.get("branch") or "main"),
         capabilities=target.at(address),
     )
+
+
+def _check_nav(keys: Mapping[str, Any], reader: Reader) -> None:
+    """Report items of `nav` that a menu cannot be made of."""
+    nav = keys.get("nav") or ()
+    for number, item in enumerate(nav if isinstance(nav, list) else ()):
+        if not (isinstance(item, dict) and item.get("title") and item.get("url")):
+            message = f"nav: item {number + 1} has no title or no url"
+            reader.problem(("nav", number), message, "write '- {title: About, url: /about/}'")
+
+
+def _accent(keys: Mapping[str, Any], reader: Reader) -> str:
+    """Return the colour of links and buttons, as CSS takes it; empty for the theme's own."""
+    value = str(keys.get("accent") or "")
+    if value and not _COLOUR.fullmatch(value):
+        reader.problem(("accent",), f"{value!r} is no colour", "write '#0b6b5f' or a CSS name")
+        return ""
+    return value

@@ -40,6 +40,7 @@ class PageOptions:
     host: str = ""
     insecure: bool = False
     keys: Mapping[str, Any] = field(default_factory=dict)
+    accent: str = ""
     markdown: str = PYTHON_MARKDOWN
     repository: str = ""
     branch: str = "main"

@@ -80,6 +80,8 @@ def site_values(options: PageOptions, state: SiteState) -> dict[str, Any]:
         "target": options.capabilities.name,
         "time": state.time,
         "data": state.data,
+        "logo": options.keys.get("logo") or "",
+        "nav": options.keys.get("nav") or (),
         "collections": listing.visible(state.rows),
         "namespaces": state.namespaces,
         "pages": state.documents,

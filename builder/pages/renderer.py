@@ -1,8 +1,8 @@
 """Where templates, the site's facts and a page's context meet and become an output.
 
 What a page is made from is its identity, here and nowhere else: its layout with
-all that reaches, the parts of `site` that the layout is given, and the values
-that the layout prints. Other outputs are a function and its arguments.
+all that reaches, the parts of `site` that the layout is given, the values
+that the layout prints, and this package's code. Other outputs are a function and its arguments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from builder.fingerprint import fingerprint
+from builder.fingerprint import code_key, fingerprint
 from builder.output import PAGES, Claim, Made, Output, Redirect
 from builder.pages.model import PageOptions
 from builder.pages.page import Page
@@ -73,7 +73,7 @@ class PageRenderer:
         is the safe HTML that it wraps.
         """
         values = {"page": page.context(self.options), **view}
-        mark = fingerprint(self.layout_key(layout), values, text)
+        mark = fingerprint(code_key(), self.layout_key(layout), values, text)
         body = Made(partial(self._render, layout, values, text))
         return Output(path, HTML, body, page.source or path, mark, order=PAGES)
 
@@ -95,7 +95,8 @@ class PageRenderer:
     ) -> Output:
         """Return an output that no template makes: what `make` returns for `arguments`."""
         body = Made(partial(make, *arguments))
-        return Output(path, media_type, body, origin, fingerprint(make, arguments), order=PAGES)
+        mark = fingerprint(code_key(), make, arguments)
+        return Output(path, media_type, body, origin, mark, order=PAGES)
 
     def redirect(self, path: str, to: str, origin: str) -> Output:
         """Return an output that leads from the old URL path `path` to the path `to`."""

@@ -63,6 +63,7 @@ def make_environment(
     )
     environment.globals["range"] = safe_range  # a slip in a loop must not hang a build
     del environment.globals["lipsum"], environment.filters["random"]  # new at each build
+    environment.tests["asset"] = _is_asset(assets)  # {% if "custom.css" is asset %}
     environment.filters.update(
         filters.all_filters(
             filters.UrlFilters(baseurl=baseurl, url=url, assets=assets),
@@ -71,6 +72,15 @@ def make_environment(
     )
     environment.filters["markdownify"] = _markdownify(markdown, baseurl)
     return environment
+
+
+def _is_asset(assets: Mapping[str, str]) -> Callable[[jinja2.runtime.Context, str], bool]:
+    @jinja2.pass_context  # or Jinja would answer once and for all when it compiles
+    def is_asset(context: jinja2.runtime.Context, name: str) -> bool:
+        del context
+        return name in assets
+
+    return is_asset
 
 
 def _markdownify(engine: str, baseurl: str) -> Callable[[jinja2.runtime.Context, object], Markup]:

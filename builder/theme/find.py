@@ -26,12 +26,27 @@ def packaged_theme() -> Path:
     return carried if carried.is_dir() else package.parent
 
 
-class Asset(NamedTuple):
-    """A file of the theme: where it is, the output path it is published at, its sha256."""
+ACCENT = "accent.css"
+# On a dark ground the colour is mixed with white, so that it can be read.
+_ACCENT_CSS = """\
+:root{{--accent:{0};--tint:color-mix(in srgb,{0} 12%,var(--card))}}
+:root[data-theme=dark]{{--accent:color-mix(in srgb,{0} 45%,white)}}
+@media(prefers-color-scheme:dark){{
+:root:not([data-theme=light]){{--accent:color-mix(in srgb,{0} 45%,white)}}
+}}
+"""
 
-    file: Path
+
+class Asset(NamedTuple):
+    """A file of the theme: its bytes or where they are, its output path, its sha256."""
+
+    body: Path | bytes
     published: str
     digest: str
+
+    def read(self) -> bytes:
+        """Return the bytes; raises OSError."""
+        return self.body if isinstance(self.body, bytes) else self.body.read_bytes()
 
 
 class Theme(NamedTuple):
@@ -51,10 +66,11 @@ class Theme(NamedTuple):
         return Templates(options)
 
 
-def find_theme(source: Path) -> Theme:
+def find_theme(source: Path, accent: str = "") -> Theme:
     """Return the theme of the registry in `source`; raises ContentError.
 
-    Templates that cannot be read are left to `Templates` to report.
+    `accent` is a colour, which becomes a style sheet of its own. Templates
+    that cannot be read are left to `Templates` to report.
     """
     folder = packaged_theme()
     problems: list[Problem] = []
@@ -62,10 +78,14 @@ def find_theme(source: Path) -> Theme:
     files = assets_of(source, folder)
     linked = linked_assets(templates.values(), files)
     assets: dict[str, Asset] = {}
-    for name, path in sorted(files.items()):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        published = _marked(name, digest[:10]) if name in linked else name
-        assets[name] = Asset(path, f"assets/{published}", digest)
+    bodies: dict[str, Path | bytes] = dict(files)
+    if accent:
+        bodies[ACCENT] = _ACCENT_CSS.format(accent).encode()
+    for name, body in sorted(bodies.items()):
+        data = body if isinstance(body, bytes) else body.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        published = _marked(name, digest[:10]) if name in linked or name == ACCENT else name
+        assets[name] = Asset(body, f"assets/{published}", digest)
     return Theme(source, folder, assets, fingerprint(assets, templates, problems))
 
 
