@@ -106,8 +106,9 @@ class Player:
         self._failed = wanted.code != 0
         if not self._failed:
             self._world.save(self._good)
-        if kept or not game.serve:
-            self._seen = got.seen
+        if game.serve and kept is None:
+            got.seen = before  # no configuration, so nobody to ask
+        self._seen = got.seen
         return list(differences(got, wanted, before))
 
     def kill(self) -> str:

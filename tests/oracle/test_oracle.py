@@ -20,5 +20,5 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_build_after_any_edits_is_a_first_build(
     target: str, app: Path, tmp_path: Path, *, serve: bool
 ) -> None:
-    failure = play(Game(len(target), target, serve), range(8), tmp_path, app)
+    failure = play(Game(len(target), target, serve), range(5), tmp_path, app)
     assert failure is None, failure
