@@ -26,7 +26,7 @@ os.environ["PATH"] = os.pathsep.join(
 )
 
 # Examples of documents that are nearly right: `--hypothesis-profile=long` tries many more.
-for profile, count, same in (("short", 60, True), ("long", 20_000, False)):
+for profile, count, same in (("short", 60, True), ("long", 3_000, False)):
     settings.register_profile(
         profile, max_examples=count, derandomize=same, deadline=10_000, database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

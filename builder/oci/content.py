@@ -10,8 +10,6 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import DigestError, SizeError, VerifiedReader
 from builder.oci.strictjson import MAX_BYTES
 
-_SPARSE = "not all images of the index are here; take one that is with --platform OS/ARCH"
-
 
 class ContentReader(Protocol):
     """A medium that content is read from by its descriptor."""
@@ -65,8 +63,7 @@ def opened(
     except FileNotFoundError:
         before = f"{place}: " if place else ""
         message = f"{before}{descriptor.digest} ({descriptor.media_type}) is missing"
-        hint = _SPARSE if "/manifests/" in place else ""
-        raise _fault(reader, origin, message, hint) from None
+        raise _fault(reader, origin, message) from None
     return Reading(reader, descriptor, stream, (origin, place), heard)
 
 
@@ -120,12 +117,10 @@ class Reading:
         self.close()
 
 
-def _fault(
-    reader: ContentReader, origin: str, message: str, hint: str = ""
-) -> ContentError | RemoteError:
+def _fault(reader: ContentReader, origin: str, message: str) -> ContentError | RemoteError:
     if isinstance(reader, FarReader):
         return RemoteError(f"{origin}: {message}", f"{reader.host} does not keep its word")
-    return ContentError.at(origin, message, hint)
+    return ContentError.at(origin, message)
 
 
 class Keeper(Protocol):

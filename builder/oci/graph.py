@@ -8,7 +8,7 @@ are limited for what only claims to be one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from builder.errors import ContentError
 from builder.oci import mediatype
@@ -128,11 +128,13 @@ class _Walk:
         return known is descriptor
 
     def _manifest(self, descriptor: Descriptor, place: str) -> Manifest:
+        """Return a manifest under the digest that it is asked for by, of either algorithm."""
         raw = read_verified(self.reader, descriptor, self.label, place)
         try:
-            return parse_manifest(raw, descriptor.media_type, allow_foreign=self.allow_foreign)
+            found = parse_manifest(raw, descriptor.media_type, allow_foreign=self.allow_foreign)
         except ManifestError as error:
             raise error.located(self.label, descriptor.digest) from None
+        return replace(found, digest=descriptor.digest)
 
     def _check_config(self, manifest: Manifest, config: Descriptor) -> Iterator[str]:
         """Check an image's config against its manifest; yield what is worth a warning."""
