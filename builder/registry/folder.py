@@ -24,7 +24,7 @@ from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.registry.model import RegistryOptions
 from builder.registry.recipe import MANIFEST, recipe_file
-from builder.registry.scan import README, is_litter, scan
+from builder.registry.scan import README, is_litter, readme_of, scan
 from builder.storage import LocalStorage
 from builder.storage.local import (
     TEMPORARY,
@@ -113,9 +113,14 @@ class CollectionFolder:
             except ManifestError as error:
                 raise error.located(f"{self.origin}/{TAGS}/{tag}/{MANIFEST}") from None
 
+    def readme_name(self, tag: str = "") -> str:
+        """Return how the README of the collection or of a tag is called, or would be."""
+        folder = self._tags / tag if tag else self.path
+        return readme_of(os.listdir(folder) if folder.is_dir() else ()) or README
+
     def readme(self, tag: str = "") -> str | None:
         """Return the text of the README of the collection or of a tag, or None."""
-        inner = f"{TAGS}/{tag}/{README}" if tag else README
+        inner = f"{TAGS}/{tag}/{self.readme_name(tag)}" if tag else self.readme_name()
         label = f"{self.origin}/{inner}"
         try:
             with open_regular(self.path / inner, label) as stream:
@@ -162,7 +167,7 @@ class CollectionFolder:
             sync_folder(self._tags)
             return
         # The manifest first, because a tag without README is whole.
-        for name in (MANIFEST, README):
+        for name in (MANIFEST, self.readme_name(tag)):
             if (staged / name).exists():
                 (staged / name).replace(final / name)
         sync_folder(final)
@@ -224,7 +229,7 @@ class CollectionFolder:
         """Remove a tag; tell whether its recipe stays, which makes it pending."""
         folder = self._tags / tag
         if self.has_recipe(tag):
-            for name in (README, MANIFEST):
+            for name in (self.readme_name(tag), MANIFEST):
                 (folder / name).unlink(missing_ok=True)
             sync_folder(folder)
             return True

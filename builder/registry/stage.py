@@ -127,12 +127,13 @@ class Stage:
     def write_tag(self, tag: str, manifest: bytes | None, readme: str) -> None:
         """Let a tag be `manifest` and `readme`; what else is in its folder stays."""
         if not self._tags and (text := self._target.readme()) is not None:
-            self.write_readme(text)
+            self._write(self._target.readme_name(), io.BytesIO(text.encode()))
         self._tags.append(tag)
         self._copy(f"{TAGS}/{tag}")
         if manifest is not None:
             self._write(f"{TAGS}/{tag}/{MANIFEST}", io.BytesIO(manifest))
-        self._write(f"{TAGS}/{tag}/{README}", io.BytesIO(readme.encode()))
+        name = self._target.readme_name(tag)
+        self._write(f"{TAGS}/{tag}/{name}", io.BytesIO(readme.encode()))
 
     def judge(self, judge: Judge) -> None:
         """Raise ContentError, with every reason, unless a build would take it."""

@@ -140,6 +140,19 @@ def test_a_tag_moves_and_keeps_its_notes(options: RegistryOptions) -> None:
     assert readme.read_text() == f"---\nyanked: never\ncreated: {DAY}\n---\nNotes\n"
 
 
+def test_a_readme_is_the_same_in_any_case(options: RegistryOptions) -> None:
+    add(options, Image.of("one"))
+    for inner in ("", "manifests/latest/"):
+        (folder(options) / f"{inner}README.md").rename(folder(options) / f"{inner}readme.md")
+    (folder(options) / "readme.md").write_text("---\ntitle: x\nimmutable: true\n---\n")
+    with pytest.raises(ContentError, match="immutable"):
+        add(options, Image.of("two"))
+    add(options, Image.of("two"), force=True)
+    assert [name for name in names(folder(options)) if name.lower().endswith("readme.md")] == [
+        "manifests/latest/readme.md", "readme.md",
+    ]  # fmt: skip
+
+
 def test_an_immutable_tag_takes_the_same_image_only(options: RegistryOptions) -> None:
     options = RegistryOptions(options.source, immutable=("latest",))
     add(options, Image.of("one"))
