@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test oracle e2e differential lint bench proof example hosts lock workflows clean
+.PHONY: help setup serve build test oracle e2e differential fuzz lint bench proof example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -40,6 +40,9 @@ e2e: $(READY) ## run only the tests with real clients, servers and a browser
 
 differential: $(READY) ## compare what 1000 random images hold with what umoci unpacks
 	DIFFERENTIAL=1000 $(BIN)/python -m pytest -q tests/layers/test_differential.py
+
+fuzz: $(READY) ## feed layers and listings that nobody would write to what reads them, for minutes
+	FUZZ=5000 $(BIN)/python -m pytest -q tests/layers/test_fuzz.py
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check builder tests scripts

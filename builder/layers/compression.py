@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import lzma
 import re
@@ -58,10 +57,8 @@ class Unpacked(io.RawIOBase):
         self.kind = kind_of(buffered.peek(_HEAD)[:_HEAD])
         self.frames: list[tuple[int, int]] = []
         self._left = limit
-        if self.kind == "gzip":
-            self._inner: Any = gzip.GzipFile(fileobj=buffered, mode="rb")
-        elif self.kind == PLAIN:
-            self._inner = buffered
+        if self.kind == PLAIN:
+            self._inner: Any = buffered
         else:
             self._inner = _Frames(buffered, _DECOMPRESSORS[self.kind], self.frames)
 
@@ -90,7 +87,7 @@ class Unpacked(io.RawIOBase):
 
 
 class _Decompressor(Protocol):
-    """What the decompressors of zstd, xz and bzip2 have in common."""
+    """What the decompressors of zstd, xz and bzip2 have in common; `_Gzip` makes zlib's alike."""
 
     @property
     def eof(self) -> bool: ...
@@ -101,7 +98,28 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
+class _Gzip:
+    """One member of a gzip file, its checksum included."""
+
+    needs_input = True
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
 _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
+    "gzip": _Gzip,
     "zstd": zstd.ZstdDecompressor,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY),
     "bzip2": bz2.BZ2Decompressor,

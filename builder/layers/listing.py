@@ -17,6 +17,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -60,8 +61,11 @@ class FileEntry(NamedTuple):
 
     def to_line(self) -> bytes:
         """Return the entry as a line of a listing."""
-        fields = self[:6] if self.pieces is None else self
-        return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+        path, target = _quoted(self.path), _quoted(self.target)
+        line = f'[{path},"{self.kind}",{self.size},{self.mode},{self.offset},{target}'
+        if self.pieces is not None:
+            line += f",[{','.join(map(str, self.pieces))}]"
+        return f"{line}]\n".encode()
 
 
 def as_text(name: bytes) -> str:

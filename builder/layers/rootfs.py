@@ -36,6 +36,8 @@ _REMOVE = "DELETE FROM files WHERE (path = ?1 OR path > ?1 || '/' AND path < ?1 
 _REMOVE_LOWER = _REMOVE + " AND touched < ?2"
 _CLEAR_LOWER = "DELETE FROM files WHERE path > ?1 || '/' AND path < ?1 || '0' AND touched < ?2"
 _CLEAR_ROOT = "DELETE FROM files WHERE ?1 = '' AND touched < ?2"
+_REPLACE = "REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD = "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TOTAL = "SELECT count(*) FROM files WHERE kind IN ('f', 'h')"
 _BYTES = """
 SELECT coalesce(sum(size), 0) FROM
@@ -76,6 +78,9 @@ class RootFS:
         for listing in layers:
             found.apply(listing.entries() if listing else ())
         return found
+
+    def __del__(self) -> None:
+        self._sql.close()
 
     def __enter__(self) -> Self:
         return self
@@ -181,26 +186,31 @@ class RootFS:
 
     def _put(self, path: str, entry: FileEntry) -> None:
         """Put an entry at a path whose folder is there; only a folder leaves what is there."""
-        row = self._row(path)
-        if row is not None and not row[0] == entry.kind == "d":
-            self._sql.execute(_REMOVE, (path,))
-            self._folders.clear()
-        found = Found(self._layer, entry._replace(path=path))
+        layer = self._layer
         if entry.kind == "h":
-            found = self._linked(found)
-        pieces = None if found.entry.pieces is None else json.dumps(found.entry.pieces)
-        values = (*found.entry[:6], pieces, found.layer, self._layer)
-        self._sql.execute("REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            self._remove(path)
+            layer, entry = self._linked(entry)
+        pieces = None if entry.pieces is None else json.dumps(entry.pieces)
+        values = (path, *entry[1:6], pieces, layer, self._layer)
+        if self._sql.execute(_ADD, values).rowcount:
+            return
+        row = self._row(path)
+        if row is None or row[0] != "d" or entry.kind != "d":
+            self._remove(path)
+        self._sql.execute(_REPLACE, values)
 
-    def _linked(self, link: Found) -> Found:
+    def _remove(self, path: str) -> None:
+        if self._sql.execute(_REMOVE, (path,)).rowcount:
+            self._folders.clear()
+
+    def _linked(self, link: FileEntry) -> Found:
         """Return a hard link as what it is one more name of, if that is there."""
-        there = self.at(self.place(link.entry.target))
+        there = self.at(self.place(link.target))
         if there is None or there.entry.kind == "d":
-            return link
-        path, entry = link.entry.path, there.entry
-        if entry.kind in "fh":
-            return Found(there.layer, entry._replace(path=path, kind="h", target=link.entry.target))
-        return Found(there.layer, entry._replace(path=path))
+            return Found(self._layer, link)
+        if there.entry.kind in "fh":
+            return Found(there.layer, there.entry._replace(kind="h", target=link.target))
+        return there
 
     def _clear(self, path: str, *, itself: bool) -> None:
         """Remove what lower layers have at and below a path."""

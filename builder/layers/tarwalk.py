@@ -12,6 +12,7 @@ from __future__ import annotations
 import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
+from io import BufferedReader, RawIOBase
 from struct import unpack
 from typing import NamedTuple, Protocol
 
@@ -24,6 +25,7 @@ MAX_NAME = 4096  # bytes; Linux takes no more
 MAX_PIECES = 1 << 19  # of one sparse file
 _CHUNK = 256 << 10
 _MAX_SIZE = 2**63 - 1
+_EMPTY_BLOCK = bytes(BLOCK)
 
 _FOLDERS = (tarfile.DIRTYPE, b"D")  # D: GNU's, with a list of names in it
 _LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
@@ -92,26 +94,17 @@ class Stream(Protocol):
         """Pass over `count` bytes; raises `cut_short` when there are fewer."""
 
 
-class Source(Protocol):
-    """What `Forward` reads."""
-
-    def read(self, count: int, /) -> bytes | None:
-        """Return up to `count` bytes, none at the end."""
-
-
 class Forward:
-    """A `Stream` that is made of a file, which is read forwards."""
+    """A `Stream` that is read forwards out of whatever can only be read so."""
 
-    def __init__(self, stream: Source, label: str) -> None:
-        self._stream = stream
+    def __init__(self, stream: RawIOBase, label: str) -> None:
+        self._stream = BufferedReader(stream, _CHUNK)
         self._label = label
         self.at = 0
 
     def read(self, count: int) -> bytes:
         """Return exactly `count` bytes, fewer only at the end."""
-        data = self._stream.read(count) or b""
-        while len(data) < count and (chunk := self._stream.read(count - len(data))):
-            data += chunk
+        data = self._stream.read(count)
         self.at += len(data)
         return data
 
@@ -168,7 +161,7 @@ class _Reader:
         while header := self._stream.read(BLOCK):
             if len(header) < BLOCK:
                 raise cut_short(self._label)
-            if not header.strip(b"\0"):
+            if header == _EMPTY_BLOCK:
                 break
             kind, stored = header[156:157], self._header_size(header)
             if kind not in _PAX and kind not in _LONG and kind not in _IGNORED:

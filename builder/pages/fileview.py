@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from builder.layers.listing import FileEntry, Listing
 from builder.layers.rootfs import RootFS
@@ -53,17 +55,25 @@ def files_of(collection: Collection, manifest: Manifest) -> Files | None:
     listings = _listings(collection, manifest)
     if not listings:
         return None
-    with RootFS.of(listings, collection.origin) as image:
-        return Files(
-            *image.total(),
-            tuple(
-                FileLine(entry.path, entry.size, layer + 1) for layer, entry in image.largest(SHOWN)
-            ),
-            tuple(
-                f"/{collection.name}/blobs/{layer.digest}/files.json" for layer in manifest.layers
-            ),
-            any(listing.facts.cut for listing in listings),
-        )
+    image = _merged(tuple(listings), collection.origin, os.getpid())
+    largest = image.largest(SHOWN)
+    folder = f"/{collection.name}/blobs"
+    return Files(
+        *image.total(),
+        tuple(FileLine(entry.path, entry.size, layer + 1) for layer, entry in largest),
+        tuple(f"{folder}/{layer.digest}/files.json" for layer in manifest.layers),
+        any(listing.facts.cut for listing in listings),
+    )
+
+
+@lru_cache(maxsize=2)
+def _merged(listings: tuple[Listing, ...], label: str, process: int) -> RootFS:
+    """Return the files of an image; it is asked for again when the next version is compared.
+
+    Of each process its own: a database is not shared with who was forked.
+    """
+    del process
+    return RootFS.of(listings, label)
 
 
 def file_changes(collection: Collection, old: Manifest, new: Manifest) -> FileChanges | None:
@@ -73,14 +83,14 @@ def file_changes(collection: Collection, old: Manifest, new: Manifest) -> FileCh
         return None
     counts = dict.fromkeys(_WAYS, 0)
     lines: dict[str, list[str]] = {way: [] for way in _WAYS}
-    with (
-        RootFS.of(before, collection.origin) as one,
-        RootFS.of(after, collection.origin) as two,
-    ):
-        for way, path in _compared(_identified(one, before), _identified(two, after)):
-            counts[way] += 1
-            if len(lines[way]) < CHANGES_SHOWN:
-                lines[way].append(path)
+    one, two = (
+        _identified(_merged(tuple(found), collection.origin, os.getpid()), found)
+        for found in (before, after)
+    )
+    for way, path in _compared(one, two):
+        counts[way] += 1
+        if len(lines[way]) < CHANGES_SHOWN:
+            lines[way].append(path)
     shown = [(way, path) for way in _WAYS for path in lines[way]]
     added, removed, changed = counts.values()
     return FileChanges(added, removed, changed, tuple(shown[:CHANGES_SHOWN]))

@@ -128,7 +128,7 @@ def test_each_file_is_read_from_a_restart_point(kind: str, tmp_path: Path) -> No
     if kind not in ("zstd", *SLOW):  # one frame has no place to begin but its start
         assert layer.total < len(packed) / 2, "the last file took more than half of the layer"
     assert bool(index) == kind.startswith("gzip")
-    assert bool(listing.facts.frames) == (kind == "zstd frames")
+    assert bool(listing.facts.frames) == (kind in ("zstd frames", "gzip members"))
 
 
 def test_kinds_of_members_and_whiteouts(tmp_path: Path) -> None:
@@ -207,10 +207,10 @@ def test_a_layer_that_ends_early_is_told(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_wrong_checksum_is_told(tmp_path: Path) -> None:
-    packed = bytearray(gzip.compress(tar({"a": b"a" * 5000})))
+    packed = bytearray(gzip.compress(tar(large(1))))
     packed[-8] ^= 1
     listing, _ = listed(bytes(packed), tmp_path)
-    assert "damaged gzip: CRC" in listing.facts.cut
+    assert "incorrect data check" in listing.facts.cut
 
 
 @pytest.mark.parametrize("size", [0, 1024, 10240])
@@ -272,7 +272,7 @@ def test_add_publishes_and_inspect_reads(
     digest = layer["layers"][0]["digest"]
     published = json.loads((registry / f"_site/x/y/blobs/{digest}/files.json").read_bytes())
     assert [entry[0] for entry in published["entries"]] == ["etc/hello.txt", "etc/new"]
-    page = (registry / "_site/x/y/tags/2.0/index.html").read_text()
+    page = " ".join((registry / "_site/x/y/tags/2.0/index.html").read_text().split())
     assert "/etc/hello.txt" in page
     assert "1 file added, 1 removed, 1 changed" in page
     capfdbinary.readouterr()
