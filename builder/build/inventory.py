@@ -96,6 +96,8 @@ class Inventory:
         if self._loaded is None:
             self._loaded = {}
             for name, key, text in record.facts():
+                if self._key not in key:
+                    continue  # other code may have kept other facts
                 with suppress(ValueError):
                     facts = Facts.from_text(text)
                     self._loaded[name.removeprefix(COLLECTION)] = Loaded(facts, key)

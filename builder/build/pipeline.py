@@ -37,7 +37,7 @@ from builder.registry.model import Namespace, Row
 from builder.storage.cache import Cache, DamagedError, guarded
 from builder.storage.lock import lock
 from builder.targets.limits import too_large, too_much
-from builder.text.addresses import Answer
+from builder.text.addresses import Anchors, Answer, dead_anchors
 from builder.theme.find import Theme
 from builder.theme.templates import Templates
 from builder.write.destination import Destination, Nowhere
@@ -88,19 +88,22 @@ def preview(config: Config, *, jobs: int = 0) -> Pipeline:
 class _Texts:
     """What came of loading: `signatures` identify what namespaces and documents are made from.
 
-    `answers` are what the texts of these asked of the rest of the site.
+    `answers` are what the texts of these asked of the rest of the site, `anchors`
+    where links can lead in them.
     """
 
     problems: list[Problem] = field(default_factory=list)
     namespaces: list[Namespace] = field(default_factory=list)
     signatures: dict[Item, str] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    anchors: list[Anchors] = field(default_factory=list)
 
     def add(self, item: LoadedItem) -> None:
         """Take the result of loading one item."""
         self.problems += item.problems
         self.signatures[item.item] = item.signature
         self.answers += item.answers
+        self.anchors += item.anchors
         if isinstance(item.facts, Namespace):
             self.namespaces.append(item.facts)
 
@@ -220,7 +223,9 @@ class Pipeline:
             with Workers(session, self._jobs if len(read) > FEW else 1) as workers:
                 texts = self._load(workers, read, sources)
                 loaded = self._inventory.loaded()
-                problems = [*sources.problems, *texts.problems]
+                anchors = (place for item in loaded.values() for place in item.facts.anchors)
+                dead = dead_anchors([*texts.anchors, *anchors])
+                problems = [*sources.problems, *texts.problems, *dead]
                 warnings = self._warnings(loaded.values(), problems)
                 self._check_sound(loaded.values(), problems, warnings)
                 bundles = self._plan(sources, session, workers, texts, loaded)

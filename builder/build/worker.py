@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -40,7 +39,7 @@ from builder.registry.model import Collection, Namespace, RegistryOptions, Row
 from builder.registry.scan import Folder as ContentFolder
 from builder.storage.cache import Cache, CacheItem
 from builder.targets.base import Target
-from builder.text.addresses import Addresses, Answer
+from builder.text.addresses import Addresses, Anchors, Answer
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
 from builder.theme.find import Asset
 from builder.theme.templates import Templates
@@ -61,7 +60,8 @@ class Facts:
     `elsewhere` holds digest and place of each blob that is not in the
     collection's own folder; `complete` is false when content was missing and
     the run allowed that; `stored` are the bytes of its blobs and archives on
-    the site's host; `answers` are what its texts asked of the rest of the site.
+    the site's host; `answers` are what its texts asked of the rest of the site, and
+    `anchors` where links can lead in them.
     """
 
     row: Row
@@ -71,6 +71,7 @@ class Facts:
     complete: bool = True
     stored: int = 0
     answers: tuple[Answer, ...] = ()
+    anchors: tuple[Anchors, ...] = ()
 
     def to_text(self) -> str:
         """Return the text that the last build's record keeps: JSON, and its identity."""
@@ -86,7 +87,7 @@ class Facts:
         mark, _, text = text.partition(" ")
         if mark != fingerprint(text):
             raise ValueError("the facts of a collection were altered")
-        row, claims, warnings, elsewhere, complete, stored, *answers = json.loads(text)
+        row, claims, warnings, elsewhere, complete, stored, answers, anchors = json.loads(text)
         return cls(
             Row(*map(_frozen, row)),
             tuple(Claim(*claim) for claim in claims),
@@ -94,7 +95,8 @@ class Facts:
             _frozen(elsewhere),
             complete,
             stored,
-            tuple(Answer(*answer) for answer in chain(*answers)),  # none of older versions
+            tuple(Answer(*answer) for answer in answers),
+            tuple(map(Anchors.of, anchors)),
         )
 
 
@@ -116,7 +118,7 @@ class LoadedItem(NamedTuple):
     """The result of loading one item in a worker.
 
     `signature` is that of what was read; of namespaces and documents that of
-    what their text became, too. `answers` are what the latter asked.
+    what their text became, too. `answers` and `anchors` are the latter's.
     """
 
     item: Item
@@ -125,6 +127,7 @@ class LoadedItem(NamedTuple):
     learnt: list[CacheItem]
     signature: str = ""
     answers: tuple[Answer, ...] = ()
+    anchors: tuple[Anchors, ...] = ()
 
 
 class MadeItem(NamedTuple):
@@ -170,7 +173,7 @@ class Session:
     apps: tuple[AppOptions, ...] = ()
     app_store: AppStore = field(default_factory=lambda: AppStore(Path()))
     _loaded: dict[str, _Loaded] = field(default_factory=dict)
-    _asked: list[Answer] = field(default_factory=list)  # by the texts of the item at hand
+    _rendered: list[Rendered] = field(default_factory=list)  # of the item at hand
     _markdown: MarkdownRenderer | None = None
     _press: PageRenderer | None = None
 
@@ -190,7 +193,7 @@ class Session:
         kind, name = item
         facts: Facts | Namespace | None = None
         signature = ""
-        self._asked.clear()
+        self._rendered.clear()
         try:
             if kind == "collection":
                 facts, problems, signature = self._load_collection(name)
@@ -202,8 +205,10 @@ class Session:
                 problems, signature = _warnings(document.source, text), fingerprint(text)
         except ContentError as error:
             problems = error.problems
-        asked = () if kind == "collection" else tuple(self._asked)
-        return LoadedItem(item, facts, problems, self.cache.drain(), signature, asked)
+        others = [] if kind == "collection" else self._rendered  # whose facts hold theirs
+        answers = tuple(answer for made in others for answer in made.answers)
+        anchors = tuple(made.anchors for made in others)
+        return LoadedItem(item, facts, problems, self.cache.drain(), signature, answers, anchors)
 
     def make(self, task: Task) -> MadeItem:
         """Make one bundle and hand it over; problems are returned, not raised."""
@@ -231,7 +236,8 @@ class Session:
         complete = all(tag.available for tag in collection.tags)
         stored = sum(size for _, size in judged.files)
         answers = tuple(answer for text in texts.values() for answer in text.answers)
-        facts = Facts(row, claims, problems, elsewhere, complete, stored, answers)
+        anchors = tuple(text.anchors for text in texts.values())
+        facts = Facts(row, claims, problems, elsewhere, complete, stored, answers, anchors)
         return facts, problems, judged.signature
 
     def _texts(self, collection: Collection) -> tuple[dict[str, Rendered], list[Problem]]:
@@ -279,13 +285,13 @@ class Session:
         if (kept := self.cache.get(key)) is not None:
             held = Rendered.from_text(kept.decode())
             if self.addresses.hold(held.answers):
-                self._asked += held.answers
+                self._rendered.append(held)
                 return held
         if self._markdown is None:
             self._markdown = MarkdownRenderer(engine, self.pages.baseurl, self.addresses)
         with limited(path, "to render", TEXT_SECONDS, _TEXT_HINT):
             made = self._markdown.render(text, path=path, first_line=line, address=address)
-        self._asked += made.answers
+        self._rendered.append(made)
         self.cache.put(key, made.to_text().encode("utf-8", "replace"))
         return made
 

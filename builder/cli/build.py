@@ -50,6 +50,8 @@ def command(
             console.say(f"note: {note}")
     elif not config.pages.typed and not console.as_json:
         console.say(f"note: {shown} gives manifests no media type; -V says who can pull from it")
+    if not config.address.url and not console.as_json:
+        console.say("note: 'url' is not known: no feeds and no sitemap, which hold full addresses")
     began = time.monotonic()
     report = Pipeline(config, jobs=jobs, strict=strict, progress=console.step).build()
     console.warn_all(report.warnings)

@@ -5,6 +5,7 @@ A folder is a mapping of what is in it: `_data/a/b.yml` is `site.data.a.b`.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
@@ -83,7 +84,7 @@ def _yaml(raw: bytes, path: str) -> Any:
 
 def _json(raw: bytes, path: str) -> Any:
     try:
-        return strictjson.loads(raw, what="it")
+        return strictjson.loads(raw.removeprefix(codecs.BOM_UTF8), what="it")
     except strictjson.StrictJSONError as error:
         raise ContentError.at(path, error.message, error.hint) from None
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from builder.errors import ContentError, LocalError, Problem
+from builder.output import MARKER
 
 Kind = Literal["page", "static", "data", "document"]
 
@@ -155,7 +156,10 @@ class _Walk:
         """Yield the files below `path`; with `optional` only those that `include` names."""
         with os.scandir(self._options.source / path) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
+        sites = [f"{entry.name}." for entry in entries if _is_site(entry)]
         for entry in entries:
+            if entry.is_dir() and f"{entry.name}.".startswith(tuple(sites)):
+                continue  # what another build made, with what belongs beside it
             inner = f"{path}/{entry.name}" if path else entry.name
             yield from self._entry(entry, inner, collection, optional=optional)
 
@@ -212,6 +216,10 @@ class _Walk:
     def _has_front_matter(self, path: str) -> bool:
         start = _start(self._options.source / path, 7)
         return start.removeprefix(b"\xef\xbb\xbf").startswith(b"---")
+
+
+def _is_site(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) and os.path.lexists(f"{entry.path}/{MARKER}")
 
 
 def _matches(path: str, patterns: tuple[str, ...]) -> bool:

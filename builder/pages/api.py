@@ -5,7 +5,7 @@ The page `/api/` and `openapi.json` are made from one table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ _GROUPS = {
 def api_view(rows: Sequence[Row], options: PageOptions) -> ApiView:
     """Return the reference with examples taken from the first collection that has a tag."""
     example = next((row for row in rows if row.listed and row.digest), None)
-    endpoints = [_endpoint(line, example, options) for line in _TABLE]
+    endpoints = [_endpoint(line, example, options) for line in _lines(options)]
     return ApiView(
         tuple(
             (title, tuple(endpoint for endpoint in endpoints if endpoint.group == key))
@@ -86,6 +86,11 @@ def api_view(rows: Sequence[Row], options: PageOptions) -> ApiView:
         options.capabilities.title,
         example.name if example is not None else "",
     )
+
+
+def _lines(options: PageOptions) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of the table; feeds and sitemaps are only there when the URL is known."""
+    yield from (line for line in _TABLE if options.url or not line[1].endswith(".xml"))
 
 
 def _endpoint(line: tuple[str, ...], example: Row | None, options: PageOptions) -> Endpoint:
@@ -140,7 +145,7 @@ def openapi(options: PageOptions) -> dict[str, Any]:
     """Return the OpenAPI 3.1 description of every endpoint."""
     base = f"{options.url.rstrip('/')}{options.baseurl.rstrip('/')}"
     paths = {}
-    for group, path, summary, answer in _TABLE:
+    for group, path, summary, answer in _lines(options):
         paths[path] = {
             "get": {
                 "summary": summary,

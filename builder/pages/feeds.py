@@ -1,7 +1,7 @@
 """What other programs subscribe to and crawl: Atom feeds, sitemaps, robots.txt.
 
-Source: RFC 4287; sitemaps.org. Addresses are absolute where the site's own
-address is known.
+Source: RFC 4287; sitemaps.org. Both want absolute addresses: feeds and sitemaps
+are made where the site's own address is known.
 """
 
 from __future__ import annotations

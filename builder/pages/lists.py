@@ -120,11 +120,13 @@ class Lists:
         yield self._press.json("api/openapi.json", ORIGIN, api.openapi, options)
 
     def _feed(self) -> Iterator[Output]:
-        entries, options = feeds.row_entries(self._rows), self._options
-        arguments = (options.title, "/", entries, options)
-        yield self._press.data("feed.xml", feeds.ATOM, ORIGIN, feeds.atom, *arguments)
+        entries, title = feeds.row_entries(self._rows), self._options.title
+        yield from self._press.feed("", title, entries, ORIGIN)
 
     def _sitemaps(self) -> Iterator[Output]:
+        yield self._press.data("robots.txt", "text/plain", ORIGIN, feeds.robots, self._options)
+        if not self._options.url:
+            return  # a sitemap holds full addresses
         counts = listing.counts_below(self._rows)
         spaces = (space.name for space in self._state.namespaces if counts.get(space.name))
         documents = (
@@ -143,7 +145,6 @@ class Lists:
             yield self._press.data(
                 "sitemap.xml", feeds.XML, ORIGIN, feeds.sitemap_index, *arguments
             )
-        yield self._press.data("robots.txt", "text/plain", ORIGIN, feeds.robots, self._options)
 
     def _sitemap(self, path: str, urls: list[tuple[str, str]]) -> Output:
         return self._press.data(path, feeds.XML, ORIGIN, feeds.sitemap, urls, self._options)

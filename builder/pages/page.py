@@ -26,8 +26,9 @@ class Page:
     """One page's own facts.
 
     `url` is its path below the site's base; `twin` and `feed` are the paths of
-    its JSON and its feed; `data` is its JSON-LD; `unlisted` keeps it out of
-    search engines; `source` is the file it is made of.
+    its JSON and its feed, for which the site's own `url` must be known; `data`
+    is its JSON-LD; `unlisted` keeps it out of search engines; `source` is the
+    file it is made of.
     """
 
     title: str
@@ -51,7 +52,7 @@ class Page:
             "canonical": absolute(options, self.url) if options.url else "",
             "crumbs": self.crumbs,
             "twin": self.twin,
-            "feed": self.feed,
+            "feed": self.feed if options.url else "",
             "source": self.source,
             "edit_url": forge_url(options.repository, options.branch, self.source, "edit"),
             "json_ld": jsonify(self.data) if self.data else Markup(),

@@ -92,10 +92,7 @@ class Renderer:
             json_pages.collection_json, view, row, children, self._options,
         )  # fmt: skip
         entries = feeds.collection_entries(collection, about.known)
-        yield self._press.data(
-            f"{name}/feed.xml", feeds.ATOM, origin,
-            feeds.atom, row.title, row.url, entries, self._options,
-        )  # fmt: skip
+        yield from self._press.feed(f"{name}/", row.title, entries, origin)
 
     def _tag_page(self, about: PageContext, tag: Tag) -> Iterator[Output]:
         collection, row = about.collection, about.row
@@ -174,10 +171,7 @@ class Renderer:
         )  # fmt: skip
         yield from _pictures(namespace)
         entries = feeds.row_entries(shown)
-        yield self._press.data(
-            f"{name}/feed.xml", feeds.ATOM, namespace.origin,
-            feeds.atom, title, url, entries, self._options,
-        )  # fmt: skip
+        yield from self._press.feed(f"{name}/", title, entries, namespace.origin)
 
     def lists(self, state: SiteState, texts: Mapping[str, Rendered]) -> Iterator[Output]:
         """Yield the home page and everything else that shows all collections at once.

@@ -7,7 +7,7 @@ that the layout prints, and this package's code. Other outputs are a function an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from builder.fingerprint import code_key, fingerprint
 from builder.output import PAGES, Claim, Made, Output, Redirect
+from builder.pages import feeds
 from builder.pages.model import PageOptions
 from builder.pages.page import Page
 from builder.pages.search import as_json
@@ -97,6 +98,14 @@ class PageRenderer:
         body = Made(partial(make, *arguments))
         mark = fingerprint(code_key(), make, arguments)
         return Output(path, media_type, body, origin, mark, order=PAGES)
+
+    def feed(
+        self, folder: str, title: str, entries: Sequence[feeds.Entry], origin: str
+    ) -> Iterator[Output]:
+        """Yield the feed of the page in a folder, if the site's address is known: it holds URLs."""
+        if self.options.url:
+            arguments = (title, f"/{folder}", entries, self.options)
+            yield self.data(f"{folder}feed.xml", feeds.ATOM, origin, feeds.atom, *arguments)
 
     def redirect(self, path: str, to: str, origin: str) -> Output:
         """Return an output that leads from the old URL path `path` to the path `to`."""

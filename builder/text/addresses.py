@@ -10,13 +10,14 @@ with the page, so that a page whose answers have changed is made again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from builder.errors import Problem
 from builder.registry.scan import readme_of
 
 SAFE_PATH = "/!$&'()*+,;=:@-._~"
@@ -39,6 +40,38 @@ class Answer(NamedTuple):
     def on_disk(self) -> bool:
         """Whether it can change although nothing that is published does."""
         return bool(self.path) and not self.where.startswith("/")
+
+
+class Anchors(NamedTuple):
+    """Where links can lead in the text at `address`, and which of other texts it leads to.
+
+    `links` are lines of the file `path`, addresses and ids.
+    """
+
+    path: str
+    address: str
+    ids: tuple[str, ...]
+    links: tuple[tuple[int, str, str], ...] = ()
+
+    @classmethod
+    def of(cls, value: list[Any]) -> Anchors:
+        """Return what JSON has kept."""
+        path, address, ids, links = value
+        return cls(path, address, tuple(ids), tuple((line, to, name) for line, to, name in links))
+
+
+NO_ANCHORS = Anchors("", "", ())
+
+
+def dead_anchors(texts: Iterable[Anchors]) -> Iterator[Problem]:
+    """Yield a warning for each link to a heading that the text of another page does not have."""
+    texts = tuple(texts)
+    known = {text.address: text.ids for text in texts}
+    for text in texts:
+        for line, address, name in text.links:
+            if name not in known.get(address, (name,)):
+                message = f"the link to '#{name}' leads to no heading of {address}"
+                yield Problem(text.path, line, message, warning=True)
 
 
 @dataclass(frozen=True)

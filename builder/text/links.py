@@ -40,6 +40,7 @@ class Links:
         self._warn = warn
         self.answers: list[Answer] = []
         self.fragments: list[str] = []  # of this page, as they are written
+        self.onward: list[tuple[str, str, str]] = []  # of others: as written, address, id
 
     def href(self, raw: str) -> str | None:
         """Return where a link leads, or None when it must lead nowhere."""
@@ -56,6 +57,7 @@ class Links:
         if not where or is_external(where):
             return where + _rest(rest) if where else None
         if rest.startswith("#") and (self._addresses is None or self._addresses.is_text(where)):
+            self.onward.append((raw, where, unquote(rest[1:])))
             rest = f"#{prefixed(rest[1:])}"
         return self._published(where) + _rest(rest)
 

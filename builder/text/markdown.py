@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from builder.errors import ContentError
 from builder.fingerprint import fingerprint
-from builder.text.addresses import Addresses, Answer
+from builder.text.addresses import NO_ANCHORS, Addresses, Anchors, Answer
 
 _TAKING_PART = (
     "addresses", "commonmark", "engine", "finish", "highlight", "limits", "links", "markdown",
@@ -50,7 +50,7 @@ class Rendered:
     `title` is the text of the first `h1`, which is not in `html` when the
     text began with it; `excerpt` is the plain text of the first paragraph,
     at most 200 characters; `warnings` are lines and messages; `answers` are
-    what was asked of the rest of the site.
+    what was asked of the rest of the site, `anchors` where a link can lead.
     """
 
     html: str
@@ -58,18 +58,20 @@ class Rendered:
     title: str = ""
     excerpt: str = ""
     answers: tuple[Answer, ...] = ()
+    anchors: Anchors = NO_ANCHORS
 
     def to_text(self) -> str:
         """Return the JSON that the render cache keeps."""
-        value = [self.html, self.warnings, self.title, self.excerpt, self.answers]
+        value = [self.html, self.warnings, self.title, self.excerpt, self.answers, self.anchors]
         return json.dumps(value, ensure_ascii=False)
 
     @classmethod
     def from_text(cls, text: str) -> Rendered:
         """Return what was kept; the inverse of `to_text`."""
-        html, warnings, title, excerpt, answers = json.loads(text)
+        html, warnings, title, excerpt, answers, anchors = json.loads(text)
         told = tuple((line, message) for line, message in warnings)
-        return cls(html, told, title, excerpt, tuple(Answer(*answer) for answer in answers))
+        asked = tuple(Answer(*answer) for answer in answers)
+        return cls(html, told, title, excerpt, asked, Anchors.of(anchors))
 
 
 class MarkdownRenderer:
@@ -101,10 +103,12 @@ class MarkdownRenderer:
         limits.check_source(text, path=path, first_line=first_line)
         warnings: list[tuple[int, str]] = []
 
-        def warn(address: str, message: str) -> None:
+        def line_of(address: str) -> int:
             found = text.find(address)
-            line = text.count("\n", 0, found) if found >= 0 else 0
-            warnings.append((first_line + line if first_line else 0, message))
+            return first_line + text.count("\n", 0, max(found, 0)) if first_line else 0
+
+        def warn(address: str, message: str) -> None:
+            warnings.append((line_of(address), message))
 
         convert = engine.gfm if self._engine == GFM else engine.python_markdown
         try:
@@ -125,7 +129,9 @@ class MarkdownRenderer:
             if unquote(fragment).removeprefix(ID_PREFIX) not in done.ids:
                 warn(f"#{fragment}", f"the link '#{fragment}' leads to no heading of this text")
         told, answers = dict.fromkeys(warnings), dict.fromkeys(links.answers)
-        return Rendered(done.html, tuple(told), done.title, done.excerpt, tuple(answers))
+        onward = tuple((line_of(raw), where, name) for raw, where, name in links.onward)
+        anchors = Anchors(path, address, tuple(sorted(done.ids)), onward)
+        return Rendered(done.html, tuple(told), done.title, done.excerpt, tuple(answers), anchors)
 
 
 def _refused(path: str, line: int, message: str) -> ContentError:

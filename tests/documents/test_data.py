@@ -22,7 +22,7 @@ def test_data_is_nested_as_its_folders_are(tmp_path: Path) -> None:
         tmp_path,
         {
             "menu.yml": "- title: Home\n  version: 1.10\n",
-            "a/b.json": '{"x": [1, null]}',
+            "a/b.json": '\ufeff{"x": [1, null]}',
             "a/c/people.csv": 'name,role\nAda,"first, second"\nBob\n\n',
             "t.tsv": "a\tb\n1\t2\n",
             "empty.yaml": "",

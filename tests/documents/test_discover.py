@@ -113,6 +113,14 @@ def test_the_destination_is_never_read(tmp_path: Path) -> None:
     assert len(found(tmp_path, destination=str(tmp_path.parent / "public"))) == 2
 
 
+def test_what_another_build_wrote_is_never_read(tmp_path: Path) -> None:
+    tree(tmp_path, "a.md", "public/.builder-site", "public/a/index.html", "public.nginx/http.conf",
+         "public.txt", "guide/out/.builder-site", "guide/out/b.html", "guide/c.md")  # fmt: skip
+    pages = [("page", "a.md"), ("page", "guide/c.md"), ("static", "public.txt")]
+    assert found(tmp_path) == pages
+    assert found(tmp_path, include=("public",)) == pages
+
+
 def test_links_are_problems_and_are_not_followed(tmp_path: Path) -> None:
     tree(tmp_path, "a.md")
     (tmp_path / "link.md").symlink_to("/etc/passwd")

@@ -49,7 +49,10 @@ def readme(world: World, name: str) -> str:
     keys = {key: choices[key] for key in rng.sample(sorted(choices), rng.randint(0, 4))}
     parts = [f"# {world.text(3)}", world.text(), f"![p]({rng.choice(PICTURES)})",
              f"[other](../{rng.choice(PARTS)}/)", "- a\n- b", "`code`", "[x](../../about.md)",
-             "[up](../README.md)", f"[tag](manifests/{rng.choice(TAGS)}/README.md)"]  # fmt: skip
+             "[up](../README.md)", f"[tag](manifests/{rng.choice(TAGS)}/README.md)",
+             f"[there](/collections/{rng.choice(PARTS)}/{rng.choice(PARTS)}/#part)", "## Part",
+             f"![theirs](../{rng.choice(PICTURES)})", "[free](/LICENSE)", "> [!NOTE]\n> :tada:",
+             f"[site](/{rng.choice(PARTS)}/tags/{rng.choice(TAGS)}/)", "[home](/)"]  # fmt: skip
     body = "\n\n".join(rng.sample(parts, rng.randint(1, 4)))
     if rng.random() < 0.03:
         return "---\ntitle: [broken\n---\n"
@@ -253,6 +256,9 @@ def edit_loose(world: World) -> str:
     inner = world.rng.choice(
         ["notes.txt", "img/notes.md", "data.csv", "img", "manifests/x", "tags"]
     )
+    if world.rng.random() < 0.3:  # what a link may lead to although it is not published
+        free = world.path("LICENSE").exists()
+        return world.remove("LICENSE") if free else world.write("LICENSE", "MIT")
     return world.write(f"{folder}/{inner}", world.text()) if folder else "no collection"
 
 
@@ -359,6 +365,7 @@ def edit_config(world: World) -> str:
         ("url", "https://registry.example.org", config), ("baseurl", "/base", config),
         ("repository", "https://github.com/o/r", config), ("include", [".well-known"], config),
         ("exclude", ["files"], config), ("lang", "de", config), ("future", True, config),
+        ("markdown", "GFM", config),
         ("collections", {"posts": {"output": True}}, config),
         ("defaults", [{"scope": {"path": "guide"}, "values": {"own": world.text(1)}}], config),
         ("apps", [rng.choice(["web/*", "web/app", "no/such"])], registry),
@@ -393,7 +400,7 @@ def edit_namespace(world: World) -> str:
     folder = world.some(sorted(names))
     if folder is None:
         return "no namespace"
-    inner = f"{folder}/README.md"
+    inner = f"{folder}/{world.rng.choice(['README.md', 'README.md', 'readme.md'])}"
     if world.path(inner).exists() and world.rng.random() < 0.3:
         return world.remove(inner)
     return world.write(inner, readme(world, folder.removeprefix("collections/")))

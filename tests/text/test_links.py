@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.text.addresses import Addresses, forge_url
+from builder.text.addresses import Addresses, Anchors, dead_anchors, forge_url
 from builder.text.links import Links
 
 FILES = (
@@ -263,3 +263,13 @@ def test_without_a_map_links_are_addresses() -> None:
 )
 def test_forges_show_and_edit_files(repository: str, action: str, url: str) -> None:
     assert forge_url(repository, "main", "x y.md", action) == url
+
+
+def test_links_to_headings_of_other_texts_are_checked() -> None:
+    one = Anchors("collections/a/one/README.md", "/a/one/", ("usage",), ((3, "/a/two/", "build"),))
+    two = Anchors("collections/a/two/README.md", "/a/two/", ("x",), ((5, "/a/one/", "usage"),))
+    away = Anchors("about.md", "/about/", (), ((1, "/v2/", "nobody-knows"),))
+    (dead,) = dead_anchors([one, two, away])
+    assert str(dead).startswith("collections/a/one/README.md:3: ")
+    assert "'#build' leads to no heading of /a/two/" in dead.message
+    assert dead.warning
