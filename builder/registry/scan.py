@@ -17,13 +17,15 @@ from pathlib import Path
 
 from builder.errors import ContentError, Problem
 from builder.oci.reference import MAX_PARTS, name_fault
-from builder.storage.local import changed_at
+from builder.storage.local import TEMPORARY, changed_at
 
 README = "README.md"  # as the commands write it
 _READMES = ("readme.md", "readme.markdown")  # in any case
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")  # no SVG: it can hold script
 # The folders of a collection that are never collections themselves.
 OWN_FOLDERS = frozenset({"manifests", "blobs", "tags"})
+
+_CONTENT = (README, "manifests", "manifest.json", "oci-layout")  # what shows that a folder is meant
 
 _Files = dict[str, os.stat_result]  # by their path in a folder
 
@@ -107,6 +109,7 @@ class _Walker:
         for entry in self._entries(path):
             if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
+                self._refuse_readme(entry, path)
             elif self._is_plain(entry, found := entry.stat(follow_symlinks=False), path):
                 files[entry.name] = found
         below, loose = self._visit_below(name, path, folders, depth)
@@ -185,10 +188,28 @@ class _Walker:
                 newest = max(newest, found.st_mtime_ns)
         return newest
 
+    def _refuse_readme(self, entry: os.DirEntry[str], path: str) -> None:
+        if entry.name.lower() in _READMES:
+            message, hint = "is a folder; a README is a file", "rename it"
+            self._result.problems.append(Problem(f"{path}/{entry.name}", 0, message, hint))
+
+    def _refuse_hidden(self, entry: os.DirEntry[str], path: str) -> None:
+        """Say that content is passed over whose folder looks like litter."""
+        if entry.name.startswith(TEMPORARY) or not entry.is_dir(follow_symlinks=False):
+            return
+        if any(os.path.lexists(f"{entry.path}/{name}") for name in _CONTENT):
+            message = f"holds content, and no name can be {entry.name!r}"
+            hint = "rename the folder, or move it out of the collections"
+            self._result.problems.append(Problem(f"{path}/{entry.name}", 0, message, hint))
+
     def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:
         try:
             with os.scandir(f"{self._root}/{path}") as entries:
-                yield from (entry for entry in entries if not is_litter(entry.name))
+                for entry in entries:
+                    if is_litter(entry.name):
+                        self._refuse_hidden(entry, path)
+                    else:
+                        yield entry
         except PermissionError:
             self._result.problems.append(Problem(path, message="permission denied"))
 

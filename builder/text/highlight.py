@@ -17,7 +17,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 TOKEN_CLASSES = frozenset(name for name in STANDARD_TYPES.values() if name)
-MAX_COLOURED = 32 << 10  # characters; some lexers are slow on long odd input
+MAX_COLOURED = 8 << 10  # characters; some lexers take the square of the time for long odd input
 
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 

@@ -44,6 +44,9 @@ WHOLE: dict[str, Files] = {
         OTHER: HEAD,
         "collections/vanessa/README.md": "---\nlayout: x\n---\nx\n",
     },
+    "a hidden collection": {README: HEAD, "collections/vanessa/.old/README.md": HEAD},
+    "a hidden tag": {README: HEAD, f"{G}/manifests/.v1/manifest.json": "{}"},
+    "a README that is a folder": {README: HEAD, "collections/a/b/README.md/x": "x"},
     "two at once": {README: HEAD + "[" * 13000, OTHER: "---\nhidden: 7\n---\nx\n"},
 }
 TABLE: dict[str, Files] = {
