@@ -90,9 +90,12 @@ def _regex(pattern: str) -> re.Pattern[str]:
     """
     body = pattern.strip("/")
     anchored = "/" in pattern.rstrip("/")
-    parts = re.split(r"(\*\*/|/\*\*|\*|\?)", re.sub(r"\*{3,}", "**", body))
-    words = {"**/": "(?:.*/)?", "/**": "/.*", "*": "[^/]*", "?": "[^/]"}
-    inner = "".join(words.get(part, re.escape(part)) for part in parts)
+    once = re.sub(r"(?<![^/])(?:\*\*/)+", "**/", body)
+    parts = re.split(r"(/\*\*/|^\*\*/|/\*\*$|\*+|\?)", once)
+    words = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "?": "[^/]"}
+    inner = "".join(
+        words.get(part) or ("[^/]*" if part[:1] == "*" else re.escape(part)) for part in parts
+    )
     before = "" if anchored else "(?:.*/)?"
     below = "/.*" if pattern.endswith("/") else "(?:/.*)?"
     after = "" if body.endswith("/*") and not pattern.endswith("/") else below

@@ -172,7 +172,7 @@ def test_work_of_others_in_the_meantime_is_kept(stage: Stage) -> None:
 
 OWNED = {
     "OWNERS": "*  @boss\ncollections/team/  @anna\ncollections/other/  @bert\n",
-    "_config.yml": "title: T\nregistry: {immutable: ['v*']}\n",
+    "_config.yml": "exclude: [README.md]\nregistry: {immutable: ['v*']}\n",
     "collections/team/tool/manifests/1/build.sh": 'echo one > "$BUILDER_OUTPUT/tool.txt"\n',
     "collections/other/tool/manifests/1/build.sh": 'echo two > "$BUILDER_OUTPUT/tool.txt"\n',
 }
@@ -280,12 +280,38 @@ def test_an_owner_who_may_not_change_a_folder_is_refused(stage: Stage, tmp_path:
 
 def test_a_large_layer_without_a_place_is_refused_in_words(stage: Stage) -> None:
     shutil.rmtree(stage.work / "collections")
-    stage.push({**HELLO, "_config.yml": "title: T\nregistry: {commit_below: 0}\n"})
+    stage.push({**HELLO, "_config.yml": "exclude: [README.md]\nregistry: {commit_below: 0}\n"})
     run = only_run(stage)
     run.job("build")
     save = run.job("save")
     assert save.failed
     assert "registry.blobs" in save.said
+
+
+def test_large_layers_of_recipes_reach_a_bucket(stage: Stage) -> None:
+    """With secrets that only the job has that runs no recipe."""
+    shutil.rmtree(stage.work / "collections")
+    with fake_s3() as bucket:
+        place = f"blobs: 's3://bucket/layers', blobs_url: '{bucket.address}/bucket/layers'"
+        config = f"exclude: [README.md]\nregistry: {{commit_below: 0, {place}}}\n"
+        stage.push({**HELLO, "_config.yml": config})
+        path = ".github/workflows/build.yml"
+        write_tree(stage.folder, {path: render("github", "plain", "s3")[path]})
+        run = only_run(stage)
+        built = run.job("build")
+        assert not built.failed, built.said
+        context = {
+            **stage.context, "inputs.owner": run.owner, "inputs.name": run.name,
+            "vars.AWS_ENDPOINT_URL": bucket.address, "vars.AWS_REGION": "",
+            "secrets.AWS_ACCESS_KEY_ID": "id", "secrets.AWS_SECRET_ACCESS_KEY": "key",
+        }  # fmt: skip
+        job = Job(stage.folder / "save", context, stage.environment, stage.actions, stage.installed)
+        save = job.run(stage.folder / path, "save")
+        assert not save.failed, save.said
+        layers = [name for name in bucket.objects if name.startswith("layers/blobs/sha256/")]
+    assert len(layers) == 1
+    assert git(stage.origin, "log", "-1", "--format=%s", "main") == "Build recipes\n"
+    assert layers[0].rpartition("/")[2] not in git(stage.origin, "ls-tree", "-r", "main")
 
 
 def test_apptainer_is_installed_where_a_recipe_needs_it(stage: Stage) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 import yaml
 
 from builder.cli import run
+from builder.remote.credentials import find_credentials
 from builder.targets import target_names
+from builder.workflows.deployments import LAYER_STORES
 from builder.workflows.render import CIS, PINS, deployable, render, updates
 
 ROOT = Path(__file__).parent.parent.parent
@@ -86,6 +90,55 @@ def test_secrets_are_where_the_site_is_put_and_nowhere_else(target: str) -> None
     for path, text in render("github", target).items():
         if not path.endswith(("deploy.yml", "submit.yml")):
             assert "secrets." not in text, path
+
+
+@pytest.mark.parametrize("layers", LAYER_STORES)
+def test_the_login_for_layers_is_in_one_step_of_a_job_that_runs_no_recipe(layers: str) -> None:
+    secrets = LAYER_STORES[layers].secrets
+    document = yaml.safe_load(render("github", "plain", layers)[".github/workflows/build.yml"])
+    for name, job in document["jobs"].items():
+        *before, last = job.pop("steps")
+        assert not any(secret in str((job, before)) for secret in secrets)
+        assert all(secret in str(last) for secret in secrets) == (name == "save")
+        assert job.get("environment") == {"build": "recipes", "save": "layers"}.get(name)
+        assert "recipes build" not in str(last) or name != "save"
+        assert not {"actions/cache", "setup-python"} & set(
+            re.findall(r"actions/[\w-]+", str(before))
+        )
+
+
+def test_the_login_for_a_registry_is_what_the_builder_reads(tmp_path: Path) -> None:
+    script = (ROOT / "builder/workflows/templates/shell/login.sh").read_text()
+    given = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "LAYERS_HOST": "r.example:5000",
+             "LAYERS_USER": "me", "LAYERS_PASSWORD": 'a "secret" %s \\ word'}  # fmt: skip
+    for end in ("", "\nfalse"):
+        command = (
+            f'{script}\ncp "$REGISTRY_AUTH_FILE" {tmp_path}/kept; stat -c %a {tmp_path}/tmp*{end}'
+        )
+        done = subprocess.run(["bash", "-ec", command], env=given, capture_output=True, text=True,
+                              check=False, timeout=10)  # fmt: skip
+        assert done.stdout == "600\n"
+        found = find_credentials(
+            "r.example:5000", "of/layers", {"REGISTRY_AUTH_FILE": f"{tmp_path}/kept"}
+        )
+        assert (found.user, found.password) == ("me", given["LAYERS_PASSWORD"])
+        assert not list(tmp_path.glob("tmp*"))
+
+
+@pytest.mark.parametrize(
+    ("blobs", "secret"),
+    [
+        ("s3://b/p\n  blobs_url: https://b.example", "AWS_SECRET_ACCESS_KEY"),
+        ("docker://r.example/of/layers", "LAYERS_PASSWORD"),
+        ("github-release://o/r/t", ""),
+        ("https://layers.example", ""),
+    ],
+)
+def test_where_layers_go_says_what_ci_is_told(registry: Path, blobs: str, secret: str) -> None:
+    (registry / "_config.yml").write_text(f"registry:\n  blobs: {blobs}\n")
+    assert run(["workflows", "-s", str(registry)]) == 0
+    text = (registry / ".github/workflows/build.yml").read_text()
+    assert f"secrets.{secret}" in text if secret else "secrets." not in text
 
 
 def test_a_proposal_is_read_by_the_builder_of_the_base() -> None:

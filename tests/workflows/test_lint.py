@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.workflows.deployments import LAYER_STORES
 from builder.workflows.render import CIS, deployable, render
 from tests.workflows import lint
 
@@ -16,12 +17,13 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files for every target, each in a folder of its own."""
+    """The files for every target and every place of layers, each in a folder of its own."""
     root = tmp_path_factory.mktemp("written")
-    for target in deployable():
+    kinds = [*((target, "") for target in deployable()), *(("plain", key) for key in LAYER_STORES)]
+    for target, layers in kinds:
         for ci in CIS:
-            for path, text in render(ci, target).items():
-                file = root / target / path
+            for path, text in render(ci, target, layers).items():
+                file = root / f"{target}{layers}" / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
     return root
