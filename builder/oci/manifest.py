@@ -56,6 +56,13 @@ class Manifest:
         return self.config is not None and self.config.media_type in mediatype.IMAGE_CONFIGS
 
     @property
+    def is_container(self) -> bool:
+        """Whether this can run: signatures and modules have an image's config as well."""
+        return self.is_image and all(
+            mediatype.is_filesystem_layer(layer.media_type) for layer in self.layers
+        )
+
+    @property
     def effective_artifact_type(self) -> str:
         """The type that a referrers list gives: `artifactType`, else the config's type.
 

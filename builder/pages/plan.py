@@ -184,7 +184,7 @@ def tag_kind(collection: Collection, tag: Tag) -> str:
             return "sif"
         return "recipe" if tag.recipe is not None else "empty"
     manifest = main_image(collection, tag.manifest)
-    if manifest.is_image or (manifest.is_index and collection.images(manifest)):
+    if manifest.is_container or (manifest.is_index and collection.images(manifest)):
         return "image"  # an index of none is a builder's cache, or nothing
     types = {manifest.effective_artifact_type, *(layer.media_type for layer in manifest.blobs)}
     for prefix, kind in ((_CHART, "chart"), (_SIF, "sif"), (_APP, "app")):

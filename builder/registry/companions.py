@@ -107,7 +107,7 @@ class _Maker:
 
     def _main(self, tag: Tag) -> tuple[str, Manifest | None]:
         """Return the image that a companion of the tag itself holds, or warn that there is none."""
-        images = [(on, image) for on, image in self._images(tag) if _is_container(image)]
+        images = [(on, image) for on, image in self._images(tag) if image.is_container]
         if not images:
             return "", None
         wanted = self.options.platform
@@ -120,7 +120,7 @@ class _Maker:
         return "", None
 
     def _fault(self, image: Manifest) -> str:
-        if not _is_container(image):
+        if not image.is_container:
             return "it is no container image"
         if not self.options.redirects and (layer := self._elsewhere(image)):
             return f"{layer.digest} is stored elsewhere, and this host cannot send clients there"
@@ -154,7 +154,7 @@ class _Maker:
         seen = set()
         for platform, image in self._images(tag):
             suffix = platform_suffix(platform) if platform is not None else ""
-            if suffix not in seen and _is_container(image):
+            if suffix not in seen and image.is_container:
                 seen.add(suffix)
                 on = str(platform) if platform is not None else ""
                 yield from self._archive(tag, image, f"{stem}{suffix}.tar", on, reference)
@@ -187,10 +187,3 @@ class _Maker:
 
     def _warn(self, tag: Tag, message: str, hint: str) -> None:
         self.problem(Problem(tag.origin, message=message, hint=hint, warning=True))
-
-
-def _is_container(image: Manifest) -> bool:
-    """Tell whether this is an image that can run: a signature has an image's config as well."""
-    return image.is_image and all(
-        mediatype.is_filesystem_layer(layer.media_type) for layer in image.layers
-    )
