@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,14 +79,16 @@ class Log:
 
     def began_with(self, head: str) -> bool:
         """Tell whether the log, after some number of its moves, had a head of this digest."""
+        # Nearly always it is the whole log: then nothing else is computed.
+        latest = self._tree().head()
+        return Digest.of(latest) == head or any(Digest.of(one) == head for one in self._heads())
+
+    def _heads(self) -> Iterator[bytes]:
         tree = _Tree()
-        if Digest.of(tree.head()) == head:
-            return True
+        yield tree.head()
         for move in self.moves:
             tree.add(move.to_line())
-            if Digest.of(tree.head()) == head:
-                return True
-        return False
+            yield tree.head()
 
     def moved(self, now: Mapping[tuple[str, str], str], time: str) -> Log:
         """Return the log with the moves that lead from its tags to those of `now`, in order."""
