@@ -213,7 +213,7 @@ def serve_apache(site: Path, folder: Path, root: str = "", *, php: bool = False)
         f"<Directory {site}>\n AllowOverride All\n Options +ExecCGI +Includes\n"
         " Require all granted\n</Directory>\n"
     )
-    _let_in(folder)
+    let_in(folder)
     with started(["apache2", "-D", "FOREGROUND", "-f", str(config)], port):
         yield f"127.0.0.1:{port}"
 
@@ -224,7 +224,7 @@ def _apache_php() -> str:
     return _APACHE_PHP.format(php=php)
 
 
-def _let_in(folder: Path) -> None:
+def let_in(folder: Path) -> None:
     """Let a server that gives up root's rights reach what is below `folder`."""
     for each in (folder, *folder.parents):
         if each.stat().st_uid == os.getuid() and not each.stat().st_mode & 0o001:

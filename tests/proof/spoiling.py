@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuilderError
-from tests.hosts import BUILDER
+from tests.hosts import BUILDER, let_in
 from tests.proof.operations import Operation, make_state, registry_of
 
 KILLED = {0, 3, -signal.SIGKILL, 128 + signal.SIGKILL}  # 3: a worker was, and the run says so
@@ -183,9 +183,10 @@ def read_only(bench: Bench, most: int) -> Iterator[Point]:
 
 
 def as_somebody_else(bench: Bench, most: int) -> Iterator[Point]:
-    """Run as a user who may write nothing there."""
+    """Run as a user who may read all and write nothing there."""
     del most
     bench.fresh()
+    let_in(bench.state)
     yield bench.attempt("as nobody", WORDS, "setpriv", "--reuid=65534", "--regid=65534",
                         "--clear-groups")  # fmt: skip
 
