@@ -42,7 +42,7 @@ differential: $(READY) ## compare what 1000 random images hold with what umoci u
 	DIFFERENTIAL=1000 $(BIN)/python -m pytest -q tests/layers/test_differential.py
 
 fuzz: $(READY) ## feed layers and listings that nobody would write to what reads them, for minutes
-	FUZZ=5000 $(BIN)/python -m pytest -q tests/layers/test_fuzz.py
+	$(BIN)/python -m pytest -q --hypothesis-profile=long tests/layers/test_fuzz.py
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check builder tests scripts

@@ -9,7 +9,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backports import zstd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from builder.errors import ContentError
@@ -32,10 +31,6 @@ from tests.layers.stacks import Stack
 
 LIMIT = 1.0  # CPU seconds for one input
 DIGEST = Digest("sha256:" + "0" * 64)
-EXAMPLES = int(os.environ.get("FUZZ", "60"))
-relaxed = settings(
-    deadline=None, max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck)
-)
 PACK = (bytes, gzip.compress, zstd.compress, lzma.compress, bz2.compress)
 edits = some.lists(
     some.tuples(some.integers(0, 1 << 16), some.binary(max_size=24), some.booleans()), max_size=6
@@ -99,13 +94,11 @@ def used(folder: Path, layer: bytes) -> None:
                 assert total <= entry.size
 
 
-@relaxed
 @given(some.binary(max_size=4096))
 def test_any_bytes(data: bytes) -> None:
     tried(data)
 
 
-@relaxed
 @given(some.integers(0, 50), edits, some.sampled_from(PACK))
 def test_tars_that_were_changed(
     seed: int, changes: list[tuple[int, bytes, bool]], pack: type
@@ -113,7 +106,6 @@ def test_tars_that_were_changed(
     tried(pack(mended(edited(Stack(seed).layers[0], changes))))
 
 
-@relaxed
 @given(some.integers(0, 20), edits, some.sampled_from(PACK))
 def test_layers_that_were_changed(
     seed: int, changes: list[tuple[int, bytes, bool]], pack: type
@@ -121,7 +113,6 @@ def test_layers_that_were_changed(
     tried(edited(pack(Stack(seed).layers[0]), changes))
 
 
-@relaxed
 @given(some.integers(0, 20), edits)
 def test_listings_that_were_changed(seed: int, changes: list[tuple[int, bytes, bool]]) -> None:
     layer = Stack(seed).layers[0]
@@ -137,7 +128,6 @@ def test_listings_that_were_changed(seed: int, changes: list[tuple[int, bytes, b
             used(folder, layer)
 
 
-@relaxed
 @given(some.binary(max_size=20), some.binary(max_size=20))
 def test_two_names_are_never_one_text(one: bytes, two: bytes) -> None:
     assert (as_text(one) == as_text(two)) == (one == two)
@@ -145,7 +135,6 @@ def test_two_names_are_never_one_text(one: bytes, two: bytes) -> None:
     assert ".." not in as_path(one).split("/")
 
 
-@relaxed
 @given(
     some.text("\\xe9é\udce9", max_size=9).map(lambda text: text.encode("utf-8", "surrogateescape")),
     some.text("\\xe9é\udce9", max_size=9).map(lambda text: text.encode("utf-8", "surrogateescape")),
