@@ -50,7 +50,7 @@ def test_all_holds_when_it_is_spoiled(name: str, way: str, tmp_path: Path) -> No
 def whole(registry: Path) -> None:
     """Every blob has the bytes of its name, and every tag that is visible is complete."""
     blobs_are_whole(registry)
-    assert builder(["build", "-q", "-s", str(registry), "-d", "_check"]) == 0
+    assert builder(["build", "-q", "-s", str(registry), "-d", f"{registry}/_check"]) == 0
 
 
 LONG: dict[str, Callable[[Path], list[str]]] = {
