@@ -30,11 +30,15 @@ _DEEPEST = 2  # manifests/latest
 
 
 class Answer(NamedTuple):
-    """What was asked, a source path and an address, and where it is published, if it is."""
+    """What was asked, a source path and an address, and where it is published.
+
+    `where` is empty for what is nowhere; then `why` says so in a message.
+    """
 
     path: str | None
     address: str
     where: str
+    why: str = ""
 
     @property
     def on_disk(self) -> bool:
@@ -111,12 +115,16 @@ class Addresses:
             return forge_url(self.repository, self.branch, path, "view")
         return ""
 
+    def answer(self, path: str | None, address: str) -> Answer:
+        """Return what `find` finds, and why there is nothing where it finds nothing."""
+        where = self.find(path, address)
+        return Answer(path, address, where, "" if where else self._why_not(path))
+
     def hold(self, answers: Iterable[Answer]) -> bool:
         """Tell whether all answers are still what they were."""
-        return all(self.find(path, address) == where for path, address, where in answers)
+        return all(self.answer(item.path, item.address) == item for item in answers)
 
-    def why_not(self, path: str | None) -> str:
-        """Return why nothing was found for a source path, for a message."""
+    def _why_not(self, path: str | None) -> str:
         if path and self._is_committed(path):
             return "leads to a file that is not published; its view on a forge needs 'repository'"
         return "leads to nothing that is published"

@@ -94,11 +94,11 @@ class Links:
         at = "" if page is None else f"/{page}/" if page and not parts[-1] else f"/{page}"
         if self._addresses is None:
             return at
-        where = self._addresses.find(file, at)
-        self.answers.append(Answer(file, at, where))
-        if not where:
-            self._warn(raw, f"the {what} {raw!r} {self._addresses.why_not(file)}")
-        return where
+        answer = self._addresses.answer(file, at)
+        self.answers.append(answer)
+        if answer.why:
+            self._warn(raw, f"the {what} {raw!r} {answer.why}")
+        return answer.where
 
 
 def _joined(folder: list[str], parts: list[str]) -> str | None:

@@ -81,6 +81,10 @@ def both(*edits: Edit) -> Edit:
 COLLECTION = "_layouts/collection.html"
 WHOLE = "{% for k, v in site.items() if k == 'data' %}{{ v }}{% endfor %}"
 CASES: dict[str, tuple[Edit, Edit]] = {
+    "a linked file comes that is not published": (
+        write(f"{ONE}/README.md", "---\ntitle: O\n---\n[terms](/LICENSE)\n"),
+        write("LICENSE", "x"),
+    ),
     "an app is switched on": (app, configured(apps=["web/app"])),
     "an app is switched off": (both(app, configured(apps=["web/app"])), configured()),
     "a listing comes": (configured(), listing),
