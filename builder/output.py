@@ -78,8 +78,7 @@ class Output:
     `path` is relative, `/`-separated and below the site's base; `origin` is
     the source path to name when something is wrong with it; `fingerprint`
     identifies all that the body depends on (empty: the bundle's alone);
-    `folder_answer` marks a body that also answers for its folder's URL;
-    `order` is the stage it is written in, content before names before pages.
+    `folder_answer` marks a body that also answers for its folder's URL.
     """
 
     path: str
@@ -89,7 +88,6 @@ class Output:
     fingerprint: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     folder_answer: bool = False
-    order: int = 3
 
     def at(self, path: str, media_type: str | None = None, body: Body | None = None) -> Output:
         """Return the same output under another path, type or body."""
@@ -99,11 +97,6 @@ class Output:
             media_type=media_type or self.media_type,
             body=body or self.body,
         )
-
-
-# The stages of `Output.order`: a build killed between two stages leaves every
-# visible tag complete.
-CONTENT, MANIFESTS, NAMES, PAGES = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from builder.documents.parse import Document
 from builder.errors import ContentError, Problem
 from builder.fingerprint import fingerprint
 from builder.oci import mediatype
-from builder.output import PAGES, Claim, Data, Made, Output, Redirect
+from builder.output import Claim, Data, Made, Output, Redirect
 from builder.pages import plan
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.render import Renderer, page_claims
@@ -232,7 +232,7 @@ class Session:
         self._loaded[name] = _Loaded(collection, texts, row, apps)
         origin = collection.readme_path or collection.origin
         claims = (*page_claims(collection, row), *collection_claims(name, origin), *apps.claims())
-        elsewhere = tuple(sorted(_elsewhere(collection)))
+        elsewhere = tuple(sorted(collection.elsewhere.items()))
         complete = all(tag.available for tag in collection.tags)
         stored = sum(size for _, size in judged.files)
         answers = tuple(answer for text in texts.values() for answer in text.answers)
@@ -331,21 +331,13 @@ class Session:
         """Yield the theme's files under their published names."""
         for name, asset in assets.items():
             body = Data(asset.read())
-            yield Output(
-                asset.published, mediatype.of_file(name), body, f"assets/{name}", order=PAGES
-            )
+            yield Output(asset.published, mediatype.of_file(name), body, f"assets/{name}")
 
     def static_outputs(self, files: Mapping[str, StaticFile]) -> Iterator[Output]:
         """Yield the site's files that are published as they are."""
         for published, file in files.items():
             make = partial(Path.read_bytes, self.registry.source / file.source)
             yield Output(published, mediatype.of_file(published), Made(make), file.source)
-
-
-def _elsewhere(collection: Collection) -> Iterator[tuple[str, str]]:
-    for place in collection.blobs.values():
-        if place.file is None or not place.file.is_relative_to(collection.folder):
-            yield place.digest, str(place.file or place.url)
 
 
 def _warnings(path: str, text: Rendered) -> tuple[Problem, ...]:

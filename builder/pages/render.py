@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from builder.oci import mediatype
-from builder.output import PAGES, Claim, Made, Output
+from builder.output import Claim, Made, Output
 from builder.pages import feeds, json_pages, listing, plan
 from builder.pages.lists import Lists
 from builder.pages.model import SiteState
@@ -240,7 +240,7 @@ def _pictures(owner: Collection | Namespace) -> Iterator[Output]:
     for name, path in owner.files.items():
         media_type = mediatype.of_file(name)
         made, origin = Made(path.read_bytes), f"{owner.origin}/{name}"
-        yield Output(f"{owner.name}/{name}", media_type, made, origin, order=PAGES)
+        yield Output(f"{owner.name}/{name}", media_type, made, origin)
 
 
 def _picture_claims(owner: Collection | Namespace) -> Iterator[Claim]:

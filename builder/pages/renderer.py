@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from builder.fingerprint import code_key, fingerprint
-from builder.output import PAGES, Claim, Made, Output, Redirect
+from builder.output import Claim, Made, Output, Redirect
 from builder.pages import feeds
 from builder.pages.model import PageOptions
 from builder.pages.page import Page
@@ -76,7 +76,7 @@ class PageRenderer:
         values = {"page": page.context(self.options), **view}
         mark = fingerprint(code_key(), self.layout_key(layout), values, text)
         body = Made(partial(self._render, layout, values, text))
-        return Output(path, HTML, body, page.source or path, mark, order=PAGES)
+        return Output(path, HTML, body, page.source or path, mark)
 
     def _render(self, layout: str, values: Mapping[str, Any], text: str) -> bytes:
         whole = {"site": self._site[layout] if layout else {}, **values}
@@ -97,7 +97,7 @@ class PageRenderer:
         """Return an output that no template makes: what `make` returns for `arguments`."""
         body = Made(partial(make, *arguments))
         mark = fingerprint(code_key(), make, arguments)
-        return Output(path, media_type, body, origin, mark, order=PAGES)
+        return Output(path, media_type, body, origin, mark)
 
     def feed(
         self, folder: str, title: str, entries: Sequence[feeds.Entry], origin: str
@@ -110,7 +110,7 @@ class PageRenderer:
     def redirect(self, path: str, to: str, origin: str) -> Output:
         """Return an output that leads from the old URL path `path` to the path `to`."""
         target = f"{self.options.baseurl.rstrip('/')}{to}"
-        return Output(redirect_output(path), HTML, Redirect(target), origin, target, order=PAGES)
+        return Output(redirect_output(path), HTML, Redirect(target), origin, target)
 
     def rows(self, rows: Iterable[Row]) -> RowsHtml:
         """Return the HTML of some rows for a list, made when a layout prints it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 from builder.fingerprint import fingerprint
@@ -11,7 +10,7 @@ from builder.layers.tarstream import tar_chunks
 from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.schema1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST, signed
-from builder.output import CONTENT, MANIFESTS, NAMES, Data, Output, Streamed
+from builder.output import Data, Output, Streamed
 from builder.registry.model import Archive, Collection, Companion
 
 DIGEST_HEADER = "Docker-Content-Digest"
@@ -27,8 +26,7 @@ def companion_outputs(collection: Collection) -> Iterator[Output]:
     found = (item for items in collection.companions.values() for item in items)
     if EMPTY_LAYER_DIGEST not in collection.blobs and any(empty in item.schema1 for item in found):
         body, digest = Data(EMPTY_LAYER), EMPTY_LAYER_DIGEST
-        content = _output(collection, f"blobs/{digest}", mediatype.OCTET_STREAM, body, digest)
-        yield replace(content, order=CONTENT)
+        yield _output(collection, f"blobs/{digest}", mediatype.OCTET_STREAM, body, digest)
 
 
 def _companion(collection: Collection, companion: Companion) -> Iterator[Output]:
@@ -39,8 +37,7 @@ def _companion(collection: Collection, companion: Companion) -> Iterator[Output]
         return
     # Also under the digest, which is the payload's alone: Docker asks for that.
     body = Data(signed(companion.schema1))
-    by_digest = _output(collection, f"manifests/{digest}", mediatype.SCHEMA1, body, digest)
-    yield replace(by_digest, order=MANIFESTS)
+    yield _output(collection, f"manifests/{digest}", mediatype.SCHEMA1, body, digest)
     yield _output(collection, f"manifests/{name}", mediatype.SCHEMA1, body, digest)
 
 
@@ -50,7 +47,7 @@ def archive_outputs(collection: Collection) -> Iterator[Output]:
         for archive in archives:
             body = Streamed(partial(tar_chunks, archive.parts), archive.size)
             origin = f"{collection.origin}/manifests/{tag}"
-            yield Output(archive.path, TAR, body, origin, _mark(archive), order=CONTENT)
+            yield Output(archive.path, TAR, body, origin, _mark(archive))
 
 
 def _mark(archive: Archive) -> str:
@@ -67,4 +64,4 @@ def _mark(archive: Archive) -> str:
 def _output(collection: Collection, path: str, kind: str, body: Data, digest: Digest) -> Output:
     headers = ((DIGEST_HEADER, str(digest)),)
     place = f"v2/{collection.name}/{path}"
-    return Output(place, kind, body, collection.origin, "", headers, order=NAMES)
+    return Output(place, kind, body, collection.origin, "", headers)

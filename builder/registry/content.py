@@ -45,8 +45,9 @@ class Missing(Exception):  # noqa: N818 - a fact about a tag, reported by who kn
 class ContentIndex:
     """All content of one collection, gathered while its tags are read.
 
-    `manifests`, `configs` and `blobs` fill as `complete` is called; faults of
-    content go to `problem`.
+    `manifests`, `configs` and `blobs` fill as `complete` is called; `elsewhere`
+    holds the place of each piece, manifests included, that was found out of the
+    collection's own folder. Faults of content go to `problem`.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class ContentIndex:
         self.manifests: dict[Digest, Manifest] = {}
         self.configs: dict[Digest, ImageConfig] = {}
         self.blobs: dict[str, BlobPlace] = {}
+        self.elsewhere: dict[str, str] = {}
+        self._store = options.store
         self._origin = f"{options.collections}/{name}"
         self._offsite = options.offsite
         self._cache = cache
@@ -84,6 +87,8 @@ class ContentIndex:
         for storage, origin in self._stores:
             if storage.size(descriptor.digest) is not None:
                 label = f"{origin}/{blob_path(descriptor.digest)}"
+                if origin == self._store:
+                    self.elsewhere[descriptor.digest] = label
                 return read_verified(StorageReader(storage), descriptor, label)
         raise Missing(descriptor)
 
@@ -162,7 +167,9 @@ class ContentIndex:
     def _place(self, descriptor: Descriptor) -> None:
         if descriptor.digest in self.blobs:
             return
-        self.blobs[descriptor.digest] = self._find(descriptor)
+        place = self.blobs[descriptor.digest] = self._find(descriptor)
+        if place.file is None:
+            self.elsewhere[descriptor.digest] = place.url
 
     def _find(self, descriptor: Descriptor) -> BlobPlace:
         digest, size, kind = descriptor.digest, descriptor.size, descriptor.media_type
@@ -170,6 +177,8 @@ class ContentIndex:
             if storage.size(digest) is not None:
                 file = storage.path(digest)
                 self._verify(file, descriptor, f"{origin}/{blob_path(digest)}")
+                if origin == self._store:
+                    self.elsewhere[digest] = str(file)
                 return BlobPlace(digest, size, kind, file)
         # What has addresses of its own was never brought to the other place.
         if descriptor.urls:

@@ -17,10 +17,6 @@ from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
 from builder.output import (
-    CONTENT,
-    MANIFESTS,
-    NAMES,
-    PAGES,
     Body,
     Capabilities,
     Claim,
@@ -85,7 +81,7 @@ def registry_endpoints(rows: Sequence[Row]) -> Iterator[Output]:
     names = [row.name for row in rows if row.listed]
     yield Output("v2/index.json", mediatype.JSON, Data(b"{}\n"), "v2", "v2", folder_answer=True)
     body = as_json({"repositories": names})
-    yield Output("v2/_catalog", mediatype.JSON, Data(body), "v2", order=NAMES)
+    yield Output("v2/_catalog", mediatype.JSON, Data(body), "v2")
     errors = {"errors": [{"code": "NAME_UNKNOWN", "message": "not found in this registry"}]}
     yield Output("v2/404.json", mediatype.JSON, Data(as_json(errors)), "v2", "404")
 
@@ -118,12 +114,10 @@ class _Endpoints:
         url = place.url
         if place.file is not None:
             body: Body = File(place.file, place.size, place.digest)
-            yield self._output(path, mediatype.OCTET_STREAM, body, place.digest, order=CONTENT)
+            yield self._output(path, mediatype.OCTET_STREAM, body, place.digest)
             url = f"{self._options.v2}/{path}"
         elif self._options.capabilities.redirects:
-            yield self._output(
-                path, mediatype.OCTET_STREAM, Redirect(url, 307), place.digest, order=CONTENT
-            )
+            yield self._output(path, mediatype.OCTET_STREAM, Redirect(url, 307), place.digest)
         yield from self._friendly_blob(place.digest, place.digest, place.size, url)
         yield from self._listing(place.digest)
 
@@ -151,12 +145,8 @@ class _Endpoints:
     def manifest(self, manifest: Manifest) -> Iterator[Output]:
         """Yield a manifest under its digest, as a manifest and as a blob."""
         digest, body = manifest.digest, Data(manifest.raw)
-        yield self._output(
-            f"{self._v2}/blobs/{digest}", mediatype.OCTET_STREAM, body, digest, order=CONTENT
-        )
-        yield self._output(
-            f"{self._v2}/manifests/{digest}", manifest.media_type, body, digest, order=MANIFESTS
-        )
+        yield self._output(f"{self._v2}/blobs/{digest}", mediatype.OCTET_STREAM, body, digest)
+        yield self._output(f"{self._v2}/manifests/{digest}", manifest.media_type, body, digest)
         yield self._friendly_manifest(digest, manifest.raw)
 
     def tag(self, tag: Tag) -> Iterator[Output]:
@@ -164,9 +154,7 @@ class _Endpoints:
         if tag.manifest is not None and tag.in_v2:
             path = f"{self._v2}/manifests/{tag.name}"
             body = Data(tag.manifest.raw)
-            yield self._output(
-                path, tag.manifest.media_type, body, tag.manifest.digest, order=NAMES
-            )
+            yield self._output(path, tag.manifest.media_type, body, tag.manifest.digest)
         answer = tag.legacy or tag.manifest  # as it always was, also where clients can pull now
         if answer is not None and tag.has_manifest:
             yield self._friendly_manifest(tag.name, answer.raw)
@@ -202,11 +190,11 @@ class _Endpoints:
             for digest in sorted({*self._collection.manifests, *found}):
                 path = f"{self._v2}/referrers/{digest}"
                 body = Data(self._referrers_index(found.get(digest, ())))
-                yield self._output(path, mediatype.OCI_INDEX, body, order=NAMES)
+                yield self._output(path, mediatype.OCI_INDEX, body)
         for digest, referrers in found.items():
             raw = self._referrers_index(referrers)
             path = f"{self._v2}/manifests/{digest.referrers_tag}"
-            yield self._output(path, mediatype.OCI_INDEX, Data(raw), Digest.of(raw), order=NAMES)
+            yield self._output(path, mediatype.OCI_INDEX, Data(raw), Digest.of(raw))
 
     def _referrers_index(self, digests: Sequence[Digest]) -> bytes:
         entries = [self._collection.manifests[digest].descriptor.to_json() for digest in digests]
@@ -229,7 +217,7 @@ class _Endpoints:
         )
         if pullable or self._collection.manifests:
             body = Data(as_json({"name": self._name, "tags": pullable}))
-            yield self._output(f"{self._v2}/tags/list", mediatype.JSON, body, order=NAMES)
+            yield self._output(f"{self._v2}/tags/list", mediatype.JSON, body)
 
     def _output(
         self,
@@ -238,11 +226,8 @@ class _Endpoints:
         body: Body,
         digest: str = "",
         *,
-        order: int = PAGES,
         folder_answer: bool = False,
     ) -> Output:
         headers = ((DIGEST_HEADER, digest),) if digest else ()
         origin = self._collection.origin
-        return Output(
-            path, media_type, body, origin, "", headers, folder_answer=folder_answer, order=order
-        )
+        return Output(path, media_type, body, origin, "", headers, folder_answer=folder_answer)

@@ -154,6 +154,7 @@ class _Loader:
             self._listings(),
             self._folder,
             warnings=tuple(self._warnings),
+            elsewhere=self._shelf.elsewhere,
         )
         companions = self._options.companions
         return with_companions(found, companions, self._shelf.read, self.problems.append)

@@ -229,7 +229,8 @@ class Collection:
     under their digest text. `configs` holds the image config of each image
     manifest by the manifest's digest. `referrers` maps a subject's digest to
     the digests that refer to it. `companions` and `archives` are published
-    beside the tags they are under. `warnings` say what of its folder is left
+    beside the tags they are under. `elsewhere` holds the digest and the place of
+    what lies in no folder of its own. `warnings` say what of its folder is left
     out, and why.
     """
 
@@ -250,6 +251,7 @@ class Collection:
     companions: Mapping[str, tuple[Companion, ...]] = field(default_factory=dict)
     archives: Mapping[str, tuple[Archive, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:

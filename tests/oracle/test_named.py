@@ -56,6 +56,15 @@ def stored(world: World) -> None:
     world.write(f"_blobs/blobs/sha256/{name}", world.path("kept.bin").read_bytes())
 
 
+def child_in_store(world: World) -> None:
+    """The manifest of an index's image lies in the store alone."""
+    child = Image.of("child")
+    Image.index(child).tag(world.path(ONE), "2.0")
+    name = child.digest.replace(":", "/")
+    world.write(f"_blobs/blobs/{name}", child.manifest)
+    world.remove(f"{ONE}/blobs/{name}")
+
+
 def same_stat(inner: str, content: str, *, new_inode: bool) -> Edit:
     def edit(world: World) -> None:
         file = world.path(inner)
@@ -113,6 +122,7 @@ CASES: dict[str, tuple[Edit, Edit]] = {
         write("collections/c/README.md", "# C\n"),
     ),
     "a layer comes into the store": (store, stored),
+    "a manifest in the store goes": (child_in_store, lambda world: world.remove("_blobs")),
     "an include moves": (
         both(write(PART, "x"), write(COLLECTION, "{% include 'part.html' %}")),
         lambda world: world.move(PART, "_includes/sub/part.html"),
