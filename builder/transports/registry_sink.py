@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -157,19 +157,24 @@ class RegistrySink:
         outgoing = [part.descriptor for part in self.parts.values()
                     if part.place == "offsite" and not part.kept]  # fmt: skip
         try:
-            if error is None and not self.stage.is_empty:
-                self.stage.judge(self._terms.judge)
-                for item in outgoing:
-                    self._send(item)
-                self.stage.commit()
+            if error is None:
+                self._finish(outgoing)
         finally:
             for item in outgoing:
                 self._outgoing.delete(item.digest)
             self.stage.__exit__(kind, error, trace)
 
-    def _send(self, item: Descriptor) -> None:
-        if self._offsite is not None:
-            self._offsite.put(item.digest, item.size, self._outgoing.path(item.digest))
+    def _finish(self, outgoing: Sequence[Descriptor]) -> None:
+        """Judge what is new, send what goes offsite, and only then show it."""
+        is_new = not self.stage.is_empty  # else a layer that was damaged there is sent again
+        if is_new:
+            self.stage.judge(self._terms.judge)
+        for item in outgoing:
+            if self._offsite is not None:
+                path = self._outgoing.path(item.digest)
+                self._offsite.put(item.digest, item.size, path)
+        if is_new:
+            self.stage.commit()
 
     def _put_tag(self, manifest: Manifest, tag: str) -> bool:
         """Stage a tag; its date is that of its last move."""

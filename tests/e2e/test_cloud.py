@@ -102,7 +102,7 @@ def test_a_published_bucket_is_verified_from_outside(
     assert "must be signed" in said
     publish = ["publish", "s3://bucket/site", "--key", str(tmp_path / "key"), "-q", *source]
     assert builder(*publish)[0] == 0
-    code, said = builder("verify", f"{s3}/bucket/site", *source)
+    code, said = builder("verify", "--name", "", f"{s3}/bucket/site", *source)
     assert code == 0, said
     assert "release 1 of" in said
     assert "signed by" in said
@@ -115,16 +115,16 @@ def test_a_published_bucket_is_verified_from_outside(
     readme = greeting / "collections/vanessa/greeting/README.md"
     readme.write_text("---\ntitle: Greeting\n---\nAnother greeting.\n")
     assert builder(*publish)[0] == 0
-    assert builder("verify", f"{s3}/bucket/site", *source)[0] == 0
+    assert builder("verify", "--name", "", f"{s3}/bucket/site", *source)[0] == 0
     # One page of the old release, then the old release as a whole.
     new = store.get("vanessa/greeting/index.html")
     assert new is not None
     store.put("vanessa/greeting/index.html", page[0], {"Content-Type": "text/html"})
-    code, said = builder("verify", f"{s3}/bucket/site", *source)
+    code, said = builder("verify", "--name", "", f"{s3}/bucket/site", *source)
     assert code == 1
     assert "vanessa/greeting/index.html: has " in said
     store.put("vanessa/greeting/index.html", new[0], {"Content-Type": "text/html"})
     store.put("release.json", old[0], {"Content-Type": "application/json"})
-    code, said = builder("verify", f"{s3}/bucket/site", *source)
+    code, said = builder("verify", "--name", "", f"{s3}/bucket/site", *source)
     assert code == 1
     assert "was seen here before" in said
