@@ -57,6 +57,7 @@ class Player:
         self._pipeline: Pipeline | None = None
         self._failed = False
         self._seen: dict[str, str] = {}
+        self._lost = False  # the cache, or a part of it
         self._start()
 
     def play(self, steps: Sequence[int], tell: Callable[[str], None]) -> Failure | None:
@@ -108,6 +109,9 @@ class Player:
             self._world.save(self._good)
         if game.serve and kept is None:
             got.seen = before  # no configuration, so nobody to ask
+        if game.serve and self._lost and self._failed and not got.seen:
+            before = {}  # what a preview showed has gone with its map, and whole
+        self._lost = False
         self._seen = got.seen
         return list(differences(got, wanted, before))
 
@@ -129,6 +133,7 @@ class Player:
     def lose_cache(self) -> str:
         shutil.rmtree(self._world.path(".builder-cache"), ignore_errors=True)
         self._pipeline = None
+        self._lost = True
         return "the cache is lost"
 
     def damage_cache(self) -> str:
@@ -143,6 +148,7 @@ class Player:
             data[len(data) // 3 : len(data) // 2] = b"x" * (len(data) // 2 - len(data) // 3)
         found.write_bytes(data)
         self._pipeline = None
+        self._lost = True
         return f"the cache's {found.name} is damaged"
 
     def lose_site(self) -> str:
