@@ -72,7 +72,7 @@ def command(
     none of that, but which clients can pull from a site that is published.
     """
     from builder.build.pipeline import Checked, check  # noqa: PLC0415 - as heavy as a build
-    from builder.cli.check_base import judged, told  # noqa: PLC0415 - with git and the network
+    from builder.cli.check_base import is_contained, judged, told  # noqa: PLC0415 - with git and the network
     from builder.cli.check_url import check_site  # noqa: PLC0415
 
     console = common.console
@@ -81,10 +81,12 @@ def command(
         return
     proposal = judged(context, base, proposed, common.flags(allow_missing=allow_missing))
     found = Checked((), 0, 0)
+    more: list[Problem] = []
     try:
-        config = common.config(allow_missing=allow_missing)
-        found = check(config, strict=strict, progress=console.step)
-        more = [*found.warnings, *(_offsite(config.registry) if blobs else ())]
+        if is_contained(proposal):
+            config = common.config(allow_missing=allow_missing)
+            found = check(config, strict=strict, progress=console.step)
+            more = [*found.warnings, *(_offsite(config.registry) if blobs else ())]
     except ContentError as error:
         more = list(error.problems)
     problems = told(proposal, more, proposed["summary_file"])

@@ -48,13 +48,31 @@ def judged(
     )
 
 
+def is_contained(proposal: Proposal | None) -> bool:
+    """Tell whether a tree may be read as its own configuration says, by its own theme.
+
+    A proposal that changes these is refused for that alone: a stranger's
+    `source` would lead anywhere, and layouts are programs.
+    """
+    problems = proposal.problems if proposal is not None else ()
+    return all(
+        item.warning or item.path.startswith("collections/") or item.path.endswith("OWNERS")
+        for item in problems
+    )
+
+
 def told(
     proposal: Proposal | None, more: Iterable[Problem], summary_file: str | None
 ) -> tuple[Problem, ...]:
     """Return all problems, what a proposal is refused for first; write the summary of it."""
     if proposal is None:
         return tuple(sorted(more))
-    problems = tuple(sorted({*proposal.problems, *more}))
+    known = {(item.path, item.message) for item in proposal.problems}
+    others = (
+        item for item in more  # not what has been said already in fewer words
+        if not any(item.path == path and item.message.startswith(said) for path, said in known)
+    )  # fmt: skip
+    problems = tuple(sorted({*proposal.problems, *others}))
     if summary_file:
         _write_summary(summary_file, proposal, problems)
     return problems

@@ -16,7 +16,7 @@ import resource
 import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, Self
 
@@ -178,7 +178,8 @@ class _Slot:
             if self.batch:
                 self._process.terminate()
             else:  # later workers hold copies of this pipe, so closing it alone tells nothing
-                self.pipe.send(None)
+                with suppress(BrokenPipeError):  # it was killed meanwhile
+                    self.pipe.send(None)
             self._end()
         self.batch = []
         self.queue.clear()
