@@ -117,7 +117,7 @@ def command(
         raise UsageError("--runnable needs --base, and --base is for it", "give both or none")
     if output and runnable:
         raise UsageError("--output takes the artifact alone", "leave out --runnable")
-    config = common.config()
+    config = common.config(anywhere=bool(output))
     options = config.registry
     terms = Terms(created=now(), judge=judge_of(config), force=force, dry_run=dry_run)
     spool = options.source / ".builder-cache"

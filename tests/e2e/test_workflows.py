@@ -64,7 +64,10 @@ def test_a_hostile_proposal_is_told_where_and_runs_nothing(stage: Stage) -> None
 
 
 def test_members_may_change_more(stage: Stage) -> None:
-    tree = {"_config.yml": "title: Ours\n", ".github/dependabot.yml": "version: 2\n"}
+    tree = {
+        "_config.yml": "title: Ours\nexclude: [README.md]\n",
+        ".github/dependabot.yml": "version: 2\n",
+    }
     job = proposed(stage, tree, "settings", "MEMBER")
     assert not job.failed, job.said
 
@@ -227,7 +230,7 @@ def test_a_layout_that_lies_is_refused(stage: Stage, tmp_path: Path, what: str) 
         blob.write_bytes(b"x" * blob.stat().st_size)
     elif what == "two":
         index = json.loads((folder / "index.json").read_bytes())
-        index["manifests"] *= 2
+        index["manifests"].append(index["manifests"][0] | {"digest": f"sha256:{'0' * 64}"})
         (folder / "index.json").write_text(json.dumps(index))
     elif what == "missing":
         blob.unlink()
