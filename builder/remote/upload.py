@@ -261,6 +261,8 @@ class _Piece(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        if not self._left:  # a verified stream takes reading nothing for its end
+            return 0
         chunk = self._pieces.read(min(len(buffer), self._left))
         buffer[: len(chunk)] = chunk
         self._left -= len(chunk)
