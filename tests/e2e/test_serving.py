@@ -121,7 +121,7 @@ def test_where_inotify_ends_files_are_looked_at(greeting: Path) -> None:
     with started(greeting, "-P", "0", prefix=prefix) as (process, line):
         host = line.split("/")[2]
         (greeting / G / "README.md").write_text("---\ntitle: Greeting\n---\nSeen at last.\n")
-        assert until(lambda: "Seen at last." in got(host))
+        assert until(lambda: "Seen at last." in got(host), 60)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert "inotify" in said
