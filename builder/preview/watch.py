@@ -68,17 +68,13 @@ class Watcher(FileSystemEventHandler):
         self._first = self._last = 0.0
         self._signal = threading.Condition()
         self._stopped = False
+        self._grown = False
         self._observer: BaseObserver = Observer()
         self._thread = threading.Thread(target=self._deliver, daemon=True, name="watcher")
 
     def start(self) -> None:
         """Begin to watch."""
-        try:
-            self._begin()
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EMFILE):
-                raise
-            self._poll()
+        self._or_poll(self._begin)
         self._thread.start()
 
     def look(self) -> None:
@@ -89,9 +85,28 @@ class Watcher(FileSystemEventHandler):
         for path in self._folders():
             self._watch(path)
         self._observer.start()
+        self._try_one_more()
+
+    def _try_one_more(self) -> None:
+        """Raise OSError where no further folder can be watched.
+
+        watchdog says nothing of a folder below another that it could not watch.
+        """
+        self._observer.unschedule(self._observer.schedule(FileSystemEventHandler(), os.sep))
+
+    def _or_poll(self, watching: Callable[[], None]) -> None:
+        """Do what asks the system for watches; where these are used up, poll from now on."""
+        try:
+            watching()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+                raise
+            self._poll()
 
     def _poll(self) -> None:
         """Look at all files again and again, where the system cannot tell of changes."""
+        if self._observer.is_alive():
+            self._observer.stop()
         self._observer.unschedule_all()
         self._observer = PollingObserver(timeout=POLL_SECONDS)
         self._watches.clear()
@@ -130,8 +145,10 @@ class Watcher(FileSystemEventHandler):
         for raw in (event.src_path, event.dest_path):
             path = os.fsdecode(raw) if raw else ""
             if path and path != self._root and self._is_read(self._relative(path)):
-                if event.is_directory and os.path.dirname(path) == self._root:
-                    self._folder_moved(path)
+                if event.is_directory:
+                    self._grown = True
+                    if os.path.dirname(path) == self._root:
+                        self._folder_moved(path)
                 if self._is_real(event, path):
                     self._add(self._relative(path))
 
@@ -175,6 +192,9 @@ class Watcher(FileSystemEventHandler):
 
     def _deliver(self) -> None:
         while (batch := self._next()) is not None:
+            if self._grown:
+                self._grown = False
+                self._or_poll(self._try_one_more)
             self._on_change(batch)
 
     def _next(self) -> frozenset[str] | None:

@@ -115,17 +115,40 @@ def test_a_layer_that_arrives_in_the_store(greeting: Path) -> None:
         assert until(lambda: "slow" in got(host, "v2/vanessa/greeting/tags/list"))
 
 
-def test_where_inotify_ends_files_are_looked_at(greeting: Path) -> None:
-    limit = 'echo 3 > /proc/sys/user/max_inotify_watches; exec "$@"'
-    prefix = ("unshare", "-Ur", "sh", "-c", limit, "sh")
-    with started(greeting, "-P", "0", prefix=prefix) as (process, line):
-        host = line.split("/")[2]
+@contextmanager
+def with_watches(source: Path, count: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `builder serve` where only so many folders can be watched."""
+    limit = f'echo {count} > /proc/sys/user/max_inotify_watches; exec "$@"'
+    with started(source, "-P", "0", prefix=("unshare", "-Ur", "sh", "-c", limit, "sh")) as running:
+        process, line = running
+        yield process, line.split("/")[2]
+
+
+def says_that_it_polls(process: subprocess.Popen[str]) -> bool:
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    return "limit of inotify" in said
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_where_inotify_ends_files_are_looked_at(greeting: Path, count: int) -> None:
+    with with_watches(greeting, count) as (process, host):
         (greeting / G / "README.md").write_text("---\ntitle: Greeting\n---\nSeen at last.\n")
         assert until(lambda: "Seen at last." in got(host), 60)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-    assert "inotify" in said
-    assert process.returncode == 130
+        assert says_that_it_polls(process)
+
+
+def test_where_inotify_ends_later_files_are_looked_at(greeting: Path) -> None:
+    with with_watches(greeting, 8) as (process, host):
+        for words in ("one", "two"):
+            for number in range(9):
+                page = f"---\ntitle: More\n---\nSaid {words}.\n"
+                write_tree(greeting, {f"collections/vanessa/more{number}/README.md": page})
+            for number in range(9):
+                path = f"vanessa/more{number}/"
+                assert until(lambda p=path, w=words: f"Said {w}." in got(host, p), 60)  # type: ignore[misc]
+        assert says_that_it_polls(process)
 
 
 def test_a_port_that_nobody_chose_is_the_one_on_the_pages(greeting: Path) -> None:
