@@ -35,7 +35,9 @@ REFUSALS = {
     "symlink": "EROFS", "mkdir": "ENOSPC", "mkdirat": "ENOSPC", "unlink": "EACCES",
     "unlinkat": "EACCES", "rmdir": "EACCES",
 }  # fmt: skip
+_TRACED = ("strace", "-f", "--seccomp-bpf", "-qq", "-o")  # stops at the calls asked for, no others
 _SECONDS = 120  # for one run
+_SHORT = 4  # names of calls that the short form tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +150,8 @@ class Bench:
         """Return how often a run makes each of the calls."""
         self.fresh()
         log = self.state.with_name("log")
-        names = ",".join(CALLS)
-        done = self.run(self._operation.command(self.state), "strace", "-f", "-qq", "-e",
-                        f"trace={names}", "-o", str(log))  # fmt: skip
+        command = self._operation.command(self.state)
+        done = self.run(command, *_TRACED, str(log), "-e", f"trace={','.join(CALLS)}")
         assert done.returncode == 0, done.stderr
         return Counter(re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE))
 
@@ -162,9 +163,10 @@ def _steps(count: int, most: int) -> list[int]:
 
 
 def _chosen(calls: Mapping[str, int], most: int) -> list[tuple[str, int]]:
-    """Return the calls to spoil: all, or every other one where a short form is wanted."""
+    """Return the calls to spoil: all, or in the short form a few, other ones by operation."""
     found = sorted(calls.items())
-    return found[sum(calls.values()) % 2 :: 2] if most == 1 else found
+    step = -(-len(found) // _SHORT)
+    return found[sum(calls.values()) % step :: step] if most == 1 else found
 
 
 def killed(bench: Bench, most: int) -> Iterator[Point]:
@@ -185,9 +187,8 @@ def refused(bench: Bench, most: int) -> Iterator[Point]:
 
 def _traced(bench: Bench, name: str, k: int, how: str, ends: set[int]) -> Point:
     bench.fresh()
-    flags = ["-f", "-qq", "-o", "/dev/null", "-e", f"trace={name}"]
-    inject = f"inject={name}:{how}:when={k}"
-    return bench.attempt(f"{how} at {name} {k}", ends, "strace", *flags, "-e", inject)
+    filters = ("-e", f"trace={name}", "-e", f"inject={name}:{how}:when={k}")
+    return bench.attempt(f"{how} at {name} {k}", ends, *_TRACED, "/dev/null", *filters)
 
 
 def starved(bench: Bench, most: int) -> Iterator[Point]:
