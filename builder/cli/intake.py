@@ -124,7 +124,7 @@ def _tags(medium: ImageSource, patterns: Sequence[str]) -> Iterator[tuple[str, s
             raise ContentError.at(medium.label, message, "add them one by one")
         yield known, tag
     if not seen:
-        hint = "see --tag-filter" if patterns else ""
+        hint = "see --tag-filter" if patterns else "add images without names by number: ':@0'"
         raise ContentError.at(medium.label, "has no tag that fits", hint)
 
 

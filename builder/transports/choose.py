@@ -50,7 +50,7 @@ def choose(candidates: Sequence[Candidate[Key]], wanted: str, label: str) -> Key
         fault = f"holds {len(fitting) or 'no'} images called {wanted!r}"
     else:
         fault = f"holds {len(fitting) or 'no'} images" + "; say which" * bool(fitting)
-    raise ContentError.at(label, fault, "; ".join(_ways(fitting or candidates)))
+    raise ContentError.at(label, fault, "; ".join(_ways(fitting or candidates, label)))
 
 
 def _fitting(wanted: str) -> Iterator[Callable[[Candidate[Key]], bool]]:
@@ -74,11 +74,12 @@ def full_name(name: str) -> str:
     return f"{path}:{tag}" if is_host else f"docker.io/{path}:{tag}"
 
 
-def _ways(candidates: Sequence[Candidate[Key]]) -> Iterator[str]:
+def _ways(candidates: Sequence[Candidate[Key]], label: str) -> Iterator[str]:
     """Yield how the images can be told apart, for a hint."""
     names = sorted({name for item in candidates for name in item.names})
     if names:
         more = ", ..." if len(names) > _SHOWN else ""
         yield f"it holds: {printable(', '.join(names[:_SHOWN]))}{more}"
     if len(candidates) > 1:
-        yield f"choose by name, by digest, or by number: @0 to @{len(candidates) - 1}"
+        last = f"{label}:@{len(candidates) - 1}"
+        yield f"choose by name, by digest, or by number: {label}:@0 to {last}"

@@ -53,8 +53,8 @@ class LayoutSource:
         self._reference = reference
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the entries."""
-        return tuple(sorted({names[0] for item in self._layout.entries()
+        """Return the names of the images; entries of other types are none (layout, index.json)."""
+        return tuple(sorted({names[0] for item in self._images()
                              if (names := names_of(item))}))  # fmt: skip
 
     def resolve(self, reference: str = "") -> Descriptor:
@@ -68,17 +68,20 @@ class LayoutSource:
         Tools put referrers, and what is in an index, beside the images: these
         are none of it where nothing tells which is meant.
         """
-        entries = [item for item in self._layout.entries()
-                   if item.media_type in mediatype.MANIFESTS]  # fmt: skip
+        entries = self._images()
         if not wanted and len({item.digest for item in entries}) > 1:
             entries = _tops(entries, list(self.manifests()))
         return [Candidate(item, (item.digest,), names_of(item)) for item in entries]
 
+    def _images(self) -> list[Descriptor]:
+        return [item for item in self._layout.entries()
+                if item.media_type in mediatype.MANIFESTS]  # fmt: skip
+
     def manifests(self) -> Iterator[Manifest]:
         """Yield the manifests of the entries that are here; raises ContentError for broken ones."""
         seen: set[Digest] = set()
-        for listed in self._layout.entries():
-            if listed.media_type not in mediatype.MANIFESTS or listed.digest in seen:
+        for listed in self._images():
+            if listed.digest in seen:
                 continue
             seen.add(listed.digest)
             if (found := self.manifest(with_true_size(listed, self))) is not None:

@@ -51,7 +51,7 @@ def test_an_image_is_found_by(wanted: str, image: int) -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ("", ("holds 5 images; say which", "@0 to @4", "stable")),
+        ("", ("holds 5 images; say which", "here:@0 to here:@4", "stable")),
         ("3", ("holds 2 images called '3'", "ghcr.io/fork/alpine:3")),
         ("4", ("holds no images called '4'",)),
         ("@5", ("no image @5: it holds 5",)),
@@ -230,3 +230,16 @@ def test_colons_in_the_name_of_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "my:image.tar").write_bytes(DockerArchive().raw())
     monkeypatch.chdir(tmp_path)
     assert digest_of("my:image.tar:x:latest", tmp_path) == digest_of("my:image.tar", tmp_path)
+
+
+def test_an_entry_that_is_no_image_has_no_name_to_choose(tmp_path: Path) -> None:
+    image = Image.of("x")
+    image.layout(tmp_path / "mixed", "1.0")
+    index = json.loads((tmp_path / "mixed/index.json").read_text())
+    docs = descriptor("application/vnd.example.docs", b"words")
+    docs |= {"annotations": {"org.opencontainers.image.ref.name": "docs"}}
+    index["manifests"].append(docs)
+    (tmp_path / "mixed/index.json").write_text(json.dumps(index))
+    with open_source(f"oci:{tmp_path}/mixed", SourceOptions(tmp_path)) as medium:
+        assert medium.names() == ("1.0",)
+        assert medium.resolve().digest == image.digest
