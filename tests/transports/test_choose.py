@@ -240,6 +240,6 @@ def test_an_entry_that_is_no_image_has_no_name_to_choose(tmp_path: Path) -> None
     docs |= {"annotations": {"org.opencontainers.image.ref.name": "docs"}}
     index["manifests"].append(docs)
     (tmp_path / "mixed/index.json").write_text(json.dumps(index))
-    with open_source(f"oci:{tmp_path}/mixed", SourceOptions(tmp_path)) as medium:
+    with open_source([f"oci:{tmp_path}/mixed"], SourceOptions(tmp_path)) as medium:
         assert medium.names() == ("1.0",)
         assert medium.resolve().digest == image.digest
