@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test oracle e2e differential fuzz lint bench proof example hosts lock workflows clean
+.PHONY: help setup serve build test oracle e2e differential fuzz lint bench proof picture example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -56,6 +56,9 @@ bench: $(READY) ## print ratios and growth; asserts nothing
 
 proof: $(READY) ## spoil every operation at every call; write the figures into docs/guide/trust.md; hours
 	$(BIN)/python -m tests.proof $(PROOF)
+
+picture: $(READY) ## photograph a page of the example registry for the README; needs chromium
+	$(BIN)/python scripts/make_picture.py
 
 example: $(READY) ## make the example registry anew
 	$(BIN)/python scripts/make_example.py

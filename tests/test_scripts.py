@@ -70,3 +70,14 @@ def test_the_word_counter_runs(text: bytes, count: bytes, tmp_path: Path) -> Non
     emulator = [] if platform.machine() == "x86_64" else ["qemu-x86_64-static"]
     command = [*emulator, str(file)]
     assert subprocess.run(command, input=text, capture_output=True, check=True).stdout == count
+
+
+@pytest.mark.e2e
+def test_the_picture_of_the_readme_is_of_a_page(tmp_path: Path) -> None:
+    picture = tmp_path / "page.png"
+    command = [sys.executable, str(ROOT / "scripts/make_picture.py"), str(picture)]
+    subprocess.run(command, check=True, timeout=200)
+    for file in (picture, ROOT / "docs/collection.png"):
+        data = file.read_bytes()
+        assert (data[:8], data[12:24]) == (b"\x89PNG\r\n\x1a\n", b"IHDR\0\0\x04\xb0\0\0\x03p")
+        assert 20_000 < len(data) < 300_000
