@@ -239,4 +239,5 @@ def run(
     try:
         return subprocess.run(command, input=feed, capture_output=True, check=False, env=variables)
     except FileNotFoundError:
-        raise LocalError("git is not installed", "this command asks git what changed") from None
+        hint = "install it (Debian: apt-get install git): git knows what changed"
+        raise LocalError("git is not installed", hint) from None

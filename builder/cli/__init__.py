@@ -7,6 +7,7 @@ the rest of `cli`, the only one that prints.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from builder.errors import BuilderError, ContentError, LocalError, counted
 GROUPS = {
     "Start and look": {
         "new": "Make a new registry from the template.",
+        "doctor": "Say what this machine has and lacks, for what.",
         "serve": "Build, serve on this machine, and reload on change.",
         "list": "List the collections: newest version, tags, size, date.",
         "inspect": "Show what a collection or a tag holds.",
@@ -146,6 +148,8 @@ def _invoke(arguments: Sequence[str]) -> int:
         result = group.main(list(arguments), prog_name="builder", standalone_mode=False)
     except click.ClickException as error:
         error.show(sys.stderr)
+        if hint := _folder_hint(error):
+            _say(hint)
         return 2
     except (click.Abort, KeyboardInterrupt) as stop:
         _say("builder: interrupted")
@@ -165,6 +169,14 @@ def _invoke(arguments: Sequence[str]) -> int:
         _say(f"builder: {error.filename}: {error.strerror}")
         return LocalError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _folder_hint(error: click.ClickException) -> str:
+    """Return the flag for a registry's folder where one was typed as an argument."""
+    found = re.search(r"extra argument \((.*)\)", error.message)
+    if found is None or not os.path.isdir(found[1]):
+        return ""
+    return f"  hint: the registry's folder is a flag: --source {found[1]}"
 
 
 def _signal_of(stop: BaseException) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -20,7 +21,7 @@ from builder.registry.edit import lock
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError, RegistryClient
-from builder.transports import SourceOptions, open_source
+from builder.transports import SourceOptions, has_scheme, open_source
 from builder.transports.reference import is_reference
 from builder.transports.registry_sink import Terms
 from builder.transports.remote import RemoteSource
@@ -172,6 +173,9 @@ def _target(texts: Sequence[str], name: str, *, all_tags: bool, filtered: bool) 
     if not texts:
         raise UsageError("one argument is not enough", "write builder add SOURCE NAME:TAG")
     wanted = Reference.parse(name)
+    if has_scheme(name) and not has_scheme(texts[0]) and not os.path.lexists(texts[0]):
+        hint = f"write builder add {name} {texts[0]}"
+        raise UsageError(f"{name}: the source stands first, then the name", hint)
     if wanted.digest:
         raise UsageError(f"{name}: an image is added under a tag", "write NAME:TAG")
     if all_tags and wanted.tag:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "new": ("builder new my-registry",),
+    "doctor": ("builder doctor", "builder doctor --json"),
     "build": ("builder build", "builder build -t nginx -d /tmp/site"),
     "serve": ("builder serve", "builder serve -P 8000 -t github-pages"),
     "check": ("builder check", "builder check --strict --json", "builder check --base origin/main"),

@@ -94,7 +94,7 @@ def _target(text: str) -> tuple[str, str, str]:
     scheme, colon, rest = text.partition(":")
     if scheme not in _SCHEMES or not colon or not rest:
         known = ", ".join(f"{name}:PATH" for name in _SCHEMES)
-        raise UsageError(f"{text}: cannot write there", f"use one of {known}")
+        raise UsageError(f"{text}: cannot write there", f"write NAME:TAG, then one of {known}")
     path, _, name = rest.partition(":")
     if path == "-" and scheme == "oci":
         raise UsageError(f"{text}: a folder cannot go to standard output", "use oci-archive:-")

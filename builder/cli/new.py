@@ -48,6 +48,15 @@ _UNKNOWN = """\
 # no repository that others reach.
 # static-container-registry @ git+https://HOST/OWNER/REPOSITORY@COMMIT
 """
+_NEXT = """\
+made {path}; next:
+  cd {path}
+  builder add docker://HOST/NAME:TAG team/tool:1.0   import an image, or put a recipe
+                                                     into collections/TEAM/TOOL/manifests/TAG/
+  builder serve                                      look at it, and pull from it
+  git add . && git commit, then git push             CI builds recipes and deploys the site
+Which host will serve it? GitHub Pages costs nothing and serves few clients, a server or a bucket
+serves all: set registry.target in _config.yml, then run builder workflows."""
 
 
 @click.command("new")
@@ -75,11 +84,9 @@ def command(
     write(folder, plan(folder, files))
     if not no_git:
         start(folder)
-    then = "put a recipe into collections/TEAM/TOOL/manifests/TAG/, then builder recipes build"
     if builder is None:
         console.say("builder.txt does not say yet which builder CI installs: see there")
-    lines = (f"made {path}", f"next: cd {path}, {then}")
-    console.result({"path": path, "files": sorted(files)}, "\n".join(lines))
+    console.result({"path": path, "files": sorted(files)}, _NEXT.format(path=path))
 
 
 def _files(builder: str | None) -> dict[str, str]:

@@ -128,19 +128,25 @@ class Reference:
         name, at, digest = text.partition("@")
         name, colon, given = name.partition(":")
         if fault := name_fault(name):
-            raise UsageError(f"{text}: {fault}")
+            raise UsageError(f"{text}: {fault}", _slip(text))
         if at:
             return cls(name, "", _digest(text, digest))
         if colon and not given:
             raise UsageError(f"{text}: the tag after ':' is empty", "write NAME:TAG")
         if given and (fault := tag_fault(given)):
-            raise UsageError(f"{text}: {fault}")
+            raise UsageError(f"{text}: {fault}", _slip(text))
         return cls(name, given or tag)
 
     def __str__(self) -> str:
         if self.digest:
             return f"{self.name}@{self.digest}"
         return f"{self.name}:{self.tag}" if self.tag else self.name
+
+
+def _slip(text: str) -> str:
+    """Return what to do where a place or a path stands and NAME[:TAG] belongs."""
+    place = "://" in text or text.startswith((".", "/", "~"))
+    return "here stands NAME[:TAG] of this registry: is the order of arguments right?" * place
 
 
 def _digest(text: str, digest: str) -> Digest:

@@ -19,7 +19,7 @@ from builder.transports.reference import is_reference, open_reference
 from builder.transports.remote import RemoteSource
 from builder.transports.saved import SavedSource
 
-__all__ = ["ImageSource", "SourceOptions", "open_source"]
+__all__ = ["ImageSource", "SourceOptions", "has_scheme", "open_source"]
 
 SCHEMES = ("oci", "oci-archive", "docker-archive", "dir", "docker", "file", "sif", "chart")
 # Those that hold one image, so that nothing stands after their path.
@@ -29,6 +29,12 @@ _WHOLE: Mapping[str, Callable[[str, SourceOptions], ImageSource]] = {
     "chart": lambda path, options: open_chart(path, options.spool),
 }
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]*")
+
+
+def has_scheme(text: str) -> bool:
+    """Tell whether what a user typed says by itself that it is a source."""
+    scheme, colon, _ = text.partition(":")
+    return bool(colon) and scheme in SCHEMES
 
 
 def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
@@ -59,9 +65,11 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
     path, reference = _split(text)
     if colon and _SCHEME.fullmatch(scheme) and not os.path.lexists(path):
         known = ", ".join((*(f"{name}:" for name in SCHEMES), "https:", "s3:", "gs:", "az:"))
-        raise UsageError(f"{text}: cannot read from {scheme!r}", f"use {known} or a path")
+        hint = f"use {known} or a path; an image in a registry is docker://HOST/NAME:TAG"
+        raise UsageError(f"{text}: cannot read from {scheme!r}", hint)
     if not os.path.exists(path):
-        raise ContentError.at(path, "does not exist")
+        hint = "write a path that exists; an image in a registry is docker://HOST/NAME:TAG"
+        raise ContentError.at(path, "does not exist", hint)
     return _recognised(path, reference, options.spool)
 
 
