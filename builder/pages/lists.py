@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ORIGIN = "the site's lists"
 # Addresses that no source file stands behind; `*` is all that is below.
 LISTS = frozenset({
-    "/browse/*", "/search/", "/collections.json", "/search.json", "/feed.xml", "/sitemap.xml",
+    "/browse/*", "/search/*", "/collections.json", "/search.json", "/feed.xml", "/sitemap.xml",
     "/robots.txt", "/api/*", "/v2/*", "/404.html",
 })  # fmt: skip
 _HOME = "index.html"
@@ -116,7 +116,11 @@ class Lists:
     def _data(self) -> Iterator[Output]:
         rows, options, data = self._rows, self._options, self._press.data
         yield data("collections.json", JSON, ORIGIN, search.collections_json, rows, options)
-        yield data("search.json", JSON, ORIGIN, search.search_index, rows)
+        shards = search.word_shards(rows)
+        for path, value in search.search_parts(rows, tuple(shards)):
+            yield data(path, JSON, ORIGIN, search.as_json, value)
+        for name, shard in shards.items():
+            yield data(f"{search.WORDS}{name}.json", JSON, ORIGIN, search.as_json, shard)
         yield self._press.json("api/openapi.json", ORIGIN, api.openapi, options)
 
     def _feed(self) -> Iterator[Output]:
@@ -179,6 +183,7 @@ def list_claims(state: SiteState) -> tuple[Claim, ...]:
         _HOME, "search/index.html", "collections.json", "search.json", "feed.xml", "sitemap.xml",
         "robots.txt", "api/index.html", "api/openapi.json", "404.html",
         *(f"sitemap-{number}.xml" for number in parts if len(parts) > 1),
+        *search.more_paths(rows),
     ]  # fmt: skip
     home = home_document(state)
     origin = home.source if home is not None else ORIGIN
@@ -187,4 +192,4 @@ def list_claims(state: SiteState) -> tuple[Claim, ...]:
     ]
     if home is not None:
         claims.extend(redirect_claims(tuple(home.redirect_from), home.source))
-    return (*claims, Claim("browse/", ORIGIN))
+    return (*claims, Claim("browse/", ORIGIN), Claim(search.WORDS, ORIGIN))

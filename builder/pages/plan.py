@@ -15,7 +15,9 @@ from builder.oci import mediatype
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
 from builder.oci.platform import Platform, choose
+from builder.oci.secrets import is_secret
 from builder.pages import versions
+from builder.pages.words import cut, search_words
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
 
@@ -24,6 +26,7 @@ _CHART = "application/vnd.cncf.helm."
 _SIF = "application/vnd.sylabs.sif."
 _APP = "application/vnd.alembic.app."
 _MAX_DESCRIPTION = 300
+_CUT_DIGEST = 12  # of its hexadecimal digits
 _DEFAULT = Platform("linux", "amd64")
 
 
@@ -213,6 +216,9 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
     keys = collection.keys
     shown = [tag for tag in without_tools(known.order) if tag.has_manifest]
     newest = collection.tag(known.newest)
+    previous = known.previous.get(known.newest, "")
+    title, description = _title(collection, texts), _description(collection, texts)
+    keywords = tuple(dict.fromkeys(words(keys.get("keywords"))))
     platforms = dict.fromkeys(
         platform.short
         for tag in shown
@@ -221,9 +227,9 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
     )
     return Row(
         name=collection.name,
-        title=_title(collection, texts),
-        description=_description(collection, texts),
-        keywords=tuple(dict.fromkeys(words(keys.get("keywords")))),
+        title=title,
+        description=description,
+        keywords=keywords,
         license=one_line(keys.get("license")),
         maintainers=tuple(person.name for person in people(keys.get("maintainers"))),
         kind=kind_of(collection, known.newest),
@@ -240,7 +246,26 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
         blobs=tuple(sorted((place.digest, place.size) for place in collection.blobs.values())),
         redirect_from=tuple(words(keys.get("redirect_from"), split=False)),
         origin=collection.origin,
+        tag_digests=tuple(digest_of(tag).partition(":")[2][:_CUT_DIGEST] for tag in shown),
+        yanked=tuple(tag.name for tag in shown if tag.yanked),
+        words=search_words(
+            (*_labels(collection, newest), collection.readme),
+            " ".join((collection.name, title, description, *keywords)),
+        ),
+        previous=previous,
+        previous_size=known.sizes.get(previous, 0),
     )
+
+
+def _labels(collection: Collection, tag: Tag | None) -> Iterator[str]:
+    """Yield the last names and the values of the labels of a tag's image, but for secrets."""
+    if tag is None or tag.manifest is None:
+        return
+    config = collection.configs.get(main_image(collection, tag.manifest).digest)
+    for name, value in (config.labels if config is not None else {}).items():
+        last = name.rpartition(".")[2]
+        if not is_secret(last):
+            yield f"{last} {value}"
 
 
 def _title(collection: Collection, texts: Mapping[str, Rendered]) -> str:
@@ -253,7 +278,7 @@ def _description(collection: Collection, texts: Mapping[str, Rendered]) -> str:
     text = one_line(collection.keys.get("description"))
     if not text and "" in texts:
         text = one_line(texts[""].excerpt)
-    return text if len(text) <= _MAX_DESCRIPTION else text[: _MAX_DESCRIPTION - 1].rstrip() + "…"
+    return cut(text, _MAX_DESCRIPTION)
 
 
 def one_line(value: Any) -> str:

@@ -1,21 +1,31 @@
 """The lists for programs: the search index and `collections.json`.
 
-The search index is one file in columns, because that packs to half of what
-rows do; position N of every column belongs to collection N.
+`search.json` has what a search looks at first, in columns, because that packs
+to half of what rows do: position N of every column belongs to collection N.
+What would make it large is below `search/words/`, by the first letter, and read
+when somebody types it: every digest, every further tag, words of READMEs and labels.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from builder.pages import words
 from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions
 from builder.registry.model import Row
 
+WORDS = "search/words/"
 _MAX_TAGS = 12
 _MAX_TEXT = 140
+_FEW = 200  # collections whose words are one file
+_DIGEST = 10  # of its hexadecimal digits
+_PART = 20_000  # collections in a file
+
+Shards = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def as_json(value: Any) -> bytes:
@@ -26,26 +36,66 @@ def as_json(value: Any) -> bytes:
     return text.encode("utf-8", "replace") + b"\n"
 
 
-def search_index(rows: Sequence[Row]) -> bytes:
-    """Return `search.json`: names, titles, descriptions, keywords, tags, digests, facts."""
+def more_paths(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the output paths of the parts of the index after the first."""
+    yield from (f"search/{number}.json" for number in range(2, -(-len(rows) // _PART) + 1))
+
+
+def search_parts(rows: Sequence[Row], shards: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the output paths of the search index and what each holds; `shards` are its words."""
+    paths = ("search.json", *more_paths(rows))
+    for start, path in zip(range(0, _PART * len(paths), _PART), paths, strict=True):
+        part = columns(rows[start : start + _PART])
+        yield path, {"version": 2, "parts": list(paths), "shards": list(shards), **part}
+
+
+def columns(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return names, titles, descriptions, keywords, tags and facts of some collections."""
     platforms = sorted({platform for row in rows for platform in row.platforms})
     number = {platform: n for n, platform in enumerate(platforms)}
-    return as_json(
-        {
-            "version": 1,
-            "platforms": platforms,
-            "name": [row.name for row in rows],
-            "title": [row.title if row.title != row.name else "" for row in rows],
-            "description": [row.description[:_MAX_TEXT] for row in rows],
-            "keywords": [" ".join(row.keywords) for row in rows],
-            "tags": [" ".join(row.tags[:_MAX_TAGS]) for row in rows],
-            "digest": [row.digest.partition(":")[2][:12] for row in rows],
-            "kind": [row.kind for row in rows],
-            "on": [[number[platform] for platform in row.platforms] for row in rows],
-            "size": [row.size for row in rows],
-            "updated": [row.updated for row in rows],
-        }
+    return {
+        "platforms": platforms,
+        "name": [row.name for row in rows],
+        "title": [row.title if row.title != row.name else "" for row in rows],
+        "description": [words.cut(row.description, _MAX_TEXT) for row in rows],
+        "keywords": [" ".join(row.keywords) for row in rows],
+        "license": [row.license for row in rows],
+        "tags": [" ".join(row.tags[:_MAX_TAGS]) for row in rows],
+        "newest": [row.newest for row in rows],
+        "yanked": {n: " ".join(row.yanked) for n, row in enumerate(rows) if row.yanked},
+        "deprecated": [n for n, row in enumerate(rows) if row.deprecated],
+        "kind": [row.kind for row in rows],
+        "on": [[number[platform] for platform in row.platforms] for row in rows],
+        "size": [row.size for row in rows],
+        "updated": [row.updated for row in rows],
+    }
+
+
+def word_shards(rows: Sequence[Row]) -> Shards:
+    """Return what is below `search/words/`, by file: who has a word, a further tag, a digest.
+
+    Collections are numbers of rows; a digest also names the first of its tags.
+    """
+    few = len(rows) <= _FEW
+    shards: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(
+        lambda: {"words": {}, "tags": {}, "digests": {}}
     )
+    for n, row in enumerate(rows):
+        for word in row.words:
+            shards[shard_of(word, few=few)]["words"].setdefault(word, []).append(n)
+        for tag in row.tags[_MAX_TAGS:]:
+            shards[shard_of(tag, few=few)]["tags"].setdefault(tag, []).append(n)
+        for tag, digest in zip(row.tags, row.tag_digests, strict=True):
+            if digest:
+                start = digest[:_DIGEST]
+                shards[shard_of(start, few=few)]["digests"].setdefault(start, [n, tag])
+    return dict(sorted(shards.items()))
+
+
+def shard_of(term: str, *, few: bool) -> str:
+    """Return the name of the file that has a term."""
+    first = term[:1].lower()
+    return "all" if few else first if first.isascii() and first.isalnum() else "other"
 
 
 def collections_json(rows: Sequence[Row], options: PageOptions) -> bytes:
@@ -77,5 +127,6 @@ def row_json(row: Row, options: PageOptions) -> dict[str, Any]:
         "size": row.size,
         "updated": row.updated,
         "deprecated": row.deprecated,
+        "yanked": list(row.yanked),
     }
     return {key: value for key, value in facts.items() if value or key == "tags"}

@@ -340,6 +340,11 @@ class Row:
     blobs: tuple[tuple[str, int], ...] = ()  # unique within the collection
     redirect_from: tuple[str, ...] = ()
     origin: str = ""
+    tag_digests: tuple[str, ...] = ()  # beside `tags`: hexadecimal, cut; empty where unknown
+    yanked: tuple[str, ...] = ()  # names of tags
+    words: tuple[str, ...] = ()  # of its README and labels, to be found by
+    previous: str = ""  # the version before the newest
+    previous_size: int = 0
     _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.e2e.conftest import serving
@@ -75,12 +77,51 @@ def test_pages(browser: Any, served: str, width: int, scheme: str) -> None:
     assert requested_hosts(browser) == {served}
 
 
-def test_search_finds_with_a_slip(browser: Any, served: str) -> None:
-    browser.get(f"http://{served}/search/?q=greetin")
-    wait = WebDriverWait(browser, 10)
-    wait.until(lambda driver: "vanessa/greeting" in driver.find_element(By.ID, "results").text)
-    browser.get(f"http://{served}/search/?q=wordcoun")
-    wait.until(lambda driver: "tools/text/wordcount" in driver.find_element(By.ID, "results").text)
+@pytest.mark.parametrize(
+    ("query", "found", "link"),
+    [
+        ("vanessa/greeting", "vanessa/greeting", ""),
+        ("greetin", "vanessa/greeting", ""),
+        ("wordcuont", "tools/text/wordcount", ""),
+        ("word_count", "tools/text/wordcount", ""),
+        ("multi platform", "vanessa/greeting", ""),
+        ("greeting:0.9", "vanessa/greeting", "/tags/0.9.0/"),
+        ("arm64", "vanessa/greeting", ""),
+        ("mit csv", "vanessa/dataset", ""),
+        ("licenses", "vanessa/greeting", ""),  # a label
+        ("bubble", "vanessa/greeting", ""),  # a word of its README
+        ("DIGEST", "vanessa/greeting", "/tags/0.9.0/"),
+    ],
+)
+def test_search_keeps_its_word(
+    browser: Any, served: str, example: Path, query: str, found: str, link: str
+) -> None:
+    manifest = example / "collections/vanessa/greeting/manifests/0.9.0/manifest.json"
+    digest = f"sha256:{sha256(manifest.read_bytes()).hexdigest()[:9]}"
+    browser.get(f"http://{served}/search/?{urlencode({'q': query.replace('DIGEST', digest)})}")
+    results = browser.find_element(By.ID, "results")
+    wait = WebDriverWait(browser, 20)
+    wait.until(lambda _: found in results.text)
+    wait.until(lambda _: link in results.get_attribute("innerHTML"))
+    assert "tools/calendar" not in results.text
+
+
+def test_search_by_keys_alone(browser: Any, served: str) -> None:
+    browser.get(f"http://{served}/api/")
+    keys = webdriver.ActionChains(browser)
+    keys.send_keys("/").send_keys("greeting:1.1.0").perform()
+    hits = browser.find_element(By.CSS_SELECTOR, ".hits")
+    WebDriverWait(browser, 20).until(lambda _: "vanessa/greeting:1.1.0" in hits.text)
+    focused = "return document.activeElement.textContent"
+    keys = webdriver.ActionChains(browser)
+    keys.send_keys(Keys.ARROW_DOWN).perform()
+    assert browser.execute_script(focused) == "vanessa/greeting"
+    webdriver.ActionChains(browser).send_keys(Keys.ARROW_UP).perform()
+    assert browser.switch_to.active_element.get_attribute("id") == "q"
+    webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
+    WebDriverWait(browser, 20).until(lambda driver: "/search/?q=greeting" in driver.current_url)
+    results = browser.find_element(By.ID, "results")
+    WebDriverWait(browser, 20).until(lambda _: "vanessa/greeting" in results.text)
 
 
 def test_the_theme_can_be_chosen(browser: Any, served: str) -> None:

@@ -1,0 +1,50 @@
+"""The words that a collection can be found by, beside those that every list shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+_MAX_WORDS = 150
+_MAX_READ = 64 << 10  # characters
+_URL = re.compile(r"\w+://\S+|\]\([^)\s]*")
+_WORD = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
+_COMMON = frozenset(
+    "a all also an and any are as at be but by can do does for from has have how if in into is it"
+    " its like more no not of on one only or our out per see so some such than that the their then"
+    " there these they this to up use used uses using was we what when where which will with you"
+    " your".split()
+)  # what says nothing of what it stands in
+
+
+def plain(text: str) -> str:
+    """Return `text` as it is compared: `My-Tool`, `my_tool` and `mytool` are equal."""
+    return re.sub("[-_]", "", text.lower())
+
+
+def cut(text: str, limit: int) -> str:
+    """Return at most `limit` characters of `text`, ended after a whole word."""
+    if len(text) <= limit:
+        return text
+    start, space, _ = text[:limit].rpartition(" ")
+    return f"{(start if space else text[: limit - 1]).rstrip(' ,;:.')}…"
+
+
+def search_words(texts: Iterable[str], known: str) -> tuple[str, ...]:
+    """Return the first words of `texts`, each once, without those that `known` has."""
+    seen = frozenset(_words(known))
+    found: dict[str, None] = {}
+    for text in texts:
+        for word in _words(_URL.sub(" ", text[:_MAX_READ])):
+            if word not in seen and word not in _COMMON:
+                found[word] = None
+            if len(found) == _MAX_WORDS:
+                return tuple(found)
+    return tuple(found)
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yield the words of a text as they are compared, those with a dash also part by part."""
+    for match in _WORD.finditer(text.lower()):
+        parts = re.split("[-_]", match[0])
+        yield from (part for part in ("".join(parts), *parts) if 1 < len(part) <= 32)
