@@ -9,12 +9,14 @@ _MAX_WORDS = 150
 _MAX_READ = 64 << 10  # characters
 _URL = re.compile(r"\w+://\S+|\]\([^)\s]*")
 _WORD = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
-_COMMON = frozenset(
-    "a all also an and any are as at be but by can do does for from has have how if in into is it"
-    " its like more no not of on one only or our out per see so some such than that the their then"
-    " there these they this to up use used uses using was we what when where which will with you"
-    " your".split()
-)  # what says nothing of what it stands in
+# What says nothing of what it stands in.
+_COMMON = frozenset({
+    "an", "and", "any", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "has",
+    "have", "how", "if", "in", "into", "is", "it", "its", "more", "no", "not", "of", "on", "one",
+    "only", "or", "our", "so", "such", "than", "that", "the", "their", "then", "there", "these",
+    "they", "this", "to", "up", "use", "used", "uses", "using", "was", "we", "what", "when",
+    "where", "which", "will", "with", "you", "your",
+})  # fmt: skip
 
 
 def plain(text: str) -> str:

@@ -78,31 +78,29 @@ def test_pages(browser: Any, served: str, width: int, scheme: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "found", "link"),
+    ("query", "found"),
     [
-        ("vanessa/greeting", "vanessa/greeting", ""),
-        ("greetin", "vanessa/greeting", ""),
-        ("wordcuont", "tools/text/wordcount", ""),
-        ("word_count", "tools/text/wordcount", ""),
-        ("multi platform", "vanessa/greeting", ""),
-        ("greeting:0.9", "vanessa/greeting", "/tags/0.9.0/"),
-        ("arm64", "vanessa/greeting", ""),
-        ("mit csv", "vanessa/dataset", ""),
-        ("licenses", "vanessa/greeting", ""),  # a label
-        ("bubble", "vanessa/greeting", ""),  # a word of its README
-        ("DIGEST", "vanessa/greeting", "/tags/0.9.0/"),
+        ("vanessa/greeting", "vanessa/greeting"),
+        ("greetin", "vanessa/greeting"),
+        ("wordcuont", "tools/text/wordcount"),
+        ("word_count", "tools/text/wordcount"),
+        ("multi platform", "vanessa/greeting"),
+        ("greeting:0.9", "vanessa/greeting:0.9.0"),
+        ("arm64", "vanessa/greeting"),
+        ("mit csv", "vanessa/dataset"),
+        ("licenses", "vanessa/greeting"),  # a label
+        ("bubble", "vanessa/greeting"),  # a word of its README
+        ("DIGEST", "vanessa/greeting:0.9.0"),
     ],
 )
 def test_search_keeps_its_word(
-    browser: Any, served: str, example: Path, query: str, found: str, link: str
+    browser: Any, served: str, example: Path, query: str, found: str
 ) -> None:
     manifest = example / "collections/vanessa/greeting/manifests/0.9.0/manifest.json"
     digest = f"sha256:{sha256(manifest.read_bytes()).hexdigest()[:9]}"
     browser.get(f"http://{served}/search/?{urlencode({'q': query.replace('DIGEST', digest)})}")
     results = browser.find_element(By.ID, "results")
-    wait = WebDriverWait(browser, 20)
-    wait.until(lambda _: found in results.text)
-    wait.until(lambda _: link in results.get_attribute("innerHTML"))
+    WebDriverWait(browser, 20).until(lambda _: found in results.text)
     assert "tools/calendar" not in results.text
 
 
