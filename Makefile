@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test oracle e2e differential fuzz lint bench proof picture example hosts lock workflows clean
+.PHONY: help setup serve build test quick oracle e2e differential fuzz lint bench proof picture example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -31,6 +31,9 @@ build: $(READY) ## build the example registry into _site
 
 test: $(READY) ## run all tests; those that need real clients or servers run where these are
 	$(BIN)/python -m pytest -q
+
+quick: $(READY) ## run the tests that need nothing but Python and git
+	$(BIN)/python -m pytest -q -m "not e2e"
 
 oracle: $(READY) ## random edits, each build compared with a first one: STEPS=2000, or SEED= TARGET= to play one again
 	$(BIN)/python -u -m tests.oracle

@@ -45,7 +45,8 @@ TEMPLATE = (
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "OWNERS", "builder.txt",
     "requirements.txt", ".editorconfig", ".gitattributes", ".pre-commit-config.yaml",
     ".devcontainer/devcontainer.json", ".github/dependabot.yml", ".github/CODEOWNERS.example",
-    ".github/pull_request_template.md", ".github/ISSUE_TEMPLATE/add-a-collection.yml",
+    ".github/pull_request_template.md", ".github/PULL_REQUEST_TEMPLATE/code.md",
+    ".github/workflows/test.yml", ".gitlab/own.yml", ".github/ISSUE_TEMPLATE/add-a-collection.yml",
     ".github/ISSUE_TEMPLATE/report-a-problem.yml",
 )  # fmt: skip
 
@@ -58,12 +59,62 @@ def test_this_repository_is_a_template() -> None:
 
 def test_the_hook_before_a_commit_finds_problems(greeting: Path) -> None:
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-    (hook,) = repository["hooks"]
+    hook, *others = repository["hooks"]
     program, *arguments = hook["entry"].split()
     assert (program, hook["pass_filenames"]) == ("builder", False)
     assert run([*arguments, "-s", str(greeting)]) == 0
     (greeting / "collections/vanessa/greeting/manifests/latest/manifest.json").write_text("{}")
     assert run([*arguments, "-s", str(greeting)]) == 1
+    assert {Path(item["entry"].split()[0]).name for item in others} == {"ruff", "mypy"}
+    content = "collections/vanessa/greeting/manifests/latest/build.py"
+    assert not any(re.match(item["files"], content) for item in others)
+
+
+OWN = (".github/workflows/test.yml", ".gitlab/own.yml")
+
+
+def test_the_builders_own_tests_are_no_part_of_what_is_written(greeting: Path) -> None:
+    assert not set(OWN) & {*FILES, *updates()}
+    for path in OWN:
+        (greeting / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, greeting / path)
+    assert run(["workflows", "-s", str(greeting), "--force"]) == 0
+    assert [(greeting / path).read_bytes() for path in OWN] == [
+        (ROOT / path).read_bytes() for path in OWN
+    ]
+
+
+def triggers() -> list[list[str]]:
+    """Return the patterns of paths whose change runs the builder's own tests, event by event."""
+    workflow = yaml.safe_load((ROOT / OWN[0]).read_text())[True]  # `on:`
+    pipeline = yaml.safe_load((ROOT / OWN[1]).read_text())[".code"]["rules"]
+    return [
+        *(event["paths"] for event in workflow.values()),
+        *(rule["changes"] for rule in pipeline),
+    ]
+
+
+@pytest.mark.parametrize("patterns", triggers())
+def test_the_builders_own_tests_run_for_code_and_not_for_content(patterns: list[str]) -> None:
+    deep = [
+        re.escape(item).replace(r"/\*\*/\*", "/.*").replace(r"/\*\*", "/.*") for item in patterns
+    ]
+    words = [item.replace(r"\*", "[^/]*") for item in deep]
+
+    def runs(path: str) -> bool:
+        return any(re.fullmatch(item, path) for item in words)
+
+    for path in (
+        "collections/a/b/README.md",
+        "_config.yml",
+        "_data/x.yml",
+        "OWNERS",
+        "builder.txt",
+    ):
+        assert not runs(path), path
+    for path in ("builder/cli/add.py", "tests/cli/test_help.py", "_layouts/tag.html", "Makefile",
+                 "assets/style.css", ".ci/run", "README.md"):  # fmt: skip
+        assert runs(path), path
 
 
 @pytest.mark.parametrize("target", deployable())

@@ -49,6 +49,11 @@ def test_scripts_are_sound(written: Path) -> None:
 
 def test_the_template_repository_is_in_order() -> None:
     forms = ROOT / ".github/ISSUE_TEMPLATE"
+    assert lint.actionlint(ROOT) == ""
+    tests = ROOT / ".github/workflows/test.yml", ROOT / ".gitlab/own.yml"
+    assert lint.schema("vendor.github-workflows", tests[0]) == ""
+    assert lint.schema("vendor.gitlab-ci", tests[1], transform="gitlab-ci") == ""
+    assert [lint.shellcheck(script) for path in tests for script in lint.scripts(path)] == [""] * 5
     assert lint.zizmor(ROOT / ".github") == ""
     assert lint.schema("vendor.dependabot", ROOT / ".github/dependabot.yml") == ""
     assert lint.schema("vendor.github-issue-config", forms / "config.yml") == ""
