@@ -78,7 +78,7 @@ def parse_owners(text: str, path: str, above: str = "") -> Owners:
         if not words or words[0].startswith(("[", "^[")):
             continue
         names = frozenset(word.removeprefix("@").lower() for word in words[1:])
-        rules.append(Rule(words[0], names))
+        rules.append(Rule(words[0], names - {""}))
     return Owners(path, tuple(rules), above)
 
 
