@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test quick oracle e2e differential fuzz lint bench proof picture example hosts lock workflows clean
+.PHONY: help setup serve build test quick coverage oracle e2e differential fuzz lint bench proof picture example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -34,6 +34,10 @@ test: $(READY) ## run all tests; those that need real clients or servers run whe
 
 quick: $(READY) ## run the tests that need nothing but Python and git
 	$(BIN)/python -m pytest -q -m "not e2e"
+
+coverage: $(READY) ## print which lines of each module `make quick` reaches
+	$(BIN)/python -m coverage run --source builder -m pytest -q -m "not e2e"
+	$(BIN)/python -m coverage report --sort cover
 
 oracle: $(READY) ## random edits, each build compared with a first one: STEPS=2000, or SEED= TARGET= to play one again
 	$(BIN)/python -u -m tests.oracle
@@ -78,4 +82,4 @@ workflows: $(READY) ## write the CI files of this repository anew
 	$(BIN)/builder workflows --force
 
 clean: ## remove what can be made again
-	rm -rf _site _site.* .builder-cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _site _site.* .builder-cache .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def test_every_front_matter_key_is_documented() -> None:
 def test_every_target_is_documented() -> None:
     text = (REFERENCE / "targets.md").read_text()
     assert [name for name in target_names() if f"`{name}`" not in text] == []
+
+
+def test_contributors_are_sent_to_files_that_are_there() -> None:
+    root = REFERENCE.parent.parent
+    text = (root / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:builder|docs|tests|_includes|_layouts|assets|\.ci)/[^`]*)`", text)
+    real = [path for path in named if "NAME" not in path]
+    assert len(real) > 25
+    assert [path for path in real if not (root / path).exists()] == []
+    goals = re.findall(r"`make ([a-z]+)`", text)
+    targets = re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(set(goals) - set(targets)) == []
 
 
 def test_the_readme_shows_the_two_commands() -> None:

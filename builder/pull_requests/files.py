@@ -22,6 +22,7 @@ _PLACES = (
     (".github/workflows/", "is a workflow, which runs with the registry's rights"),
     (".github/actions/", "is an action, which runs with the registry's rights"),
     (".gitlab-ci.yml", "is a workflow, which runs with the registry's rights"),
+    (".gitlab/own.yml", "is a workflow, which runs with the registry's rights"),
     ("_layouts/", "is part of the theme"),
     ("_includes/", "is part of the theme"),
     ("assets/", "is part of the theme"),
