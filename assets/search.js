@@ -27,7 +27,7 @@
       tags: data.tags[n].split(" "), yanked: (data.yanked[n] ?? "").split(" "),
       deprecated: deprecated.has(n), plain: plain(name), last: plain(name.slice(name.lastIndexOf("/") + 1)),
       head: words(name, data.title[n], data.keywords[n]),
-      facts: words(data.license[n], data.kind[n], ...on), text: words(data.description[n]), marks: ` ${plain(data.tags[n])}`,
+      facts: words(data.license[n], data.kind[n], ...on), text: words(data.description[n]), marks: ` ${plain(data.tags[n])} `,
     };
   });
   let index;
@@ -37,8 +37,7 @@
   });
   const shards = {};
   const shard = (known, term) => {
-    const first = term[0];
-    const name = known.includes("all") ? "all" : known.includes(first) ? first : "other";
+    const name = ["all", term[0], term.slice(0, 2)].find((start) => known.includes(start)) ?? "other";
     return known.includes(name) ? shards[name] ??= get(`search/words/${name}.json`) : null;
   };
 
@@ -66,8 +65,9 @@
         }
       });
     }
+    const alike = (other) => other[0] === word[0] || (other[1] === word[1] && other.at(-1) === word.at(-1));
     for (const [other, places] of known.vocabulary) {
-      if (near(word, other, word.length > 7 ? 2 : 1)) for (const n of places) found.set(n, { points: 1 });
+      if (alike(other) && near(word, other, word.length > 7 ? 2 : 1)) for (const n of places) found.set(n, { points: 1 });
     }
     return found;
   };
@@ -86,12 +86,8 @@
       if (item.text.includes(` ${word}`)) count(3);
       if (/[^\x00-\x7f]/.test(word) && (item.head + item.text).includes(word)) count(3);
     }
-    if (item.marks.includes(` ${word}`)) {
-      const names = item.tags.filter((name) => plain(name).startsWith(word));
-      const exact = names.find((name) => plain(name) === word);
-      if (exact) count(9, { hit: exact });
-      else if (names.length) count(2, { hit: names[0] });
-    }
+    if (item.marks.includes(` ${word} `)) count(9, { mark: word });
+    else if (item.marks.includes(` ${word}`)) count(2, { mark: word });
     return best;
   };
 
@@ -135,7 +131,7 @@
       return [...least.keys()].filter((n) => others.every((other) => other.has(n))).map((n) => {
         const hits = all.map((found) => found.get(n));
         const total = hits.reduce((sum, hit) => sum + hit.points, 0);
-        return { item: known.items[n], points: total, hit: hits.find((hit) => hit.hit)?.hit, word: hits.find((hit) => hit.word)?.word };
+        return Object.assign({ item: known.items[n] }, ...hits, { points: total });
       }).sort((a, b) => b.points - a.points || a.item.name.length - b.item.name.length || (a.item.name < b.item.name ? -1 : 1));
     };
     yield answer([]);
@@ -149,7 +145,8 @@
     return text.split(new RegExp(`(${parts.join("|")})`, "giu")).map((part, n) => (n % 2 ? make("mark", {}, part) : part));
   };
 
-  const row = ({ item, hit, word }, asked) => {
+  const row = ({ item, hit, mark, word }, asked) => {
+    if (mark) hit ??= item.tags.find((tag) => plain(tag) === mark) ?? item.tags.find((tag) => plain(tag).startsWith(mark));
     const about = make("div", {}, make("a", { class: "row-name", href: `${base}${item.name}/` }, ...marked(item.name, asked)));
     const badge = (text, kind) => about.append(" ", make("span", { class: `badge ${kind}` }, text));
     if (item.kind !== "image") badge(item.kind, "");

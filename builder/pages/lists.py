@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from builder.output import Claim, Output
+from builder.fingerprint import fingerprint
+from builder.output import Claim, Data, Output
 from builder.pages import api, feeds, listing, plan, search
 from builder.pages.model import SiteState
 from builder.pages.page import Page
@@ -116,11 +117,8 @@ class Lists:
     def _data(self) -> Iterator[Output]:
         rows, options, data = self._rows, self._options, self._press.data
         yield data("collections.json", JSON, ORIGIN, search.collections_json, rows, options)
-        shards = search.word_shards(rows)
-        for path, value in search.search_parts(rows, tuple(shards)):
-            yield data(path, JSON, ORIGIN, search.as_json, value)
-        for name, shard in shards.items():
-            yield data(f"{search.WORDS}{name}.json", JSON, ORIGIN, search.as_json, shard)
+        for path, body in search.search_index(rows):
+            yield Output(path, JSON, Data(body), ORIGIN, fingerprint(body))
         yield self._press.json("api/openapi.json", ORIGIN, api.openapi, options)
 
     def _feed(self) -> Iterator[Output]:

@@ -249,8 +249,8 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
         tag_digests=tuple(digest_of(tag).partition(":")[2][:_CUT_DIGEST] for tag in shown),
         yanked=tuple(tag.name for tag in shown if tag.yanked),
         words=search_words(
-            (*_labels(collection, newest), collection.readme),
-            " ".join((collection.name, title, description, *keywords)),
+            (description, *_labels(collection, newest), collection.readme),
+            " ".join((collection.name, title, *keywords)),
         ),
         previous=previous,
         previous_size=known.sizes.get(previous, 0),

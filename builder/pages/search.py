@@ -2,8 +2,8 @@
 
 `search.json` has what a search looks at first, in columns, because that packs
 to half of what rows do: position N of every column belongs to collection N.
-What would make it large is below `search/words/`, by the first letter, and read
-when somebody types it: every digest, every further tag, words of READMEs and labels.
+What would make it large is below `search/words/`, by first letters, and read when
+somebody types it: every digest, every further tag, words of READMEs and labels.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from builder.registry.model import Row
 
 WORDS = "search/words/"
 _MAX_TAGS = 12
-_MAX_TEXT = 140
-_FEW = 200  # collections whose words are one file
+_MAX_TEXT, _MIN_TEXT = 140, 40  # characters of a description
+_ALL_TEXTS = 500_000  # characters of all descriptions together, about
+_DEPTHS = (200, 2_000)  # up to how many collections words are one file, one a letter; else two
 _DIGEST = 10  # of its hexadecimal digits
 _PART = 20_000  # collections in a file
 
@@ -41,23 +42,27 @@ def more_paths(rows: Sequence[Row]) -> Iterator[str]:
     yield from (f"search/{number}.json" for number in range(2, -(-len(rows) // _PART) + 1))
 
 
-def search_parts(rows: Sequence[Row], shards: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the output paths of the search index and what each holds; `shards` are its words."""
+def search_index(rows: Sequence[Row]) -> Iterator[tuple[str, bytes]]:
+    """Yield the output path and the body of each file of the search index."""
+    shards = word_shards(rows)
     paths = ("search.json", *more_paths(rows))
+    about = {"version": 2, "parts": paths, "shards": tuple(shards)}
     for start, path in zip(range(0, _PART * len(paths), _PART), paths, strict=True):
-        part = columns(rows[start : start + _PART])
-        yield path, {"version": 2, "parts": list(paths), "shards": list(shards), **part}
+        yield path, as_json({**about, **columns(rows[start : start + _PART])})
+    for name, shard in shards.items():
+        yield f"{WORDS}{name}.json", as_json(shard)
 
 
 def columns(rows: Sequence[Row]) -> dict[str, Any]:
     """Return names, titles, descriptions, keywords, tags and facts of some collections."""
+    room = min(_MAX_TEXT, max(_MIN_TEXT, _ALL_TEXTS // max(len(rows), 1)))
     platforms = sorted({platform for row in rows for platform in row.platforms})
     number = {platform: n for n, platform in enumerate(platforms)}
     return {
         "platforms": platforms,
         "name": [row.name for row in rows],
         "title": [row.title if row.title != row.name else "" for row in rows],
-        "description": [words.cut(row.description, _MAX_TEXT) for row in rows],
+        "description": [words.cut(row.description, room) for row in rows],
         "keywords": [" ".join(row.keywords) for row in rows],
         "license": [row.license for row in rows],
         "tags": [" ".join(row.tags[:_MAX_TAGS]) for row in rows],
@@ -76,26 +81,28 @@ def word_shards(rows: Sequence[Row]) -> Shards:
 
     Collections are numbers of rows; a digest also names the first of its tags.
     """
-    few = len(rows) <= _FEW
+    depth = sum(len(rows) > most for most in _DEPTHS)
     shards: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(
         lambda: {"words": {}, "tags": {}, "digests": {}}
     )
     for n, row in enumerate(rows):
         for word in row.words:
-            shards[shard_of(word, few=few)]["words"].setdefault(word, []).append(n)
+            shards[shard_of(word, depth)]["words"].setdefault(word, []).append(n)
         for tag in row.tags[_MAX_TAGS:]:
-            shards[shard_of(tag, few=few)]["tags"].setdefault(tag, []).append(n)
+            shards[shard_of(tag, depth)]["tags"].setdefault(tag, []).append(n)
         for tag, digest in zip(row.tags, row.tag_digests, strict=True):
             if digest:
                 start = digest[:_DIGEST]
-                shards[shard_of(start, few=few)]["digests"].setdefault(start, [n, tag])
+                shards[shard_of(start, depth)]["digests"].setdefault(start, [n, tag])
     return dict(sorted(shards.items()))
 
 
-def shard_of(term: str, *, few: bool) -> str:
-    """Return the name of the file that has a term."""
-    first = term[:1].lower()
-    return "all" if few else first if first.isascii() and first.isalnum() else "other"
+def shard_of(term: str, depth: int) -> str:
+    """Return the name of the file that has a term: its first `depth` letters."""
+    start = term[:depth].lower()
+    if not depth:
+        return "all"
+    return start if len(start) == depth and start.isascii() and start.isalnum() else "other"
 
 
 def collections_json(rows: Sequence[Row], options: PageOptions) -> bytes:

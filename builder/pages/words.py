@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-_MAX_WORDS = 150
+_MAX_WORDS = 100
 _MAX_READ = 64 << 10  # characters
 _URL = re.compile(r"\w+://\S+|\]\([^)\s]*")
 _WORD = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
