@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from builder.build.judge import judge_of
 from builder.build.pipeline import Pipeline, preview
 from builder.cli.build import summary
 from builder.cli.options import (
@@ -30,9 +31,11 @@ from builder.cli.stopping import run_until_stopped
 from builder.config import Config
 from builder.documents.discover import is_read
 from builder.errors import BuilderError, ContentError, LockedError, UsageError
+from builder.receive.receiver import Receiver, Rules
 from builder.remote.options import RemoteOptions
 from builder.write.lookup import PreviewSite
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SWEEP = 100  # builds between two looks for what no page leads to any more
 
 
@@ -61,6 +64,7 @@ class _Outcome(NamedTuple):
     metavar="NAME",
     help="Another name that may stand in the Host header; may be given often.",
 )
+@click.option("--push", is_flag=True, help="Also take what clients push, into the registry.")
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")
 @click.option("--no-livereload", is_flag=True, help="Do not reload the browser after a change.")
 @click.option(
@@ -92,6 +96,7 @@ def command(
     host: str,
     port: int,
     allowed: tuple[str, ...],
+    push: bool,
     open_browser: bool,
     no_livereload: bool,
     registry: str | None,
@@ -106,9 +111,13 @@ def command(
 
     With --from, /NAME/VERSION/ is the web app that the registry's tag holds.
     """
+    if registry and push:
+        raise UsageError("--push is for this registry, --from for another", "give one of them")
     if registry:
         serve_apps(context, registry, RemoteOptions(insecure, ca), host=host, port=port)
         return
+    if push and target:
+        raise UsageError("--push needs every header, and -t takes some away", "leave -t away")
     if insecure or ca or kind:
         raise UsageError("--insecure, --ca and --type are for --from alone")
     del strict, verbose
@@ -122,12 +131,16 @@ def command(
     console = common.console
     if not target:
         _say_limits(console, common.config(target="", destination="", url=url or "", **flags))
-    if host not in ("127.0.0.1", "localhost", "::1"):
+    if push and host not in _LOOPBACK:
+        raise UsageError(f"--push on {host} would let everybody write", "push to this machine only")
+    if host not in _LOOPBACK:
         console.say(f"warning: anyone who reaches {host} can read this registry")
+    rules = _rules(lambda: common.config(target="", destination="", url=url or "", **flags))
     builder = _Builder(configure, jobs)
     try:
         _serve(configure, builder, console, host=host, port=port, allowed=allowed,
-               reload=not no_livereload, browse=open_browser)  # fmt: skip
+               rules=rules if push else None, reload=not no_livereload,
+               browse=open_browser)  # fmt: skip
     finally:
         builder.close()
 
@@ -159,6 +172,7 @@ def _serve(
     host: str,
     port: int,
     allowed: tuple[str, ...],
+    rules: Callable[[], Rules] | None,
     reload: bool,
     browse: bool,
 ) -> None:
@@ -166,7 +180,9 @@ def _serve(
     from builder.preview.server import Server, url_host  # noqa: PLC0415
     from builder.preview.watch import Watcher  # noqa: PLC0415
 
-    server = Server(host=host, port=port, reload=reload, allow_hosts=allowed)
+    spool = configure("").source / ".builder-cache/receive"
+    receiver = Receiver(spool, rules) if rules else None
+    server = Server(host=host, port=port, reload=reload, allow_hosts=allowed, receiver=receiver)
     address = f"http://{url_host(host)}:{server.port}"
     config = configure(address)
     configs = _names(config)
@@ -180,7 +196,8 @@ def _serve(
         for site in held[1:]:
             held.remove(site)
             site.close()
-        return Responder(held[0], config.pages.capabilities, config.address.baseurl)
+        shown = receiver.over(held[0]) if receiver else held[0]
+        return Responder(shown, config.pages.capabilities, config.address.baseurl)
 
     def rebuild(touched: frozenset[str] | None) -> _Outcome:
         began = time.monotonic()
@@ -219,6 +236,20 @@ def _serve(
         run_until_stopped(server, ready)
     finally:
         watcher.stop()
+
+
+def _rules(configure: Callable[[], Config]) -> Callable[[], Rules]:
+    """Return what a push is held against: the configuration as it is at that time."""
+    known: list[tuple[Config, object, Rules]] = []
+
+    def rules() -> Rules:
+        if not known or known[0][1] != _config_stamp(known[0][0]):
+            config = configure()
+            made = Rules(config.registry, judge_of(config))
+            known[:] = [(config, _config_stamp(config), made)]
+        return known[0][2]
+
+    return rules
 
 
 def _names(config: Config) -> frozenset[str]:

@@ -22,6 +22,7 @@ from builder.errors import LocalError
 IDLE_SECONDS = 60  # after which a silent connection is closed
 MAX_CONNECTIONS = 2048
 MAX_HEADER = 1 << 20  # bytes; longer addresses than any host takes are answered, not dropped
+READ = 256 << 10  # bytes that are read from a connection at once
 _PAUSE = 0.2  # seconds without accepting, when there is no room
 _AT_ONCE = 64  # connections taken before others get their turn
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -59,7 +60,8 @@ class PlainServer(HTTPServer):
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         """Take tornado's arguments; see `take`."""
-        kwargs |= {"max_header_size": MAX_HEADER, "idle_connection_timeout": IDLE_SECONDS}
+        kwargs |= {"max_header_size": MAX_HEADER, "idle_connection_timeout": IDLE_SECONDS,
+                   "chunk_size": READ}  # fmt: skip
         super().initialize(*args, **kwargs)
         self._streams: set[IOStream] = set()
         self._looking: set[asyncio.Task[None]] = set()
@@ -96,7 +98,7 @@ class PlainServer(HTTPServer):
                     raise
                 self._rest(sock)
                 return
-            stream = IOStream(connection)
+            stream = IOStream(connection, read_chunk_size=READ)
             self._streams.add(stream)
             task = asyncio.ensure_future(self._look(stream, address))
             self._looking.add(task)

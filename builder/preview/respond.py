@@ -24,7 +24,7 @@ _ENDPOINT = re.compile(r"v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers)/(?P
 _LIST = re.compile(r"v2/(?:_catalog|.+/tags/list)")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _UNKNOWN = {"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}
-_API = ("Docker-Distribution-Api-Version", "registry/2.0")
+API_VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 _ALLOW = ("Allow", "GET, HEAD")
 _EMPTY_INDEX: dict[str, Any] = {
     "schemaVersion": 2,
@@ -75,7 +75,7 @@ class Responder:
         if len(request.target) > MAX_URL:
             return _plain(414, "the address is too long")
         raw_path, _, query = request.target.partition("?")
-        path = _decode(raw_path)
+        path = decode_path(raw_path)
         if path is None:
             return _plain(400, "the address is not valid")
         if path.startswith("v2/") or path == "v2":
@@ -176,7 +176,7 @@ class Responder:
         if entry is not None and not (wanted and self._can.queries):
             return self._entry(request, entry)
         document = json.loads(self._read(entry)) if entry is not None else dict(_EMPTY_INDEX)
-        headers = [("Content-Type", mediatype.OCI_INDEX), _API]
+        headers = [("Content-Type", mediatype.OCI_INDEX), API_VERSION]
         if wanted and self._can.queries:
             document["manifests"] = [
                 item for item in document["manifests"] if item.get("artifactType") == wanted
@@ -193,7 +193,7 @@ class Responder:
         if count and not re.fullmatch("[0-9]+", count):
             return error_answer(400, "UNSUPPORTED", "n has to be a whole number")
         items = [item for item in document[key] if item > asked.get("last", "")]
-        headers = [("Content-Type", "application/json"), _API]
+        headers = [("Content-Type", "application/json"), API_VERSION]
         size = int(count.lstrip("0")[:10] or 0)  # ten digits are more than any list has
         if count and size < len(items):
             items = items[:size]
@@ -238,11 +238,11 @@ class Responder:
             headers += [(name, value) for name, value in entry.headers if value]
             headers.append(("X-Content-Type-Options", "nosniff"))
             if entry.path.startswith("v2/"):
-                headers.append(_API)
+                headers.append(API_VERSION)
         return tuple(headers)
 
 
-def _decode(raw: str) -> str | None:
+def decode_path(raw: str) -> str | None:
     """Return a request's path without its first slash, or None when it is not a plain one."""
     try:
         path = unquote_to_bytes(raw).decode("utf-8")
@@ -302,7 +302,7 @@ def error_answer(status: int, code: str, message: str, *headers: tuple[str, str]
     """Return an error as the specification writes them."""
     body = {"errors": [{"code": code, "message": message}]}
     kind = ("Content-Type", "application/json")
-    return Response(status, (kind, _API, *headers), data=_compact(body))
+    return Response(status, (kind, API_VERSION, *headers), data=_compact(body))
 
 
 def _compact(value: object) -> bytes:

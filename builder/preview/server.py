@@ -19,17 +19,19 @@ from urllib.parse import urlsplit
 import livereload
 from livereload.handlers import LiveReloadHandler
 from tornado.ioloop import IOLoop
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 
 from builder.errors import BuilderError, RemoteError
 from builder.output import Entry
 from builder.preview.listening import PlainServer, listen
-from builder.preview.respond import Request, Response, header_map
+from builder.preview.receiving import Inbox, Receiver
+from builder.preview.respond import Request, Response, error_answer, header_map
 from builder.preview.sending import aside, send
 
 log = logging.getLogger(__name__)
 
 _SCRIPT = b'<script src="/livereload.js"></script>'
+MAX_BODY = 1 << 50  # bytes of a push; the disk says what is too much
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _FORBIDDEN = b"this server answers only to its own names\n"
 
@@ -56,8 +58,8 @@ class Server:
     with the one they began with. `blocking` says that its answers take time:
     then each is made in a thread. `allow_hosts` are further names that may
     stand in the Host header, `allow_below` is how any number of them may end
-    (`.localhost`). The port is taken here: raises LocalError when
-    it cannot be had.
+    (`.localhost`). `receiver` takes what is pushed; without one nothing is.
+    The port is taken here: raises LocalError when it cannot be had.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class Server:
         blocking: bool = False,
         allow_hosts: Iterable[str] = (),
         allow_below: str = "",
+        receiver: Receiver | None = None,
     ) -> None:
         self.responder = responder
+        self.receiver = receiver
         self.blocking = blocking
         self.problems: tuple[str, ...] = ()
         self.reload_enabled = reload
@@ -149,6 +153,8 @@ class Server:
                 (r"/livereload", _Socket, {"server": self, "waiters": self._waiters}),
                 (r"/livereload\.js", _ReloadScript, {"server": self}),
             ]
+        if self.receiver is not None:
+            routes.append((r"/v2/.*", _Receiving, {"server": self}))
         routes.append((r"/.*", _Handler, {"server": self}))
         return Application(routes, log_function=_log)
 
@@ -190,17 +196,21 @@ class _Handler(_Guarded):
     """Answers everything that is published."""
 
     async def _answer(self) -> None:
-        request = self.request
         if self.server.responder is None:
             self.set_status(503)
             self._send(b"nothing is built yet\n")
             return
         self._answers = self.server.responder  # to the end, whatever is shown meanwhile
+        await self._reply(await self._respond(self._asked()))
+
+    def _asked(self) -> Request:
+        request = self.request
         headers = header_map(request.headers.get_all())
         if "range" in headers:  # tornado joins repeated headers; one is all we read
             headers["range"] = headers["range"].split(";")[0]
-        asked = Request(request.method or "GET", request.uri or "/", headers)
-        response = await self._respond(asked)
+        return Request(request.method or "GET", request.uri or "/", headers)
+
+    async def _reply(self, response: Response) -> None:
         self.set_status(response.status)
         for name, value in response.headers:
             self.set_header(name, value)
@@ -268,6 +278,61 @@ class _Handler(_Guarded):
             self.set_header("Content-Length", str(response.length))
             stream.seek(response.start)
             await send(self, stream, response.length)
+
+
+@stream_request_body
+class _Receiving(_Handler):
+    """Gives what is pushed to the receiver, and answers all other requests as ever."""
+
+    _inbox: Inbox | None = None
+
+    async def prepare(self) -> None:
+        """Begin a push; one that is refused at once is answered before its body is read."""
+        super().prepare()
+        receiver, asked = self.server.receiver, self._asked()
+        if self._finished or receiver is None or not receiver.takes(asked):
+            return
+        if not self._is_own_page():
+            message = "a page of another site may not write here"
+            await self._reply(error_answer(403, "DENIED", message))
+            self.finish()
+            return
+        self.request.connection.set_max_body_size(MAX_BODY)  # type: ignore[union-attr]
+        self._inbox = Inbox(await aside(receiver.begin, asked), self._hang_up)
+
+    def _is_own_page(self) -> bool:
+        """Tell whether no browser is at work for another site's page."""
+        origin = self.request.headers.get("Origin")
+        return origin is None or urlsplit(origin).netloc == self.request.host
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Take a piece of the body."""
+        if self._inbox is None or self._finished:
+            return
+        await self._inbox.take(chunk)
+        if self._inbox.is_hopeless:
+            self.set_header("Connection", "close")
+            await self._reply(await self._inbox.finish())
+            await self.finish()
+            self._hang_up()
+
+    async def _receive(self) -> None:
+        if self._inbox is None:
+            await self._answer()
+        else:
+            await self._reply(await self._inbox.finish())
+
+    get = head = post = put = patch = delete = options = _receive
+
+    def on_connection_close(self) -> None:
+        """Stop waiting for what will not come."""
+        super().on_connection_close()
+        if self._inbox is not None:
+            self._inbox.abort()
+
+    def _hang_up(self) -> None:
+        if (connection := self.request.connection) is not None:
+            connection.stream.close()  # type: ignore[attr-defined] # an HTTP1Connection
 
 
 class _ReloadScript(_Guarded):

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import BinaryIO
 
 from builder import frontmatter
 from builder.errors import ContentError, LocalError, Problem, printable
@@ -94,11 +95,14 @@ class CollectionFolder:
             name for name in names if not is_litter(name) and (self._tags / name).is_dir()
         )
 
+    def open_manifest(self, tag: str) -> BinaryIO:
+        """Open a tag's `manifest.json`; raises FileNotFoundError where it has none."""
+        return open_regular(self._tags / tag / MANIFEST, f"{self.origin}/{TAGS}/{tag}/{MANIFEST}")
+
     def raw_manifest(self, tag: str) -> bytes | None:
         """Return the bytes of a tag's `manifest.json`, or None where it has none."""
-        label = f"{self.origin}/{TAGS}/{tag}/{MANIFEST}"
         try:
-            with open_regular(self._tags / tag / MANIFEST, label) as stream:
+            with self.open_manifest(tag) as stream:
                 return stream.read(MAX_BYTES + 1)
         except FileNotFoundError:
             return None

@@ -68,7 +68,7 @@ def add_image(
         changed = moves or bool(plan.missing)
         if not terms.dry_run:
             sink.folder.sweep()
-            sink.check_space(plan.sent)
+            sink.check_space(plan.missing)
             changed = copy_image(source, sink, plan, reference.tag, progress=progress)
     return Added(
         reference.name,

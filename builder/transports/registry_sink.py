@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 from builder import frontmatter
 from builder.errors import LocalError
@@ -27,6 +27,14 @@ from builder.registry.stage import Judge, Stage, judge_collection
 from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
 from builder.transports.sink import Opener, keep
+
+
+@runtime_checkable
+class VerifiedSource(ContentReader, Protocol):
+    """A source that has hashed some of its files itself, and lets others have them."""
+
+    def holds_verified(self, descriptor: Descriptor) -> bool:
+        """Tell whether `open` gives a file with these very bytes, large enough to be linked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,8 @@ class RegistrySink:
         place, digest = self.parts[node.descriptor.digest].place, node.descriptor.digest
         stages = {"collection": self.stage.blobs, "store": self.stage.large}
         storage = stages.get(place, self._outgoing)
-        keep(storage, node, opener)
+        if not self._link(storage, node):
+            keep(storage, node, opener)
         self.stage.learn(storage, digest)
 
     def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
@@ -136,8 +145,9 @@ class RegistrySink:
                 return storage.path(digest)
         return None
 
-    def check_space(self, total: int) -> None:
+    def check_space(self, nodes: Iterable[Node]) -> None:
         """Raise LocalError at once for what the disk cannot hold."""
+        total = sum(node.descriptor.size for node in nodes if not self._is_verified(node))
         free = shutil.disk_usage(self._options.source).free
         if total > free:
             message = f"needs {total} bytes of disk, {free} are free"
@@ -210,6 +220,19 @@ class RegistrySink:
         if descriptor.urls and not self._is_in_source(descriptor):
             return Part(descriptor, "urls", is_layer, kept=True)
         return Part(descriptor, places[0], is_layer, kept=False)
+
+    def _is_verified(self, node: Node) -> bool:
+        return isinstance(self._source, VerifiedSource) and self._source.holds_verified(
+            node.descriptor
+        )
+
+    def _link(self, storage: LocalStorage, node: Node) -> bool:
+        """Take over a file whose digest is known, under one more name; tell whether it could be."""
+        descriptor = node.descriptor
+        if not self._is_verified(node):
+            return False
+        with self._source.open(descriptor) as stream:
+            return storage.link(descriptor.digest, stream, descriptor.size, lambda _: io.BytesIO())
 
     def _is_in_source(self, descriptor: Descriptor) -> bool:
         try:

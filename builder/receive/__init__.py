@@ -1,0 +1,1 @@
+"""The write half of the registry API: what clients push becomes files of the registry."""

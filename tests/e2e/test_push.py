@@ -1,0 +1,139 @@
+"""`builder serve --push` with the tools that people push with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from builder.cli import run as builder
+from tests.e2e.conftest import run, serving
+from tests.images import Image, sha256
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def served(registry: Path) -> Iterator[tuple[Path, str]]:
+    """A registry that takes pushes, and its host and port."""
+    with serving(registry, "--push") as host:
+        yield registry, host
+
+
+def manifest_of(source: Path, name: str, tag: str) -> bytes:
+    return (source / "collections" / name / "manifests" / tag / "manifest.json").read_bytes()
+
+
+def pulled(host: str, name: str, folder: Path) -> str:
+    """Return the digest of what skopeo pulls."""
+    run("skopeo", "copy", "--all", "--src-tls-verify=false", f"docker://{host}/{name}",
+        f"dir:{folder}")  # fmt: skip
+    return sha256((folder / "manifest.json").read_bytes())
+
+
+def test_skopeo_pushes_and_another_machine_pulls(served: tuple[Path, str], tmp_path: Path) -> None:
+    source, host = served
+    image = Image.index(Image.of("amd"), Image.of("arm", architecture="arm64"))
+    image.layout(tmp_path / "layout", "1.0")
+    target = f"docker://{host}/team/tool:1.0"
+    run("skopeo", "copy", "--all", "--dest-tls-verify=false", f"oci:{tmp_path}/layout:1.0", target)
+    assert manifest_of(source, "team/tool", "1.0") == image.manifest
+    assert pulled(host, "team/tool:1.0", tmp_path / "pulled") == image.digest
+    assert builder(["build", "-q", "-s", str(source), "-d", str(tmp_path / "site")]) == 0
+    published = tmp_path / "site/v2/team/tool/manifests/1.0"
+    assert published.read_bytes() == image.manifest
+    run("skopeo", "delete", "--tls-verify=false", target)
+    assert requests.get(f"http://{host}/v2/team/tool/manifests/1.0", timeout=10).status_code == 404
+
+
+def test_podman_and_buildah_push(served: tuple[Path, str], tmp_path: Path) -> None:
+    source, host = served
+    config = tmp_path / "storage.conf"
+    config.write_text(
+        f'[storage]\ndriver = "vfs"\nrunroot = "{tmp_path}/run"\ngraphroot = "{tmp_path}/images"\n'
+    )
+    environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(config)}
+    Image.of("hello").layout(tmp_path / "layout", "1.0")
+    for command in (
+        ["podman", "pull", "-q", f"oci:{tmp_path}/layout:1.0"],
+        ["podman", "push", "--tls-verify=false", "ID", f"{host}/team/podman:1.0"],
+        ["buildah", "push", "--tls-verify=false", "ID", f"docker://{host}/team/buildah:1.0"],
+    ):
+        found = subprocess.run(
+            ["podman", "images", "-q"], env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        done = subprocess.run(
+            [found if word == "ID" else word for word in command],
+            env=environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    for name in ("team/podman", "team/buildah"):
+        digest = sha256(manifest_of(source, name, "1.0"))
+        assert pulled(host, f"{name}:1.0", tmp_path / name.replace("/", "-")) == digest
+
+
+def test_python_oras_pushes_and_attaches(
+    served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import oras.client  # noqa: PLC0415 - only here
+
+    source, host = served
+    monkeypatch.chdir(tmp_path)
+    Path("data.txt").write_text("some data\n")
+    client = oras.client.OrasClient(hostname=host, insecure=True)
+    target = f"{host}/team/data:1.0"
+    client.push(target=target, files=["data.txt"], disable_path_validation=True)
+    layers = json.loads(manifest_of(source, "team/data", "1.0"))["layers"]
+    assert layers[0]["digest"] == sha256(b"some data\n")
+    (got,) = client.pull(target=target, outdir=str(tmp_path / "out"))
+    assert Path(got).read_text() == "some data\n"
+
+
+def test_a_large_layer_is_sent_in_pieces(served: tuple[Path, str]) -> None:
+    source, host = served
+    data = os.urandom(24 << 20)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    where = f"http://{host}/v2/team/large/blobs/uploads/"
+    with requests.Session() as session:
+        begun = session.post(where, timeout=10)
+        place = f"http://{host}{begun.headers['Location']}"
+        sent = session.patch(place, data=iter([data[:10], data[10:]]), timeout=30)
+        assert (sent.status_code, sent.headers["Range"]) == (202, f"0-{len(data) - 1}")
+        done = session.put(place, params={"digest": digest}, timeout=30)
+        assert done.status_code == 201
+        assert session.get(f"http://{host}{done.headers['Location']}", timeout=30).content == data
+        image = Image.holding(data)
+        config = {key: item for key, item in image.blobs.items() if key != digest}
+        for key, item in config.items():
+            assert session.post(where, params={"digest": key}, data=item, timeout=10).ok
+        put = session.put(f"http://{host}/v2/team/large/manifests/1", data=image.manifest,
+                          headers={"Content-Type": image.media_type}, timeout=30)  # fmt: skip
+        assert put.status_code == 201, put.text
+    stored = source / "_blobs/blobs/sha256" / digest.removeprefix("sha256:")
+    assert stored.read_bytes() == data
+    assert stored.stat().st_nlink == 1
+
+
+def test_pages_of_other_sites_write_nothing(served: tuple[Path, str]) -> None:
+    source, host = served
+    url = f"http://{host}/v2/team/tool/blobs/uploads/"
+    other = requests.post(url, headers={"Origin": "https://evil.example"}, timeout=10)
+    assert other.status_code == 403
+    foreign = requests.post(url, headers={"Host": "evil.example"}, timeout=10)
+    assert foreign.status_code == 421
+    own = requests.post(url, headers={"Origin": f"http://{host}"}, timeout=10)
+    assert own.status_code == 202
+    assert not (source / "collections").exists()
+
+
+def test_nothing_is_taken_unless_asked_for(greeting: Path) -> None:
+    with serving(greeting) as host:
+        answer = requests.post(f"http://{host}/v2/team/tool/blobs/uploads/", timeout=10)
+        assert answer.status_code == 405
+        assert answer.json()["errors"][0]["code"] == "UNSUPPORTED"
