@@ -38,10 +38,10 @@ def collection_entries(collection: Collection, known: plan.Facts) -> tuple[Entry
     """Return the dated tags of a collection, newest first."""
     entries = [
         Entry(
-            f"{collection.name}:{tag.name}",
+            f"{collection.name}:{tag.name}{' (yanked)' if tag.yanked else ''}",
             tag_url(collection.name, tag.name),
             tag.date[:10],
-            plan.one_line(tag.keys.get("description")),
+            _warned("Yanked", tag.yanked, plan.one_line(tag.keys.get("description"))),
         )
         for tag in known.order
         if tag.has_manifest and tag.name != "latest" and _DAY.match(tag.date)
@@ -50,10 +50,21 @@ def collection_entries(collection: Collection, known: plan.Facts) -> tuple[Entry
     return tuple(entries[:MAX_ENTRIES])
 
 
+def _warned(word: str, reason: str, text: str) -> str:
+    return f"{word}: {reason}. {text}".rstrip() if reason else text
+
+
 def row_entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
     """Return the dated tags of many collections, newest first."""
     entries = [
-        Entry(f"{row.name}:{tag}", tag_url(row.name, tag), day, row.description)
+        Entry(
+            f"{row.name}:{tag}{' (yanked)' if tag in row.yanked else ''}",
+            tag_url(row.name, tag),
+            day,
+            f"Deprecated: {row.deprecated}. {row.description}"
+            if row.deprecated
+            else row.description,
+        )
         for row in rows
         for tag, day in zip(row.tags, row.tag_dates, strict=True)
         if day and tag != "latest" and not row.hidden

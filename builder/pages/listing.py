@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from builder.pages.views import Link, browse_url, slug
+from builder.pages.views import Link, browse_url, slug, tag_url
 from builder.registry.model import Namespace, Row
 
 PAGE_SIZE = 100
 NEWEST = 10
+FEW = 30  # collections that home lists all of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Choice:
 class Listing:
     """One page of a list; `path` is its folder, ending in a slash."""
 
-    key: str  # name, updated, size, keyword, license, platform
+    key: str  # name, updated, size, keyword, license, platform, kind
     title: str
     path: str
     rows: tuple[Row, ...] = ()
@@ -95,16 +96,43 @@ def visible(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(sorted((row for row in rows if not row.hidden), key=lambda row: row.name))
 
 
-def newest(rows: Sequence[Row], count: int = NEWEST) -> tuple[Row, ...]:
-    """Return the rows that changed last, of those whose date is known."""
-    dated = [row for row in rows if row.updated]
-    return tuple(sorted(dated, key=lambda row: row.updated, reverse=True)[:count])
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A collection that has a new version: which, what came before, by how many bytes it grew."""
+
+    name: str
+    url: str
+    version: str
+    version_url: str
+    previous: str
+    grown: int
+    updated: str
+    description: str
+
+
+def changes(rows: Sequence[Row], count: int = NEWEST) -> tuple[Change, ...]:
+    """Return the newest versions of the collections that changed last, where dates are known."""
+    dated = [row for row in rows if row.updated and row.newest]
+    return tuple(
+        Change(
+            row.name,
+            row.url,
+            row.newest,
+            tag_url(row.name, row.newest),
+            row.previous,
+            row.size - row.previous_size if row.previous else 0,
+            row.updated,
+            row.description,
+        )
+        for row in sorted(dated, key=lambda row: row.updated, reverse=True)[:count]
+    )
 
 
 _GROUPS: tuple[tuple[str, str, Callable[[Row], tuple[str, ...]]], ...] = (
     ("keyword", "Keywords", lambda row: row.keywords),
     ("license", "Licences", lambda row: (row.license,) if row.license else ()),
     ("platform", "Platforms", lambda row: row.platforms),
+    ("kind", "Kinds", lambda row: (row.kind,)),
 )
 
 VARIANTS = (
@@ -114,6 +142,7 @@ VARIANTS = (
     Link("Keyword", "/browse/keyword/"),
     Link("Licence", "/browse/license/"),
     Link("Platform", "/browse/platform/"),
+    Link("Kind", "/browse/kind/"),
 )
 
 
@@ -131,21 +160,37 @@ def listings(rows: Sequence[Row]) -> Iterator[Listing]:
 def _grouped(
     key: str, title: str, rows: Sequence[Row], values: Callable[[Row], tuple[str, ...]]
 ) -> Iterator[Listing]:
-    groups: defaultdict[str, dict[str, Row]] = defaultdict(dict)
-    titles: dict[str, str] = {}
+    groups = _groups(rows, values)
+    choices = _choices(key, groups)
+    yield Listing(key, title, f"browse/{key}/", total=len(choices), choices=choices)
+    for choice in choices:
+        found = tuple(groups[slug(choice.title)][1].values())
+        yield from paged(key, choice.title, choice.url.lstrip("/"), found, choice.title)
+
+
+def kinds(rows: Sequence[Row]) -> tuple[Choice, ...]:
+    """Return what kinds of collections there are, the most frequent first."""
+    return _choices("kind", _groups(rows, lambda row: (row.kind,)))
+
+
+_Groups = Mapping[str, tuple[str, dict[str, Row]]]
+
+
+def _groups(rows: Sequence[Row], values: Callable[[Row], tuple[str, ...]]) -> _Groups:
+    """Return by slug a value as it was first written, and the rows that have it."""
+    groups: dict[str, tuple[str, dict[str, Row]]] = {}
     for row in rows:
         for value in values(row):
-            part = slug(value)
-            groups[part][row.name] = row
-            titles.setdefault(part, value)
-    order = sorted(groups, key=lambda part: (-len(groups[part]), part))
-    choices = tuple(
-        Choice(titles[part], browse_url(key, titles[part]), len(groups[part])) for part in order
+            groups.setdefault(slug(value), (value, {}))[1][row.name] = row
+    return groups
+
+
+def _choices(key: str, groups: _Groups) -> tuple[Choice, ...]:
+    order = sorted(groups, key=lambda part: (-len(groups[part][1]), part))
+    return tuple(
+        Choice(groups[part][0], browse_url(key, groups[part][0]), len(groups[part][1]))
+        for part in order
     )
-    yield Listing(key, title, f"browse/{key}/", total=len(choices), choices=choices)
-    for part in order:
-        found = tuple(groups[part].values())
-        yield from paged(key, titles[part], f"browse/{key}/{part}/", found, titles[part])
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +235,23 @@ def namespace_choices(
         Choice(space.title, f"/{space.name}/", counts.get(space.name, 0))
         for space in namespaces
         if counts.get(space.name, 0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A namespace at the top, and those right below it."""
+
+    choice: Choice
+    below: tuple[Choice, ...]
+
+
+def tree(namespaces: Sequence[Namespace], counts: Mapping[str, int]) -> tuple[Branch, ...]:
+    """Return the namespaces of the two upper levels that have something visible in them."""
+    inner: defaultdict[str, list[Namespace]] = defaultdict(list)
+    for space in namespaces:
+        inner[space.name.rpartition("/")[0]].append(space)
+    return tuple(
+        Branch(choice, namespace_choices(inner[choice.url.strip("/")], counts))
+        for choice in namespace_choices(inner[""], counts)
     )

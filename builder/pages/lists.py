@@ -31,6 +31,7 @@ _HOME = "index.html"
 _BROWSE = Link("Browse", "/browse/")
 _NAMES_WITHOUT_SCRIPT = 1_000
 _MAX_CHOICES = 2_000
+_MAX_SPACES = 300
 _EMPTY = Rendered("")
 
 
@@ -78,17 +79,16 @@ class Lists:
             keys=keys,
         )
         counts = listing.counts_below(self._rows)
-        spaces = listing.namespace_choices(self._state.namespaces, counts)
-        first = self._rows[: listing.PAGE_SIZE]
-        newest = listing.newest(self._rows)
+        few = len(self._rows) <= listing.FEW
+        rows = self._rows if few else ()
         layout = document.layout if document is not None and document.layout else "home"
         values = {
             "totals": listing.totals(self._rows),
-            "newest": newest,
-            "newest_html": self._press.rows(newest),
-            "spaces": spaces[:_MAX_CHOICES],
-            "rows": first,
-            "rows_html": self._press.rows(first),
+            "kinds": listing.kinds(self._rows),
+            "changes": () if few else listing.changes(self._rows),
+            "spaces": listing.tree(self._state.namespaces, counts)[:_MAX_SPACES],
+            "rows": rows,
+            "rows_html": self._press.rows(rows),
         }
         yield self._press.html(_HOME, layout, page, values, text.html)
         if document is not None:
