@@ -10,6 +10,7 @@ from functools import lru_cache
 from builder.layers.listing import FileEntry, Listing
 from builder.layers.rootfs import RootFS
 from builder.oci.manifest import Manifest
+from builder.pages.model import PageOptions
 from builder.registry.model import Collection
 
 SHOWN = 100
@@ -27,16 +28,31 @@ class FileLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedLayer:
+    """A layer whose files are known: where its listing is, and where its own bytes are.
+
+    `size` is packed and `unpacked` is not, both in bytes; `url` is empty where
+    the layer is not to be had.
+    """
+
+    digest: str
+    size: int
+    unpacked: int
+    listing: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Files:
     """The files of an image: how many, how large together, and the largest of them.
 
-    `links` lead to the whole listings; `cut` tells that a listing is not whole.
+    `cut` tells that a listing is not whole.
     """
 
     count: int
     size: int
     lines: tuple[FileLine, ...]
-    links: tuple[str, ...]
+    layers: tuple[ListedLayer, ...]
     cut: bool
 
 
@@ -50,20 +66,33 @@ class FileChanges:
     lines: tuple[tuple[str, str], ...]
 
 
-def files_of(collection: Collection, manifest: Manifest) -> Files | None:
+def files_of(collection: Collection, manifest: Manifest, options: PageOptions) -> Files | None:
     """Return the files of an image; None unless every layer has a listing."""
     listings = _listings(collection, manifest)
     if not listings:
         return None
     image = _merged(tuple(listings), collection.origin, os.getpid())
     largest = image.largest(SHOWN)
-    folder = f"/{collection.name}/blobs"
     return Files(
         *image.total(),
         tuple(FileLine(entry.path, entry.size, layer + 1) for layer, entry in largest),
-        tuple(f"{folder}/{layer.digest}/files.json" for layer in manifest.layers),
+        tuple(_layers(collection, listings, options)),
         any(listing.facts.cut for listing in listings),
     )
+
+
+def _layers(
+    collection: Collection, listings: Sequence[Listing], options: PageOptions
+) -> Iterator[ListedLayer]:
+    for listing in listings:
+        digest = listing.digest
+        place = collection.blobs.get(digest)
+        url = f"{options.api_root}/v2/{collection.name}/blobs/{digest}"
+        if place is None or place.file is None:
+            url = place.url if place is not None else ""
+        size, unpacked = place.size if place is not None else 0, listing.facts.unpacked
+        path = f"/{collection.name}/blobs/{digest}/files.json"
+        yield ListedLayer(digest, size, unpacked, path, url)
 
 
 @lru_cache(maxsize=2)

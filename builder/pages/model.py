@@ -70,8 +70,14 @@ class PageOptions:
         """Where `/v2/` hangs: scheme, host and path without a final slash; empty if unknown."""
         if self.host and (not self.url or not self.own_host):
             return f"{'http' if self.insecure else 'https'}://{self.host}"
-        below = "" if self.by_name else self.baseurl.rstrip("/")
-        return f"{self.url.rstrip('/')}{below}" if self.url else ""
+        return f"{self.url.rstrip('/')}{self.api_root}" if self.url else ""
+
+    @property
+    def api_root(self) -> str:
+        """Where `/v2/` hangs as a page sees it: a path where both have one host, else `api_url`."""
+        if not self.own_host:
+            return self.api_url
+        return "" if self.by_name else self.baseurl.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

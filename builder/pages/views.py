@@ -366,7 +366,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         legacy_layers=_legacy_layers(tag),
         attached=about.groups(tag),
         difference=difference(collection, tag, known),
-        files=files_of(collection, plan.main_image(collection, manifest)) if manifest else None,
+        files=_files(about, manifest) if manifest is not None else None,
         recipe_name=recipe.name if recipe is not None else "",
         recipe_state=recipe.state if recipe is not None else "",
         recipe_text=recipe.text if recipe is not None else "",
@@ -381,6 +381,11 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         warnings=_shown(tag.warnings),
         annotations=_index_annotations(manifest),
     )
+
+
+def _files(about: PageContext, manifest: Manifest) -> Files | None:
+    collection = about.collection
+    return files_of(collection, plan.main_image(collection, manifest), about.options)
 
 
 def _index_annotations(manifest: Manifest | None) -> tuple[imageview.Pair, ...]:

@@ -20,7 +20,7 @@ DIGEST = "sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}"
 ANY_DIGEST = rf"(?:{DIGEST}|(?!sha256:|sha512:)[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
 # The pages' own policy: nothing from elsewhere, no script in a page.
 POLICY = (
-    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
+    "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'"
 )
 # Content under its digest never changes; a name may point elsewhere a minute later.

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -24,25 +22,6 @@ PAGES = (
     "vanessa/greeting/tags/latest/", "vanessa/dataset/", "library/lolcow/tags/latest/",
     "tools/calendar/", "tools/text/wordcount/", "404.html",
 )  # fmt: skip
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    logs = {"browser": "ALL", "performance": "ALL"}
-    options.set_capability("goog:loggingPrefs", logs)
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 def show(browser: Any, width: int, scheme: str) -> None:
@@ -106,17 +85,17 @@ def test_search_keeps_its_word(
 
 def test_search_by_keys_alone(browser: Any, served: str) -> None:
     browser.get(f"http://{served}/api/")
-    keys = webdriver.ActionChains(browser)
+    keys = ActionChains(browser)
     keys.send_keys("/").send_keys("greeting:1.1.0").perform()
     hits = browser.find_element(By.CSS_SELECTOR, ".hits")
     WebDriverWait(browser, 20).until(lambda _: "vanessa/greeting:1.1.0" in hits.text)
     focused = "return document.activeElement.textContent"
-    keys = webdriver.ActionChains(browser)
+    keys = ActionChains(browser)
     keys.send_keys(Keys.ARROW_DOWN).perform()
     assert browser.execute_script(focused) == "vanessa/greeting"
-    webdriver.ActionChains(browser).send_keys(Keys.ARROW_UP).perform()
+    ActionChains(browser).send_keys(Keys.ARROW_UP).perform()
     assert browser.switch_to.active_element.get_attribute("id") == "q"
-    webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
     WebDriverWait(browser, 20).until(lambda driver: "/search/?q=greeting" in driver.current_url)
     results = browser.find_element(By.ID, "results")
     WebDriverWait(browser, 20).until(lambda _: "vanessa/greeting" in results.text)

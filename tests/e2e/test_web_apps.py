@@ -20,10 +20,8 @@ from builder.apps.origins import label
 from builder.cli import run as builder
 from tests.conftest import write_tree
 from tests.e2e.conftest import BUILDER, free_port, run, serving
-from tests.e2e.test_browser import browser
 from tests.hosts import run_nginx
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.e2e
 INDEX = "application/vnd.oci.image.index.v1+json"
 
