@@ -255,9 +255,10 @@ class _Handler(_Guarded):
         return before + banner + _SCRIPT + end + after if end else page + banner + _SCRIPT
 
     def _send(self, data: bytes) -> None:
-        if self.get_status() != 304:
-            self.set_header("Content-Length", str(len(data)))
-        if self.request.method != "HEAD" and self.get_status() != 304:
+        if self.get_status() in (204, 304):
+            return
+        self.set_header("Content-Length", str(len(data)))
+        if self.request.method != "HEAD":
             self.write(data)
 
     async def _stream(self, response: Response) -> None:

@@ -70,13 +70,6 @@ class Blobs:
                 return None
         return self._created(digest)
 
-    def has(self, digest: Digest) -> bool:
-        """Tell whether this repository has a blob already."""
-        found = self.repository.open_blob(digest)
-        if found is not None:
-            found[0].close()
-        return found is not None
-
     def status(self, identifier: str) -> Transfer:
         """Say how much of an upload is here."""
         upload = self._find(identifier)

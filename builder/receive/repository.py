@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -16,10 +16,12 @@ from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.receive.spool import Spool
+from builder.registry.content import was_hashed
 from builder.registry.folder import CollectionFolder
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
+from builder.storage.cache import Cache
 from builder.storage.local import LINK_ABOVE
 
 
@@ -38,6 +40,7 @@ class Repository:
         self.folder = CollectionFolder(options, name)
         self.store = LocalStorage(options.source / options.store, options.store)
         self._offsite = options.offsite
+        self._cache = options.source / ".builder-cache/cache.sqlite"
 
     def names(self) -> tuple[str, ...]:
         """Return nothing: whoever pushes gives the name."""
@@ -94,11 +97,14 @@ class Repository:
 
     def open_blob(self, digest: Digest) -> tuple[BinaryIO, bool] | None:
         """Open a blob that this repository has, for another; tell whether its digest is known."""
-        for storage, trusted in ((self.waiting.blobs, True), (self.folder.blobs, False)):
-            if storage.size(digest) is not None:
-                return storage.open(digest), trusted
-        if self.store.size(digest) is not None and digest in self.needed():
-            return self.store.open(digest), False
+        if self.waiting.blobs.size(digest) is not None:
+            return self.waiting.blobs.open(digest), True
+        for storage in (self.folder.blobs, self.store):
+            if storage.size(digest) is None:
+                continue
+            if storage is self.folder.blobs or digest in self.needed():
+                with closing(Cache(self._cache)) as cache:
+                    return storage.open(digest), was_hashed(cache, storage, digest)
         return None
 
     def needed(self) -> set[Digest]:

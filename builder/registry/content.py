@@ -212,6 +212,11 @@ def hashed_key(digest: str, found: os.stat_result) -> str:
     return f"hashed {digest} {found.st_dev} {found.st_ino} {found.st_mtime_ns} {changed_at(found)}"
 
 
+def was_hashed(cache: Cache, storage: LocalStorage, digest: str) -> bool:
+    """Tell whether a blob's file, as it is now, was seen to have the bytes of its digest."""
+    return cache.get(hashed_key(digest, os.lstat(storage.path(digest)))) is not None
+
+
 class StorageReader:
     """A storage read by descriptor; see `oci.content.ContentReader`."""
 

@@ -20,7 +20,9 @@ from types import TracebackType
 from typing import Self
 
 from builder.errors import ContentError, LocalError, Problem
-from builder.registry.content import hashed_key
+from builder.oci.content import is_held
+from builder.oci.descriptor import Descriptor
+from builder.registry.content import hashed_key, was_hashed
 from builder.registry.folder import TAGS, CollectionFolder
 from builder.registry.load import load_collection
 from builder.registry.model import RegistryOptions, Staged
@@ -115,6 +117,12 @@ class Stage:
 
     def _note(self, storage: LocalStorage, digest: str) -> None:
         self._cache.put(hashed_key(digest, os.lstat(storage.path(digest))), b"")
+
+    def holds(self, storage: LocalStorage, descriptor: Descriptor) -> bool:
+        """Tell whether a storage has content, hashing it unless somebody did since it changed."""
+        if storage.size(descriptor.digest) != descriptor.size:
+            return False
+        return was_hashed(self._cache, storage, descriptor.digest) or is_held(storage, descriptor)
 
     def show_last(self, digest: str) -> None:
         """Put a blob in place after all others: it is a manifest that refers to another."""

@@ -212,7 +212,7 @@ class RegistrySink:
             places.insert(0, "store")
         storages = {"store": self._store, "collection": self.folder.blobs}
         for place in places:
-            if is_held(storages[place], descriptor):
+            if self.stage.holds(storages[place], descriptor):
                 return Part(descriptor, place, is_layer, kept=True)
         if far is not None and not descriptor.urls:
             kept = far.holds(descriptor.digest, descriptor.size)

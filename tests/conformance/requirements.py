@@ -18,12 +18,18 @@ SECTIONS = (
     "Listing Tags",
     "Listing Referrers",
     "Referrers Tag Schema",
+    "Pushing blobs",
+    "Pushing a blob in chunks",
+    "Mounting a blob from another repository",
+    "Pushing Manifests",
+    "Pushing Manifests with Subject",
     "Content Management",
     "Error Codes",
     "Warnings",
     "Beyond the specification",
 )
 _BEGIN, _END = "<!-- made by python -m tests.conformance -->\n", "<!-- end -->\n"
+_PUSHED = "<!-- pushes: made by python -m tests.conformance -->\n"
 _SUMMARY = "<!-- and this -->\n"
 _FIXED = ("section", "requirement", "level", "test")
 
@@ -46,23 +52,48 @@ class Requirement:
 
 
 REQUIREMENTS: dict[str, Requirement] = {}
+PUSHED: dict[str, Requirement] = {}  # of `builder serve --push` alone, which meets all of them
 
 
-def all_requirements() -> list[Requirement]:
+def all_requirements(booked: Mapping[str, Requirement] = REQUIREMENTS) -> list[Requirement]:
     """Return what is booked, section by section."""
-    return sorted(REQUIREMENTS.values(), key=lambda each: SECTIONS.index(each.section))
+    return sorted(booked.values(), key=lambda each: SECTIONS.index(each.section))
 
 
 def requirement(section: str, level: str, text: str) -> Callable[[Test], Test]:
-    """Return a decorator that books a test as the one of a requirement."""
+    """Return a decorator that books a test as the one of a requirement of all hosts."""
+    return _booking(REQUIREMENTS, section, level, text)
 
+
+def pushed(section: str, level: str, text: str) -> Callable[[Test], Test]:
+    """Return a decorator that books a test as the one of a requirement of pushing."""
+    return _booking(PUSHED, section, level, text)
+
+
+def _booking(
+    booked: dict[str, Requirement], section: str, level: str, text: str
+) -> Callable[[Test], Test]:
     def book(test: Test) -> Test:
         assert "|" not in text
-        assert test.__name__ not in REQUIREMENTS
-        REQUIREMENTS[test.__name__] = Requirement(section, text, level, test.__name__)
+        assert test.__name__ not in booked
+        booked[test.__name__] = Requirement(section, text, level, test.__name__)
         return test
 
     return book
+
+
+def read_pushed() -> list[str]:
+    """Return the rows of the page's table of pushing."""
+    text = PAGE.read_text()
+    start = text.index(_PUSHED) + len(_PUSHED)
+    return text[start : text.index(_END, start)].splitlines(keepends=True)
+
+
+def pushed_rows() -> list[str]:
+    """Return the rows that the table of pushing has to have."""
+    rows = ([each.section, each.text, each.level, f"`{each.test}`"] for each in
+            all_requirements(PUSHED))  # fmt: skip
+    return [_row(_FIXED), _row(["---"] * len(_FIXED)), *map(_row, rows)]
 
 
 def read_table() -> tuple[list[Requirement], Cells]:
@@ -90,6 +121,7 @@ def write_table(cells: Cells, hosts: Iterable[str]) -> None:
         marks = [MET if cells[each.test][host] else NOT_MET for host in names]
         lines.append(_row([each.section, each.text, each.level, f"`{each.test}`", *marks]))
     text = _replaced(PAGE.read_text(), _BEGIN, "".join(lines))
+    text = _replaced(text, _PUSHED, "".join(pushed_rows()))
     PAGE.write_text(_replaced(text, _SUMMARY, "".join(_summary(cells, names))))
 
 
