@@ -18,7 +18,7 @@ LINES = (
     ("build",),
     ("pull_requests",),
     ("config",),
-    ("apps", "recipes", "proxy", "receive", "workflows", "verify", "probe", "upkeep"),
+    ("apps", "recipes", "proxy", "receive", "workflows", "verify", "probe", "upkeep", "sync"),
     ("publish",),
     ("targets", "transports", "offsite", "preview", "pages", "write"),
     ("theme",),

@@ -31,6 +31,7 @@ GROUPS = {
     },
     "Bring in": {
         "add": "Import an image or files under a tag.",
+        "sync": "Bring the mirrors of registry.sync up to date.",
         "bundle": "Make an artifact of a static website.",
         "attach": "Attach an SBOM, a signature or any file to an image.",
         "migrate": "Import an original static registry.",

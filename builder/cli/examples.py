@@ -30,6 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "builder add file:data.csv file:notes.txt team/data:2025.1",
         "builder add sif:tool.sif team/tool:1.0",
     ),
+    "sync": ("builder sync --dry-run", "builder sync", "builder sync 'mirror/*' --json"),
     "publish": (
         "builder publish /srv/registry -t nginx",
         "builder publish s3://BUCKET --prune",

@@ -45,7 +45,9 @@ def command(
     config = common.config()
     name = target or config.target.capabilities.name
     layers = _scheme(config.registry.offsite)
-    files = {path: text for ci in cis or CIS for path, text in render(ci, name, layers).items()}
+    mirrors = bool(config.mirrors)
+    files = {path: text for ci in cis or CIS
+             for path, text in render(ci, name, layers, mirrors=mirrors).items()}  # fmt: skip
     planned = plan(Path(common.source), files)
     if not dry_run:
         if not force:

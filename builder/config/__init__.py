@@ -17,6 +17,7 @@ from builder.config.address import read_address
 from builder.config.companions import companion_options, warn_of_project_page
 from builder.config.flags import Flags
 from builder.config.keys import KEYS, REGISTRY_KEYS, parse_size
+from builder.config.mirrors import mirror_options
 from builder.config.reader import CONFIG, Reader
 from builder.config.slices import (
     app_options,
@@ -30,6 +31,7 @@ from builder.documents.discover import SiteOptions
 from builder.errors import ContentError, Problem
 from builder.pages.model import PageOptions
 from builder.registry.model import RegistryOptions
+from builder.sync.model import Mirror
 from builder.targets import open_target
 from builder.targets.base import Address, Target
 
@@ -52,6 +54,7 @@ class Config:
     apps: tuple[AppOptions, ...] = ()
     keys: tuple[str, ...] = ()  # public keys of releases, base64
     engines: tuple[str, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
     files: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -82,6 +85,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     site = site_options(flags, keys, source, reader, destination)
     apps = app_options(reader.registry(keys).get("apps") or [], reader)
     public_keys = release_keys(reader.registry(keys).get("keys") or [], reader)
+    mirrors = mirror_options(reader.registry(keys).get("sync") or [], reader)
     pages = page_options(keys, address, target, reader, environment)
     registry = replace(registry, companions=companion_options(keys, pages, reader))
     warn_of_project_page(pages, reader)
@@ -98,6 +102,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         apps,
         public_keys,
         tuple(map(str, reader.registry(keys).get("engines") or ())),
+        mirrors,
         tuple(reader.files),
         tuple(reader.problems),
     )

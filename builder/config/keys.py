@@ -59,6 +59,7 @@ REGISTRY_KEYS: Mapping[str, str] = {
     "platform_tags": FLAG,
     "archives": FLAG,
     "engines": LIST,
+    "sync": LIST,
 }
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
           "kb": 10**3, "mb": 10**6, "gb": 10**9}  # fmt: skip

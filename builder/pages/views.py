@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from builder.oci.manifest import Manifest
 from builder.oci.reference import name_fault
-from builder.pages import attached, charts, imageview, jsonhtml, plan
+from builder.pages import attached, charts, imageview, jsonhtml, mirrored, plan
 from builder.pages.difference import Difference, difference
 from builder.pages.fileview import Files, files_of
 from builder.pages.headerless import ArchiveLine, CompanionLine, archive_lines, companion_lines
@@ -143,6 +143,8 @@ class TagView:
     pull: Pull | None
     warnings: tuple[str, ...]
     annotations: tuple[imageview.Pair, ...]  # of an index
+    mirror: str
+    moves: tuple[mirrored.Moved, ...]
     _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
 
@@ -380,6 +382,8 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         pull=pull_of(collection, tag, about.options),
         warnings=_shown(tag.warnings),
         annotations=_index_annotations(manifest),
+        mirror=mirrored.mirror_of(tag),
+        moves=tuple(mirrored.moves_of(collection, tag)),
     )
 
 

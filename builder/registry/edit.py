@@ -18,7 +18,7 @@ from builder.registry.folder import TAGS, CollectionFolder
 from builder.registry.legacy import has_manifest
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import README
-from builder.registry.stage import Judge, Stage, judge_collection
+from builder.registry.stage import OUTGOING, Judge, Stage, judge_collection
 from builder.storage import LocalStorage
 from builder.storage.local import sweep_folder
 from builder.storage.lock import lock as lock_file
@@ -33,7 +33,7 @@ def lock(options: RegistryOptions, *, seconds: float = 0) -> Iterator[None]:
     path = options.source / ".builder-cache" / "registry.lock"
     with lock_file(path, "this registry", seconds=seconds):
         LocalStorage(options.source / options.store, options.store).sweep()
-        for folder in ("", options.collections, options.store):
+        for folder in ("", options.collections, options.store, OUTGOING):
             sweep_folder(options.source / folder)
         yield
 

@@ -56,6 +56,16 @@ def _date(value: Any) -> str:
     return "" if isinstance(value, str) and is_date(value) else "is not a date such as 2024-05-31"
 
 
+def _mirror(value: Any) -> str:
+    fits = (
+        isinstance(value, dict)
+        and not _text(value.get("from"))
+        and not _text(value.get("digest"))
+        and not _texts(value.get("platforms") or [])
+    )
+    return "" if fits else "must be a mapping of from, digest and platforms, as 'sync' writes it"
+
+
 def _layout(value: Any) -> str:
     return "" if value in LAYOUTS else f"{value!r} is no page layout of a collection"
 
@@ -93,6 +103,8 @@ TAG_KEYS: Mapping[str, Check] = {
     "yanked": _text,
     "platforms-note": _text,
     "inputs": _text,
+    "mirror": _mirror,
+    "moves": _texts,
     "title": _text,
     "name": _text,
     "layout": _layout,

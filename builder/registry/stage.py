@@ -8,6 +8,7 @@ next. Call with `edit.lock` held.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import shutil
 import signal
@@ -33,6 +34,8 @@ from builder.storage.base import Source
 from builder.storage.cache import Cache
 from builder.storage.local import TEMPORARY, make_folder, open_regular, sync_folder, write_durably
 
+OUTGOING = ".builder-cache/outgoing"  # where what goes elsewhere waits until it was judged
+_numbers = itertools.count()  # several may be made at once
 # Says what is wrong with the collection of that name, `options.staged` being its state.
 Judge = Callable[[RegistryOptions, str, Cache], Iterable[Problem]]
 
@@ -74,7 +77,7 @@ class Stage:
         self._options = options
         self._target = folder
         self._lists = options.source / options.collections
-        name = f"{TEMPORARY}{os.getpid()}"
+        name = f"{TEMPORARY}{os.getpid()}-{next(_numbers)}"
         self.folder = self._lists / name
         self._store = options.source / options.store / name
         self.blobs = LocalStorage(self.folder, folder.origin)
@@ -152,6 +155,7 @@ class Stage:
         staged = Staged(self._target.name, self.folder, self._store)
         make_folder(self.folder)
         refuse(judge, self._options, staged, self._cache)
+        self._cache.close()  # it belongs to the thread that opened it
 
     def commit(self) -> None:
         """Put it in place; on return all of it survives a power cut. Raises LocalError."""

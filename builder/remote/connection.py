@@ -68,7 +68,7 @@ def make_pools(options: RemoteOptions, policy: Policy) -> urllib3.PoolManager:
 
     pools = urllib3.PoolManager(
         num_pools=20,
-        maxsize=8,
+        maxsize=16,
         retries=False,
         blocksize=1 << 20,  # of what is sent at once
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),

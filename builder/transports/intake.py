@@ -60,16 +60,36 @@ def add_image(
     without `terms.force`; LocalError; RemoteError. Nothing is left behind then.
     """
     with RegistrySink(options, reference.name, source, terms) as sink:
-        plan = plan_copy(source, sink, top, referrers=referrers, allow_foreign=terms.allow_foreign)
-        if not reference.tag and plan.manifest.subject is None:
-            message = "names no subject, so that nothing would refer to it"
-            raise ContentError.at(source.label, message)
-        moves = bool(reference.tag) and sink.check_tag(plan.manifest, reference.tag)
-        changed = moves or bool(plan.missing)
         if not terms.dry_run:
             sink.folder.sweep()
-            sink.check_space(plan.missing)
-            changed = copy_image(source, sink, plan, reference.tag, progress=progress)
+        return stage_image(
+            sink, source, top, reference, terms, progress=progress, referrers=referrers
+        )
+
+
+def stage_image(
+    sink: RegistrySink,
+    source: ImageSource,
+    top: Descriptor,
+    reference: Reference,
+    terms: Terms,
+    *,
+    progress: Progress | None = None,
+    referrers: bool = False,
+) -> Added:
+    """Bring an image to a sink that is open; it shows what it has when it is closed.
+
+    Raises as `add_image` does, but for what the judge says.
+    """
+    plan = plan_copy(source, sink, top, referrers=referrers, allow_foreign=terms.allow_foreign)
+    if not reference.tag and plan.manifest.subject is None:
+        message = "names no subject, so that nothing would refer to it"
+        raise ContentError.at(source.label, message)
+    moves = bool(reference.tag) and sink.check_tag(plan.manifest, reference.tag)
+    changed = moves or bool(plan.missing)
+    if not terms.dry_run:
+        sink.check_space(plan.missing)
+        changed = copy_image(source, sink, plan, reference.tag, progress=progress)
     return Added(
         reference.name,
         reference.tag,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from builder.oci.graph import Node
 from builder.oci.manifest import Manifest
 from builder.registry.folder import CollectionFolder, new_readme
 from builder.registry.model import RegistryOptions
-from builder.registry.stage import Judge, Stage, judge_collection
+from builder.registry.stage import OUTGOING, Judge, Stage, judge_collection
 from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
 from builder.transports.sink import Opener, keep
@@ -95,9 +95,10 @@ class RegistrySink:
         self._options = options
         self._source = source
         self._terms = terms
+        self._is_prepared = False
         self._store = LocalStorage(options.source / options.store, options.store)
-        outgoing = options.source / ".builder-cache/outgoing"
-        self._outgoing = LocalStorage(outgoing, ".builder-cache/outgoing")
+        self._outbox = options.source / OUTGOING / self.stage.folder.name
+        self._outgoing = LocalStorage(self._outbox, OUTGOING)
         self._offsite = options.offsite if isinstance(options.offsite, OffsiteStorage) else None
 
     def has(self, node: Node) -> bool:
@@ -164,27 +165,29 @@ class RegistrySink:
         trace: TracebackType | None,
     ) -> None:
         """Ask the judge, and put what was staged in place; or leave nothing behind."""
-        outgoing = [part.descriptor for part in self.parts.values()
-                    if part.place == "offsite" and not part.kept]  # fmt: skip
         try:
             if error is None:
-                self._finish(outgoing)
+                self.prepare()
+                if not self.stage.is_empty:
+                    self.stage.commit()
         finally:
-            for item in outgoing:
-                self._outgoing.delete(item.digest)
+            shutil.rmtree(self._outbox, ignore_errors=True)
             self.stage.__exit__(kind, error, trace)
 
-    def _finish(self, outgoing: Sequence[Descriptor]) -> None:
-        """Judge what is new, send what goes offsite, and only then show it."""
-        is_new = not self.stage.is_empty  # else a layer that was damaged there is sent again
-        if is_new:
+    def prepare(self) -> None:
+        """Ask the judge, and send what goes offsite, once: all that is left is to show it.
+
+        Raises ContentError for what the judge refuses, RemoteError.
+        """
+        if self._is_prepared:
+            return
+        if not self.stage.is_empty:  # else a layer that was damaged there is sent again
             self.stage.judge(self._terms.judge)
-        for item in outgoing:
-            if self._offsite is not None:
-                path = self._outgoing.path(item.digest)
-                self._offsite.put(item.digest, item.size, path)
-        if is_new:
-            self.stage.commit()
+        for part in self.parts.values():
+            item = part.descriptor
+            if self._offsite is not None and part.place == "offsite" and not part.kept:
+                self._offsite.put(item.digest, item.size, self._outgoing.path(item.digest))
+        self._is_prepared = True
 
     def _put_tag(self, manifest: Manifest, tag: str) -> bool:
         """Stage a tag; its date is that of its last move."""

@@ -41,10 +41,11 @@ def deployable() -> tuple[str, ...]:
     return tuple(sorted((*PAGES, *DEPLOYMENTS)))
 
 
-def render(ci: str, target: str, layers: str = "") -> dict[str, str]:
+def render(ci: str, target: str, layers: str = "", *, mirrors: bool = False) -> dict[str, str]:
     """Return the files of a CI, paths from the registry's folder, for a site on `target`.
 
-    `layers` is how `registry.blobs` begins, such as `s3`: large layers of recipes go there.
+    `layers` is how `registry.blobs` begins, such as `s3`: large layers go there. `mirrors`
+    asks for the job that brings them up to date.
     `plain`, which is no host, and the pages of the other CI stand for the
     CI's own pages. Raises UsageError for a target that CI cannot deploy to.
     """
@@ -54,10 +55,11 @@ def render(ci: str, target: str, layers: str = "") -> dict[str, str]:
         raise UsageError(f"CI cannot deploy to the target {target!r} by itself", known)
     store = LAYER_STORES.get(layers)
     if ci == "gitlab":
-        texts = {".gitlab-ci.yml": _gitlab(target, deployment, store)}
+        texts = {".gitlab-ci.yml": _gitlab(target, deployment, store, mirrors=mirrors)}
     else:
+        names = (*_GITHUB, "sync") if mirrors else _GITHUB
         texts = {f".github/workflows/{name}.yml": _github(name, target, deployment, store)
-                 for name in _GITHUB}  # fmt: skip
+                 for name in names}  # fmt: skip
     return {path: _stamped(text) for path, text in texts.items()}
 
 
@@ -107,9 +109,12 @@ def _environment(needs: Deployment) -> Iterator[str]:
     yield from (f"{name}: ${{{{ vars.{name} }}}}\n" for name in needs.variables)
 
 
-def _gitlab(target: str, deployment: Deployment | None, store: Deployment | None) -> str:
+def _gitlab(
+    target: str, deployment: Deployment | None, store: Deployment | None, *, mirrors: bool
+) -> str:
     where = "elsewhere" if deployment else "pages"
     pieces = {"deploy": _read(f"gitlab/deploy-{where}.yml"), **_layers(store)}
+    pieces["sync"] = _read("gitlab/sync.yml") if mirrors else ""
     if deployment:
         pieces["commands"] = f"#: {deployment.script}\n"
         pieces["packages"] = f'PACKAGES: "{deployment.packages}"\n'

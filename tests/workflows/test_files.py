@@ -192,6 +192,28 @@ def test_where_layers_go_says_what_ci_is_told(registry: Path, blobs: str, secret
     assert f"secrets.{secret}" in text if secret else "secrets." not in text
 
 
+@pytest.mark.parametrize("layers", ["", *LAYER_STORES])
+def test_mirrors_have_a_job_of_their_own_where_there_are_some(layers: str) -> None:
+    path = ".github/workflows/sync.yml"
+    assert path not in render("github", "plain", layers)
+    document = yaml.safe_load(render("github", "plain", layers, mirrors=True)[path])
+    assert set(document[True]) == {"schedule", "workflow_dispatch"}
+    *before, last = document["jobs"]["sync"]["steps"]
+    assert "secrets." not in str(before)
+    secrets = ("MIRRORS_AUTH", *(LAYER_STORES[layers].secrets if layers else ()))
+    assert all(f"secrets.{name}" in str(last["env"]) for name in secrets)
+    assert "builder sync" in last["run"]
+    pipeline = yaml.safe_load(render("gitlab", "plain", layers, mirrors=True)[".gitlab-ci.yml"])
+    assert "sync" not in yaml.safe_load(render("gitlab", "plain", layers)[".gitlab-ci.yml"])
+    assert pipeline["sync"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
+
+
+def test_a_registry_that_mirrors_gets_the_job(registry: Path) -> None:
+    (registry / "_config.yml").write_text("registry:\n  sync: [example.org/team/app]\n")
+    assert run(["workflows", "-s", str(registry), "--ci", "github"]) == 0
+    assert (registry / ".github/workflows/sync.yml").is_file()
+
+
 def test_a_proposal_is_read_by_the_builder_of_the_base() -> None:
     text = render("github", "plain")[".github/workflows/check.yml"]
     assert yaml.safe_load(text)[True] == {"pull_request": None}

@@ -22,7 +22,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds = [*((target, "") for target in deployable()), *(("plain", key) for key in LAYER_STORES)]
     for target, layers in kinds:
         for ci in CIS:
-            for path, text in render(ci, target, layers).items():
+            for path, text in render(ci, target, layers, mirrors=True).items():
                 file = root / f"{target}{layers}" / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)

@@ -1,0 +1,1 @@
+"""Mirrors: what `registry.sync` takes from other registries, planned and brought up to date."""
