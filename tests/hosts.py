@@ -86,24 +86,42 @@ def _wait(
     pytest.fail("the server did not listen in time")
 
 
+def until(condition: Callable[[], object], seconds: float = 60) -> bool:
+    """Wait for a condition; tell whether it came."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
 @contextmanager
-def serving(source: Path, *arguments: str) -> Iterator[str]:
-    """Run `builder serve`; yields host and port."""
+def previewing(source: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[
+    tuple[subprocess.Popen[str], str]
+]:  # fmt: skip
+    """Run `builder serve`; yields it with the line that it says when it is ready."""
     environment = {key: value for key, value in os.environ.items() if key != "GITHUB_REPOSITORY"}
-    port = free_port()
     process = subprocess.Popen(
-        [*BUILDER, "serve", "-s", str(source), "-P", str(port), *arguments],
+        [*prefix, *BUILDER, "serve", "-s", str(source), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], 60)
-    line = process.stdout.readline() if ready else ""
     try:
-        assert line.startswith("serving "), process.stderr.read() if process.stderr else line
-        yield f"127.0.0.1:{port}"
+        ready, _, _ = select.select([process.stdout], [], [], 60)
+        yield process, process.stdout.readline() if ready else ""
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
+
+
+@contextmanager
+def serving(source: Path, *arguments: str) -> Iterator[str]:
+    """Run `builder serve`; yields host and port."""
+    port = free_port()
+    with previewing(source, "-P", str(port), *arguments) as (process, line):
+        assert line.startswith("serving "), process.stderr.read() if process.stderr else line
+        yield f"127.0.0.1:{port}"
     assert process.returncode == 130
 
 

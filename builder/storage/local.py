@@ -243,12 +243,16 @@ def write_durably(temporary: Path, final: Path, source: Source) -> bool:
             while chunk := source.read(CHUNK):
                 file.write(chunk)
             file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
-        sync_folder(final.parent)
+            _settle(file.fileno(), temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
     return True
+
+
+def _settle(number: int, temporary: Path, final: Path) -> None:
+    os.fsync(number)
+    temporary.replace(final)
+    sync_folder(final.parent)
 
 
 def _clone_durably(
@@ -262,9 +266,7 @@ def _clone_durably(
             source = verified(file)
             while source.read(CHUNK):
                 pass
-            os.fsync(file.fileno())
-        temporary.replace(final)
-        sync_folder(final.parent)
+            _settle(file.fileno(), temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
     return True
@@ -285,9 +287,7 @@ def _link_durably(
         source = verified(stream)
         while source.read(CHUNK):
             pass
-        os.fsync(stream.fileno())
-        temporary.replace(final)
-        sync_folder(final.parent)
+        _settle(stream.fileno(), temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
     return True

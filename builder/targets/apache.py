@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from builder.errors import ContentError
 from builder.oci.mediatype import OCI_INDEX
-from builder.output import Capabilities, Entry
-from builder.targets.base import Address, FileHost, SideFile
+from builder.output import Entry
+from builder.targets.base import SERVER, Address, FileHost, SideFile
 from builder.targets.errors_json import error_files
 from builder.targets.rules import (
     ANY_DIGEST,
@@ -252,16 +253,10 @@ def _text(value: str, path: str, *, percent: bool = False) -> str:
 
 
 TARGET = Apache(
-    Capabilities(
+    replace(
+        SERVER,
         name="apache",
         title="Apache",
-        media_types=True,
-        headers=True,
-        redirects=True,
-        index_names=("index.html", "index.json"),
-        unknown_referrers=True,
-        json_errors=True,
-        fallbacks=True,
         notes=(
             "Needs AllowOverride All for the folder, mod_headers, mod_rewrite and mod_setenvif.",
             "With a baseurl, add `Alias BASEURL FOLDER` and `Alias /v2 FOLDER/v2`.",

@@ -84,6 +84,20 @@ class Target(Protocol):
         """
 
 
+# What a server does whose rules say type, headers and redirects of each path.
+SERVER = Capabilities(
+    name="server",
+    title="a server",
+    media_types=True,
+    headers=True,
+    redirects=True,
+    index_names=("index.html", "index.json"),
+    unknown_referrers=True,
+    json_errors=True,
+    fallbacks=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class FileHost:
     """A target that is described by its capabilities, and takes no rules unless a subclass says."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from builder.errors import ContentError
 from builder.oci.mediatype import OCI_INDEX
-from builder.output import Capabilities, Entry
-from builder.targets.base import Address, FileHost, SideFile
+from builder.output import Entry
+from builder.targets.base import SERVER, Address, FileHost, SideFile
 from builder.targets.errors_json import error_files
 from builder.targets.rules import (
     BRIEF,
@@ -248,16 +249,10 @@ def _fallbacks(found: Plan) -> Iterator[str]:
 
 
 TARGET = Caddy(
-    Capabilities(
+    replace(
+        SERVER,
         name="caddy",
         title="Caddy",
-        media_types=True,
-        headers=True,
-        redirects=True,
-        index_names=("index.html", "index.json"),
-        unknown_referrers=True,
-        json_errors=True,
-        fallbacks=True,
         notes=(
             "Import site.caddy inside the site's block beside `root`; reload after each build.",
             "Lines of the map are tried one after the other: above some 10,000 tags prefer nginx.",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from builder.output import Capabilities, Entry
-from builder.targets.base import Address, FileHost, SideFile
+from builder.targets.base import SERVER, Address, FileHost, SideFile
 
 _BY_NAME = (
     (
@@ -106,17 +106,4 @@ S3 = FileHost(
     )
 )
 # What the preview server is when no target is asked for: a host that can do everything.
-PREVIEW = FileHost(
-    Capabilities(
-        name="preview",
-        title="the preview server",
-        media_types=True,
-        headers=True,
-        redirects=True,
-        index_names=("index.html", "index.json"),
-        unknown_referrers=True,
-        queries=True,
-        json_errors=True,
-        fallbacks=True,
-    )
-)
+PREVIEW = FileHost(replace(SERVER, name="preview", title="the preview server", queries=True))

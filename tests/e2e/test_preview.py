@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import requests
 
 from tests.conftest import write_tree
 from tests.e2e.conftest import BUILDER, free_port, run, serving
+from tests.hosts import until
 from tests.images import MANIFEST, Image, as_json, descriptor
 
 pytestmark = pytest.mark.e2e
@@ -28,15 +29,6 @@ README = "collections/vanessa/greeting/README.md"
 def live(greeting: Path) -> Iterator[tuple[Path, str]]:
     with serving(greeting) as host:
         yield greeting, f"http://{host}"
-
-
-def until(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def page(url: str, path: str = "vanessa/greeting/") -> str:
@@ -77,7 +69,7 @@ def test_a_thousand_files_at_once(live: tuple[Path, str]) -> None:
         folder.mkdir(parents=True)
         (folder / "README.md").write_text(f"---\ntitle: C{number}\n---\nText {number}.\n")
     names = [f"many/c{number}/" for number in (0, 500, 999)]
-    assert until(lambda: all("Text" in page(url, name) for name in names), 60)
+    assert until(lambda: all("Text" in page(url, name) for name in names))
 
 
 def test_a_new_config_is_seen(live: tuple[Path, str]) -> None:

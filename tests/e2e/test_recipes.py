@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 
 from tests.conftest import write_tree
 from tests.e2e.conftest import BUILDER, run, serving
+from tests.hosts import until
 from tests.recipes.conftest import HELLO, recipe, tag_folder
 
 pytestmark = pytest.mark.e2e
@@ -199,13 +199,6 @@ def building(registry: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes
         process.communicate(timeout=30)
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def is_running(number: int) -> bool:
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -235,12 +228,12 @@ def test_an_interrupted_run_ends_what_it_started(registry: Path, number: int) ->
     recipe(registry, "slow:1", {"build.sh": script})
     log = registry / ".builder-cache/recipes/slow+1/log"
     with building(registry) as process:
-        wait_for(lambda: log.exists() and log.read_text().count("\n") == 2)
+        assert until(lambda: log.exists() and log.read_text().count("\n") == 2)
         process.send_signal(number)
         said = process.communicate(timeout=30)[1].strip()
         assert said.splitlines()[-1] == b"builder: interrupted"
         assert process.returncode == 128 + number
-    wait_for(lambda: not is_running(int(log.read_text().split()[-1])))
+    assert until(lambda: not is_running(int(log.read_text().split()[-1])))
     assert states(registry) == {"slow:1": "pending"}
 
 
@@ -251,8 +244,8 @@ def test_a_killed_run_is_made_good_by_the_next(registry: Path, tmp_path: Path) -
     recipe(registry, "quick:1")
     log = registry / ".builder-cache/recipes/slow+1/log"
     with building(registry) as process:
-        wait_for(lambda: log.exists() and log.read_text().count("\n") == 2)
-        wait_for(lambda: states(registry)["quick:1"] == "current")
+        assert until(lambda: log.exists() and log.read_text().count("\n") == 2)
+        assert until(lambda: states(registry)["quick:1"] == "current")
         process.kill()
         process.wait(30)
     child = int(log.read_text().split()[-1])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import select
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import pytest
 import requests
 
 from tests.conftest import write_tree
-from tests.hosts import BUILDER, serving
+from tests.hosts import BUILDER, previewing, serving, until
 from tests.images import Image
 
 pytestmark = pytest.mark.e2e
@@ -28,35 +27,8 @@ pytestmark = pytest.mark.e2e
 G = "collections/vanessa/greeting"
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def got(host: str, path: str = "vanessa/greeting/") -> str:
     return requests.get(f"http://{host}/{path}", timeout=10).text
-
-
-@contextmanager
-def started(source: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[
-    tuple[subprocess.Popen[str], str]
-]:  # fmt: skip
-    """Run `builder serve` and yield it with the line that it says when it is ready."""
-    process = subprocess.Popen(
-        [*prefix, *BUILDER, "serve", "-s", str(source), *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        ready, _, _ = select.select([process.stdout], [], [], 60)
-        yield process, process.stdout.readline() if ready else ""
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
 
 
 def test_folders_that_come_later_are_watched(greeting: Path) -> None:
@@ -119,8 +91,8 @@ def test_a_layer_that_arrives_in_the_store(greeting: Path) -> None:
 def with_watches(source: Path, count: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `builder serve` where only so many folders can be watched."""
     limit = f'echo {count} > /proc/sys/user/max_inotify_watches; exec "$@"'
-    with started(source, "-P", "0", prefix=("unshare", "-Ur", "sh", "-c", limit, "sh")) as running:
-        process, line = running
+    prefix = ("unshare", "-Ur", "sh", "-c", limit, "sh")
+    with previewing(source, "-P", "0", prefix=prefix) as (process, line):
         yield process, line.split("/")[2]
 
 
@@ -135,7 +107,7 @@ def says_that_it_polls(process: subprocess.Popen[str]) -> bool:
 def test_where_inotify_ends_files_are_looked_at(greeting: Path, count: int) -> None:
     with with_watches(greeting, count) as (process, host):
         (greeting / G / "README.md").write_text("---\ntitle: Greeting\n---\nSeen at last.\n")
-        assert until(lambda: "Seen at last." in got(host), 60)
+        assert until(lambda: "Seen at last." in got(host))
         assert says_that_it_polls(process)
 
 
@@ -147,12 +119,12 @@ def test_where_inotify_ends_later_files_are_looked_at(greeting: Path) -> None:
                 write_tree(greeting, {f"collections/vanessa/more{number}/README.md": page})
             for number in range(9):
                 path = f"vanessa/more{number}/"
-                assert until(lambda p=path, w=words: f"Said {w}." in got(host, p), 60)  # type: ignore[misc]
+                assert until(lambda p=path, w=words: f"Said {w}." in got(host, p))  # type: ignore[misc]
         assert says_that_it_polls(process)
 
 
 def test_a_port_that_nobody_chose_is_the_one_on_the_pages(greeting: Path) -> None:
-    with started(greeting, "-P", "0") as (_, line):
+    with previewing(greeting, "-P", "0") as (_, line):
         host = line.split("/")[2]
         port = host.rpartition(":")[2]
         assert port != "0"
@@ -160,7 +132,7 @@ def test_a_port_that_nobody_chose_is_the_one_on_the_pages(greeting: Path) -> Non
 
 
 def test_version_six(greeting: Path) -> None:
-    with started(greeting, "-P", "0", "-H", "::1") as (_, line):
+    with previewing(greeting, "-P", "0", "-H", "::1") as (_, line):
         assert re.match(r"serving http://\[::1\]:[0-9]+/ ", line)
         assert "Greeting" in got(line.split("/")[2])
 
@@ -172,7 +144,7 @@ def asked(host: str, name: str) -> int:
 
 
 def test_names_that_are_allowed(greeting: Path) -> None:
-    with started(greeting, "-P", "0", "--allow-host", "Preview.example") as (_, line):
+    with previewing(greeting, "-P", "0", "--allow-host", "Preview.example") as (_, line):
         host = line.split("/")[2]
         assert asked(host, "localhost:8080") == 200  # a forwarded port
         assert asked(host, "preview.example") == 200
@@ -199,7 +171,7 @@ def test_the_reload_socket_is_for_our_own_pages(greeting: Path) -> None:
 
 
 def test_a_frame_that_is_no_message(greeting: Path) -> None:
-    with started(greeting, "-P", "0") as (process, line):
+    with previewing(greeting, "-P", "0") as (process, line):
         host = line.split("/")[2]
         address, port = host.split(":")
         with socket.create_connection((address, int(port)), timeout=10) as sock:
@@ -231,7 +203,7 @@ def test_who_speaks_tls_is_answered_at_once(greeting: Path) -> None:
 
 def test_more_connections_than_descriptors(greeting: Path) -> None:
     prefix = ("sh", "-c", 'ulimit -n 80; exec "$@"', "sh")
-    with started(greeting, "-P", "0", prefix=prefix) as (process, line):
+    with previewing(greeting, "-P", "0", prefix=prefix) as (process, line):
         host = line.split("/")[2]
         address, port = host.split(":")
         held = [socket.create_connection((address, int(port)), timeout=10) for _ in range(150)]
@@ -253,10 +225,10 @@ def _cpu(pid: int) -> float:
 
 
 def test_a_preview_that_is_there_is_shown_at_once(greeting: Path) -> None:
-    with started(greeting, "-P", "4123") as (_, line):
+    with previewing(greeting, "-P", "4123") as (_, line):
         assert line.startswith("serving")
     (greeting / G / "README.md").write_text("---\ntitle: Greeting\n---\nNew words.\n")
-    with started(greeting, "-P", "4123") as (process, line):
+    with previewing(greeting, "-P", "4123") as (process, line):
         host = line.split("/")[2]
         assert "Greeting" in got(host)
         assert until(lambda: "New words." in got(host))

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from builder.errors import ContentError
 from builder.oci.reference import is_referrers_tag
-from builder.output import Capabilities, Entry, Output
-from builder.targets.base import Address, SideFile, adapt
+from builder.output import Entry, Output
+from builder.targets.base import SERVER, Address, FileHost, SideFile, adapt
 from builder.targets.nginx.lists import list_maps
 from builder.targets.nginx.locations import server_config
 from builder.targets.nginx.maps import Map, http_config, media_type_text
@@ -168,28 +168,8 @@ def _url(location: str) -> str:
     return quote(location, safe="%/:?#[]@!&()*+,;=~'")
 
 
-@dataclass(frozen=True)
-class Nginx:
+class Nginx(FileHost):
     """A server of one's own with rules made from the last entry to the first."""
-
-    capabilities = Capabilities(
-        name="nginx",
-        title="nginx",
-        media_types=True,
-        headers=True,
-        redirects=True,
-        index_names=("index.html", "index.json"),
-        unknown_referrers=True,
-        queries=True,
-        json_errors=True,
-        fallbacks=True,
-        notes=(_NOTE,),
-    )
-
-    def at(self, address: Address) -> Capabilities:
-        """Return the same everywhere: `/v2/` is a location of its own."""
-        del address
-        return self.capabilities
 
     def adapt(self, output: Output) -> Iterator[Output]:
         """Yield the files that stand for `output`, and its parts where it lists referrers.
@@ -229,4 +209,4 @@ def _page_types(plan: _Plan) -> dict[str, str]:
     return found
 
 
-TARGET = Nginx()
+TARGET = Nginx(replace(SERVER, name="nginx", title="nginx", queries=True, notes=(_NOTE,)))
