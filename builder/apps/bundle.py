@@ -47,7 +47,7 @@ class BundleSource:
         self.options = options
         self._folder = folder
         if not folder.is_dir() or folder.is_symlink():
-            raise ContentError.at(label, "is no folder", "name the folder of a built website")
+            raise ContentError.at(label, "is not a folder", "name the folder of a built website")
         if fault := path_fault(options.root):
             raise UsageError(f"--root-dir {options.root}: {fault}")
         self._items, self.hidden = list_folder(folder, label)
@@ -198,7 +198,7 @@ def _grown(
     except ManifestError as error:
         raise error.located(label, top.digest) from None
     if manifest.config is None or not manifest.is_image:
-        raise ContentError.at(label, "the base is no image that can run")
+        raise ContentError.at(label, "the base is not an image that can run")
     config = json.loads(read_verified(base, manifest.config, label))
     config["rootfs"]["diff_ids"] += [str(packed.diff_id) for _, packed in pieces]
     history = config.setdefault("history", [])

@@ -45,7 +45,7 @@ GROUPS = {
         "rm": "Remove a collection, a tag or a manifest.",
         "mv": "Give a collection another name.",
         "gc": "Find blobs that nothing needs; remove them with --delete.",
-        "offload": "Bring layers from _blobs/ to where registry.blobs says.",
+        "offload": "Move layers from _blobs/ to where registry.blobs says.",
     },
     "Publish": {
         "check": "Report every problem in content, configuration and store.",

@@ -1,4 +1,4 @@
-"""`builder add`: bring images and files into the registry."""
+"""`builder add`: import images and files."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def command(
     ca: str,
     common: Common,
 ) -> None:  # fmt: skip
-    """Bring an image or files in and give them a tag.
+    """Import an image or files under a tag.
 
     SOURCE is docker://HOST/NAME[:TAG], oci:DIR[:REF], one of the other kinds
     or a path, which is recognised by what it is. TAG is 'latest' unless
     given. Every byte is checked against its digest; bytes that are already
-    here are not copied. The file at https://HOST/FILE or s3://BUCKET/KEY stays
-    where it is.
+    here are not copied again. A file at https://HOST/FILE or s3://BUCKET/KEY
+    stays where it is.
     """
     console = common.console
     config = common.config()
@@ -190,5 +190,5 @@ def parse_platform(text: str) -> Platform:
     found = Platform.parse(text)
     if found is None:
         hint = "write OS/ARCH, as in linux/arm64 or 'windows(10.0.17763)/amd64'"
-        raise UsageError(f"--platform {text}: is no platform", hint)
+        raise UsageError(f"--platform {text}: is not a platform", hint)
     return found

@@ -103,12 +103,12 @@ def _artifact_type(kind: str, file: str) -> str:
         raise UsageError(f"{file}: its name does not tell what it is", f"give --type: {known}")
     found = TYPES.get(kind, kind)
     if not mediatype.is_valid(found):
-        raise UsageError(f"--type {kind}: is no media type", f"or one of {', '.join(TYPES)}")
+        raise UsageError(f"--type {kind}: is not a media type", f"or one of {', '.join(TYPES)}")
     return found
 
 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", key) is None:
-        raise UsageError(f"--annotation {text}: is no KEY=VALUE")
+        raise UsageError(f"--annotation {text}: is not KEY=VALUE")
     return key, value

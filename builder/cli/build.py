@@ -30,8 +30,8 @@ def command(
 ) -> None:
     """Build the site from the source folder.
 
-    Nothing is written when anything is wrong: the new site takes the place of
-    the last one when all of it is made. A second build writes only what
+    Nothing is written when anything is wrong: the new site replaces the last
+    one when all of it is made. A second build writes only what
     changed; one after no change writes nothing.
     """
     from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it

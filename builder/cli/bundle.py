@@ -112,7 +112,7 @@ def command(
     console = common.console
     wanted = Reference.parse(reference, tag="latest")
     if not mediatype.is_valid(kind):
-        raise UsageError(f"--type {kind}: is no media type")
+        raise UsageError(f"--type {kind}: is not a media type")
     if runnable != bool(base):
         raise UsageError("--runnable needs --base, and --base is for it", "give both or none")
     if output and runnable:

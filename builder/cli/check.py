@@ -21,7 +21,7 @@ from builder.registry.model import RegistryOptions
 
 @click.command("check")
 @click.option("--strict", is_flag=True, help="Treat warnings as problems.")
-@click.option("--allow-missing", is_flag=True, help="Accept tags whose layers are nowhere.")
+@click.option("--allow-missing", is_flag=True, help="Accept tags with missing layers.")
 @blobs_option("Also fetch and hash the layers in the bucket of registry.blobs.")
 @click.option("--base", metavar="REF", help="Judge what differs from a branch, as a pull request.")
 @click.option("--author", metavar="LOGIN", help="Who proposes it.  [default: what the CI says]")
@@ -45,9 +45,9 @@ from builder.registry.model import RegistryOptions
     metavar="SIZE",
     default="8 GiB",
     show_default=True,
-    help="How much may be fetched to see that it is there.",
+    help="How much may be fetched to prove that it exists.",
 )
-@click.option("--no-fetch", is_flag=True, help="Fetch nothing that lies elsewhere.")
+@click.option("--no-fetch", is_flag=True, help="Fetch nothing from elsewhere.")
 @click.option("--url", "site", metavar="URL", help="Judge a deployed site instead.")
 @remote_options
 @common_options
@@ -67,9 +67,9 @@ def command(
     """Report every problem in content, configuration and store.
 
     A build that stops before it writes: what passes here can be built. It
-    reads everything, hashes every blob again and makes every page. With --base
-    also what a pull request may not do; see OWNERS in the reference. With --url
-    none of that, but which clients can pull from a site that is published.
+    reads everything, hashes every blob again and makes every page. --base also
+    judges a pull request by the rules of its base; see OWNERS in the reference.
+    --url instead says which clients can pull from a site that is published.
     """
     from builder.build.pipeline import Checked, check  # noqa: PLC0415 - as heavy as a build
     from builder.cli.check_base import is_contained, judged, told  # noqa: PLC0415 - with git and the network

@@ -99,5 +99,5 @@ def _size(proposed: Mapping[str, Any], name: str) -> int:
     size = parse_size(proposed[name])
     if size is None:
         flag = name.replace("_", "-")
-        raise UsageError(f"--{flag} {proposed[name]}: is no size", "write it as in '8 MiB'")
+        raise UsageError(f"--{flag} {proposed[name]}: is not a size", "write it as in '8 MiB'")
     return size

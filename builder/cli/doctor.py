@@ -41,9 +41,9 @@ class Finding(NamedTuple):
 def command(*, common: Common) -> None:
     """Say what this machine has, and lacks, for each thing that the builder can do.
 
-    Nothing is changed, and no other machine is asked. Run in a registry's
-    folder it also looks at what the settings need. It exits with 0 whatever
-    is lacking, for nobody needs everything.
+    It changes nothing and asks no other machine. In a registry's folder it
+    also checks what the settings need. It exits with 0 whatever is lacking:
+    nobody needs everything.
     """
     findings = [*_machine(), *_registry(common)]
     width = max(len(item.what) for item in findings)

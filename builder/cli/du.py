@@ -21,7 +21,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 @click.command("du")
 @click.argument("names", metavar="[NAME...]", nargs=-1)
-@blobs_option("Also tell what is in the bucket of registry.blobs.")
+@blobs_option("Also count what is in the bucket of registry.blobs.")
 @common_options
 def command(
     *,
@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Show how many bytes collections take: alone, and shared with others.
 
-    The total is what the files below collections/ and the content store
-    have. What nothing needs is told apart: 'builder gc' finds it.
+    The total counts the files below collections/ and in the content store.
+    What nothing needs is listed separately; 'builder gc' finds it.
     """
     console = common.console
     options = common.config().registry

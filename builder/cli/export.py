@@ -26,7 +26,7 @@ _SCHEMES = ("oci", "oci-archive", "docker-archive")
 @click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
 @click.argument("target", metavar="oci:DIR[:REF]|oci-archive:FILE[:REF]|docker-archive:FILE")
 @click.option("--platform", metavar="OS/ARCH", help="Take one platform's image from an index.")
-@click.option("--referrers", is_flag=True, help="Also write what refers to the image.")
+@click.option("--referrers", is_flag=True, help="Also copy what refers to the image.")
 @click.option(
     "--as",
     "repo_tag",
@@ -37,7 +37,7 @@ _SCHEMES = ("oci", "oci-archive", "docker-archive")
 @click.option(
     "--allow-foreign",
     is_flag=True,
-    help="Fetch layers that lie where their 'urls' say.",
+    help="Fetch layers from where their 'urls' lead.",
 )
 @remote_options
 @common_options
@@ -55,7 +55,7 @@ def command(
 ) -> None:  # fmt: skip
     """Copy an image to an image layout or an archive.
 
-    In an image layout that is there, other images stay. '-' as FILE is
+    Other images stay in an image layout that exists. '-' as FILE is
     standard output: builder export x/y docker-archive:- | docker load
     """
     console = common.console

@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Find blobs that nothing needs; remove them with --delete.
 
-    Needed is what a tag reaches, and every referrer of that. In a bucket that
-    other registries use too, what they need is not known here.
+    A blob is needed if a tag leads to it, directly, through an index or by a
+    referrer. What other registries need in the same bucket is not known here.
     """
     console = common.console
     options = common.config().registry

@@ -21,9 +21,7 @@ from builder.storage.cache import Cache
 @click.argument("reference", metavar="NAME[:TAG]")
 @click.option("--raw", is_flag=True, help="Print the manifest's exact bytes.")
 @click.option("--files", is_flag=True, help="List the files of the image; needs 'add --files'.")
-@click.option(
-    "--file", "path", metavar="PATH", help="Print one file of the image, reading no more."
-)
+@click.option("--file", "path", metavar="PATH", help="Print one file of the image.")
 @click.option(
     "--platform", metavar="OS/ARCH", help="With --files and --file: which image of an index."
 )

@@ -13,7 +13,7 @@ from builder.errors import LocalError, UsageError
 
 @click.command("keygen")
 @click.argument("file", metavar="FILE")
-@click.option("--show", is_flag=True, help="Print the public key of FILE, which is there.")
+@click.option("--show", is_flag=True, help="Print the public key of an existing FILE.")
 @common_options
 def command(
     *,
@@ -23,8 +23,8 @@ def command(
 ) -> None:
     """Make an Ed25519 key that signs releases, and print its public half.
 
-    FILE is for nobody else, so it is never below a registry's folder, which
-    is committed and published; the public key belongs into registry.keys.
+    FILE is secret, so it may not lie below a registry's folder, which is
+    committed and published. The public key belongs in registry.keys.
     """
     from builder.publish.signing import SigningKey, load_signing_key  # noqa: PLC0415 - slow
 

@@ -48,12 +48,12 @@ def command(
     ca: str,
     common: Common,
 ) -> None:  # fmt: skip
-    """Take over an original static registry from the checkout DIR.
+    """Import an original static registry from its checkout DIR.
 
-    Its collections lie at its root or below collections/; what is none is
-    left out. Images that can still be fetched are hashed again and can then
-    be pulled; the friendly API answers as it did. Running it again goes on
-    where it was.
+    Its collections lie at its root or below collections/; everything else is
+    left out. Images that can still be fetched are verified and become
+    pullable; the friendly API answers as before. Running it again continues
+    where it stopped.
     """
     console = common.console
     original = find_original(Path(folder))

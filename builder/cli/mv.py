@@ -30,8 +30,8 @@ def command(
 ) -> None:
     """Give a collection another name.
 
-    Its pages redirect from the old name. Clients cannot pull by the old name
-    any more. Collections below it have to be moved first.
+    Its pages redirect from the old name; clients can no longer pull by it.
+    Collections below it must be moved first.
     """
     console = common.console
     before, after = Reference.parse(old), Reference.parse(new)

@@ -71,9 +71,9 @@ def command(
 ) -> None:
     """Make a new registry in the folder PATH, with the files that CI needs.
 
-    It is a git repository, unless it lies in one. It uses the theme of the
-    installed package; a file of the same path in _layouts, _includes or
-    assets overrides it.
+    It becomes a git repository, unless it lies inside one. It uses the theme
+    of the installed package; a file of the same path in _layouts, _includes
+    or assets overrides a packaged one.
     """
     console = common.console
     folder = Path(path)

@@ -13,17 +13,17 @@ from builder.upkeep.offload import offload
 
 
 @click.command("offload")
-@click.option("--dry-run", is_flag=True, help="Say what would be brought away.")
+@click.option("--dry-run", is_flag=True, help="Say what would be moved.")
 @common_options
 def command(
     *,
     dry_run: bool,
     common: Common,
 ) -> None:
-    """Bring layers from _blobs/ to the place that registry.blobs names.
+    """Move layers from _blobs/ to the place that registry.blobs names.
 
-    Each layer that a tag needs is brought there, fetched again as clients
-    would, and only then removed here.
+    Each layer that a tag needs is uploaded, fetched again as a client would,
+    and only then removed here.
     """
     console = common.console
     options = common.config().registry

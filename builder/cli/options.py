@@ -89,10 +89,10 @@ def build_options(function: Function) -> Function:
     options: tuple[Any, ...] = (
         click.option("-V", "--verbose", is_flag=True, help="Say more."),
         click.option("-j", "--jobs", type=click.IntRange(0), default=0,
-                     help="Worker processes.  [default: one each core]"),
+                     help="Worker processes.  [default: one per core]"),
         click.option("--strict", is_flag=True, help="Treat warnings as problems."),
         click.option("--allow-missing", is_flag=True,
-                     help="Leave tags whose layers are nowhere out of /v2/."),
+                     help="Leave tags with missing layers out of /v2/."),
         click.option("-D", "--drafts", is_flag=True, help="Publish _drafts/ too."),
         click.option("-t", "--target", default="",
                      help="Where the site is served.  [default: registry.target]"),
@@ -117,7 +117,7 @@ def remote_options(function: Function) -> Function:
     """Add the flags of everything that talks to other machines."""
     options: tuple[Any, ...] = (
         click.option("--insecure", is_flag=True,
-                     help="Allow plain http off this machine, and unvouched certificates."),
+                     help="Allow plain http to other machines, and untrusted certificates."),
         click.option("--ca", metavar="FILE", default="",
                      help="Also trust the certificate authorities in FILE."),
     )  # fmt: skip

@@ -80,7 +80,7 @@ def command(
     console = common.console
     size = 0 if no_cache else parse_size(limit)
     if size is None:
-        raise UsageError(f"--cache-size {limit}: is no size", "write 10 GiB or a number of bytes")
+        raise UsageError(f"--cache-size {limit}: is not a size", "write 10 GiB, or bytes")
     if no_cache and folder:
         raise UsageError("--cache and --no-cache exclude each other")
     far = Site(site, RemoteOptions(insecure, ca))

@@ -38,16 +38,18 @@ _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
 
 @click.command("publish")
 @click.argument("dest", metavar="[DEST]", default="")
-@click.option("--only", type=click.Choice(["v2", "pages"]), help="Publish one half of the site.")
+@click.option(
+    "--only", type=click.Choice(["v2", "pages"]), help="Publish only one half of the site."
+)
 @click.option("--no-build", is_flag=True, help="Publish the last build as it is.")
-@click.option("--prune", is_flag=True, help="Remove what no kept release needs, at the end.")
+@click.option("--prune", is_flag=True, help="At the end, remove what no kept release needs.")
 @click.option(
     "--keep",
     type=click.IntRange(2),
     default=5,
     show_default=True,
     metavar="N",
-    help="Releases whose content stays.",
+    help="How many releases to keep.",
 )
 @click.option(
     "--grace",
@@ -55,14 +57,14 @@ _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
     default=60,
     show_default=True,
     metavar="MINUTES",
-    help="How long content stays at least.",
+    help="Keep content at least this long.",
 )
 @click.option(
     "--reload",
     "reload_command",
     metavar="COMMAND",
     default="",
-    help="What makes the folder's server read its rules again.",
+    help="The command that makes the web server read its rules again.",
 )
 @click.option(
     "--key",
@@ -75,7 +77,7 @@ _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
     "--expires",
     type=click.IntRange(1, 3650),
     metavar="DAYS",
-    help="Say that the release is out of date after DAYS; publish again before.",
+    help="Let the release expire after DAYS; publish again before then.",
 )
 @click.option(
     "--endpoint",

@@ -37,19 +37,19 @@ class _Pushed(NamedTuple):
 @click.option(
     "--no-referrers",
     is_flag=True,
-    help="Leave signatures, SBOMs and all else that refers to the image.",
+    help="Leave out signatures, SBOMs and all else that refers to the image.",
 )
 @click.option(
     "--mount-from",
     metavar="NAME",
     multiple=True,
-    help="A repository there that may have the layers already; may be repeated.",
+    help="A repository there that may have the layers; may be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be sent.")
 @click.option(
     "--allow-foreign",
     is_flag=True,
-    help="Fetch layers that lie where their 'urls' say.",
+    help="Fetch layers from where their 'urls' lead.",
 )
 @remote_options
 @common_options
@@ -68,8 +68,8 @@ def command(
 ) -> None:  # fmt: skip
     """Copy an image to another registry.
 
-    The tag there is the one here unless given. Layers that are there are not
-    sent; the tag appears when all else is in place. An index keeps its bytes.
+    The tag stays the same unless you give another. Layers that exist there are
+    not sent again; the tag appears last. An index keeps its bytes.
     """
     console = common.console
     wanted = Reference.parse(reference)

@@ -48,9 +48,9 @@ def command(
 ) -> None:  # fmt: skip
     """List the recipes: pending, stale, and current.
 
-    A tag folder with a recipe and no manifest is pending, and so is one whose
-    README.md was removed; one whose files changed since it was built is
-    stale. 'builder recipes build' builds both.
+    A tag with a recipe is pending when it has no manifest, or when its
+    README.md was deleted; it is stale when its files changed since it was
+    built. 'builder recipes build' builds both.
     """
     if context.invoked_subcommand is not None:
         if any(given(context)):

@@ -62,7 +62,7 @@ class _Outcome(NamedTuple):
     "allowed",
     multiple=True,
     metavar="NAME",
-    help="Another name that may stand in the Host header; may be given often.",
+    help="Another name to accept in the Host header; may be repeated.",
 )
 @click.option("--push", is_flag=True, help="Also take what clients push, into the registry.")
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")

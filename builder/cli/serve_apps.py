@@ -32,7 +32,7 @@ def serve_apps(
     place = _place(registry)
     kind = context.params["kind"] or CONFIG_TYPE
     if not is_valid(kind):
-        raise UsageError(f"--type {kind}: is no media type")
+        raise UsageError(f"--type {kind}: is not a media type")
     cache = Path(context.params["source"]).absolute() / ".builder-cache" / "served"
     apps = RegistryApps(place, options, cache, config_type=kind)
     apps.check()
@@ -61,7 +61,7 @@ def _place(registry: str) -> str:
     place = place.rstrip("/")
     known = scheme in ("http", "https", "docker") if separator else True
     if not known or not place or set(place) & set("/@?# "):
-        raise UsageError(f"--from {registry}: is no registry", "write http://HOST:PORT")
+        raise UsageError(f"--from {registry}: is not a registry", "write http://HOST:PORT")
     return place
 
 

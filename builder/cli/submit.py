@@ -47,7 +47,7 @@ from builder.transports import SourceOptions, open_source
     is_flag=True,
     help="Accept layers whose 'urls' send clients to other servers.",
 )
-@click.option("--no-fetch", is_flag=True, help="Fetch nothing that lies elsewhere.")
+@click.option("--no-fetch", is_flag=True, help="Fetch nothing from elsewhere.")
 @click.option("--push", is_flag=True, help="Push the branch.")
 @click.option("--replace", is_flag=True, help="Replace the branch that an earlier run made.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")

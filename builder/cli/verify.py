@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     default=100,
     show_default=True,
     metavar="PERCENT",
-    help="Hash this share of the files over 4 MiB, chosen by chance.",
+    help="Hash this share of the files over 4 MiB, chosen at random.",
 )
 @click.option(
     "-j",

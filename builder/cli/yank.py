@@ -14,14 +14,14 @@ from builder.registry.edit import lock, yank_tag
 @click.command("yank")
 @click.argument("reference", metavar="NAME:TAG")
 @click.argument("reason", required=False, default="")
-@click.option("--undo", is_flag=True, help="Take the warning away again.")
+@click.option("--undo", is_flag=True, help="Remove the warning.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 @common_options
 def command(*, reference: str, reason: str, undo: bool, dry_run: bool, common: Common) -> None:
     """Warn people of a tag, with a reason.
 
-    The image stays, and whoever asks for it gets it. Pages, lists, search and
-    feeds warn of every tag with the same digest, and no page names it newest.
+    The image stays and can still be pulled. Pages, lists, search and feeds
+    warn of every tag with the same digest, and no page calls it the newest.
     """
     wanted = Reference.parse(reference)
     if not wanted.tag:

@@ -54,7 +54,7 @@ def _schema1(value: Any, reader: Reader) -> tuple[str, Platform]:
         reader.problem(("registry", "schema1", "suffix"), message, "write one such as '.s1'")
     found = Platform.parse(str(value.get("platform") or default))
     if found is None:
-        message = f"registry.schema1.platform: {value['platform']!r} is no platform"
+        message = f"registry.schema1.platform: {value['platform']!r} is not a platform"
         hint = "write OS/ARCH, as in linux/arm64"
         reader.problem(("registry", "schema1", "platform"), message, hint)
         return suffix, default

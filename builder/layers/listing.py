@@ -226,7 +226,8 @@ class _Lines:
         except StrictJSONError as error:
             raise ContentError.at(self._label, error.message, _HINT) from None
         except (KeyError, TypeError, ValueError, RecursionError):
-            raise ContentError.at(self._label, "is no listing of a layer's files", _HINT) from None
+            message = "is not a listing of a layer's files"
+            raise ContentError.at(self._label, message, _HINT) from None
 
     def _line(self) -> bytes:
         line = self._stream.readline(_MAX_LINE)

@@ -101,7 +101,7 @@ def _name_fault(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "its name is no UTF-8"
+        return "its name is not UTF-8"
     if not name.isprintable() or "\\" in name:
         return "its name has characters that do not travel"
     return ""

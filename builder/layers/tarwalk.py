@@ -224,12 +224,12 @@ class _Reader:
         else:
             number = _octal(field)
         if number is None or number > _MAX_SIZE:
-            raise self._fault("has a member whose size is no number")
+            raise self._fault("has a member whose size is not a number")
         return number
 
     def _number(self, text: bytes) -> int:
         if not text.isdigit() or len(text) > 19 or int(text) > _MAX_SIZE:
-            raise self._fault("has a member whose size is no number")
+            raise self._fault("has a member whose size is not a number")
         return int(text)
 
     def _pax(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -18,7 +18,7 @@ class ContentReader(Protocol):
         """Open the bytes, not yet verified.
 
         Raises FileNotFoundError when the medium does not hold them,
-        ContentError when what it holds is no regular file.
+        ContentError when what it holds is not a regular file.
         """
 
 

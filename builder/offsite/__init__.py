@@ -37,4 +37,4 @@ def open_offsite(text: str, environment: Mapping[str, str], address: str = "") -
         return WebFolder(text.rstrip("/"))
     hint = "write 'site', s3://BUCKET/PREFIX (gs://, az://), https://ADDRESS, docker://HOST/NAME, "
     hint += "or github-release://OWNER/REPO/TAG"
-    raise UsageError(f"{text!r} is no known place", hint)
+    raise UsageError(f"{text!r} is not a known place", hint)

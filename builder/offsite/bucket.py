@@ -43,7 +43,7 @@ class Bucket:
         plain = parts.scheme == "http" and not is_loopback(parts.hostname or "")
         if not _ADDRESS.fullmatch(address) or plain:
             hint = "write the https:// address that has blobs/<algorithm>/<hex>"
-            raise UsageError(f"registry.blobs_url: {address!r} is no public address", hint)
+            raise UsageError(f"registry.blobs_url: {address!r} is not a public address", hint)
         return cls(place, address.rstrip("/"))
 
     def storage(self) -> CloudStorage:

@@ -44,7 +44,7 @@ class GitHubRelease:
         """Return the release for `OWNER/REPO/TAG`; raises UsageError."""
         found = _PLACE.fullmatch(text)
         if found is None:
-            raise UsageError(f"{text!r} is no release", "write github-release://OWNER/REPO/TAG")
+            raise UsageError(f"{text!r} is not a release", "write github-release://OWNER/REPO/TAG")
         given = {"api": "GITHUB_API_URL", "server": "GITHUB_SERVER_URL"}
         addresses = {key: environment.get(name, "").rstrip("/") for key, name in given.items()}
         return cls(f"{found[1]}/{found[2]}", found[3], **{k: v for k, v in addresses.items() if v})
@@ -94,7 +94,7 @@ class _Api:
         tag = quote(self._place.tag, safe="")
         found = self._json("GET", f"{self._base}/tags/{tag}")
         if not isinstance(found, dict) or not isinstance(found.get("id"), int):
-            raise RemoteError(f"{host_of(self._base)}: what it answers is no release")
+            raise RemoteError(f"{host_of(self._base)}: what it answers is not a release")
         return found
 
     def assets(self, release: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -103,7 +103,7 @@ class _Api:
             query = f"per_page={_PAGE}&page={number}"
             found = self._json("GET", f"{self._base}/{release['id']}/assets?{query}")
             if not isinstance(found, list):
-                raise RemoteError(f"{host_of(self._base)}: what it answers is no list of assets")
+                raise RemoteError(f"{host_of(self._base)}: what it answers is not a list of assets")
             yield from (item for item in found if isinstance(item, dict))
             if len(found) < _PAGE:
                 return

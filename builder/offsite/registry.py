@@ -42,7 +42,7 @@ class RegistryLayers:
         host, _, name = text.partition("/")
         reference = Reference.parse(name) if name else None
         if not host or reference is None or reference.tag or reference.digest:
-            raise UsageError(f"{text!r} is no repository", "write docker://HOST/NAME")
+            raise UsageError(f"{text!r} is not a repository", "write docker://HOST/NAME")
         return cls(host, reference.name)
 
     def url(self, digest: str) -> str:

@@ -191,7 +191,7 @@ class ProxiedSite:
             try:
                 parse_manifest(text.raw, mediatype.OCI_INDEX, allow_foreign=True)
             except ManifestError as error:
-                message = f"{self._site.url}/{path}: is no list of referrers: {error.message}"
+                message = f"{self._site.url}/{path}: is not a list of referrers: {error.message}"
                 raise RemoteError(message) from None
             return self._entry(own, mediatype.OCI_INDEX, text.raw)
         return None
@@ -206,10 +206,10 @@ class ProxiedSite:
         try:
             found = strictjson.loads(text.raw, limit=MAX_PAGE)
         except strictjson.StrictJSONError as error:
-            raise RemoteError(f"{where}: is no list of {key}: {error.message}") from None
+            raise RemoteError(f"{where}: is not a list of {key}: {error.message}") from None
         items = found.get(key) if isinstance(found, dict) else None
         if not isinstance(items, list):
-            raise RemoteError(f"{where}: is no list of {key}")
+            raise RemoteError(f"{where}: is not a list of {key}")
         document[key] = _sorted(item for item in items if isinstance(item, str) and is_item(item))
         return self._entry(path, mediatype.JSON, as_json(document))
 

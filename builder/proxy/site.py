@@ -63,7 +63,7 @@ class Site:
         404. Raises RemoteError for any other answer, and for over 8 MiB.
         """
         url = f"{self.url}/{path}"
-        # What is no plain file may choose by what its client says to read.
+        # What is not a plain file may choose by what its client says to read.
         headers = {"Accept": ACCEPT, **(known.conditions if known else {})}
         with self._ask("GET", url, headers) as answer:
             if answer.status == 304 and known is not None:

@@ -196,7 +196,7 @@ def _moves(rows: Any, path: str) -> list[Move]:
     try:
         return [_move(*row) for row in rows]
     except (TypeError, ValueError, DigestError):
-        raise ContentError.at(path, "is no list of moves", _HINT) from None
+        raise ContentError.at(path, "is not a list of moves", _HINT) from None
 
 
 def _move(time: Any, name: Any, tag: Any, before: Any, after: Any) -> Move:

@@ -179,7 +179,7 @@ def read_list(data: bytes, wanted: FileList, label: str) -> tuple[Listed, ...]:
     except strictjson.StrictJSONError as error:
         raise ContentError.at(label, error.message) from None
     except (TypeError, ValueError, DigestError):
-        raise ContentError.at(label, "is no list of paths, sizes and digests") from None
+        raise ContentError.at(label, "is not a list of paths, sizes and digests") from None
     paths = [row.path.encode("utf-8") for row in found]
     if any(one >= two for one, two in pairwise(paths)):
         raise ContentError.at(label, "its paths are not in byte order, each once")

@@ -41,7 +41,7 @@ class PublicKey:
             return cls(_encoded(_public_pem(text, label)))
         raw = _decoded(text)
         if raw is None:
-            raise ContentError.at(label, "is no Ed25519 public key: 32 bytes in base64", _HINT)
+            raise ContentError.at(label, "is not an Ed25519 public key: 32 bytes in base64", _HINT)
         return cls(_encoded(raw))
 
     @property
@@ -80,7 +80,7 @@ class SigningKey:
             return cls(_private_pem(text, label))
         raw = _decoded(text)
         if raw is None:
-            message = "is no Ed25519 key: neither PEM nor 32 bytes in base64"
+            message = "is not an Ed25519 key: neither PEM nor 32 bytes in base64"
             raise ContentError.at(label, message, _HINT)
         return cls(Ed25519PrivateKey.from_private_bytes(raw))
 
@@ -125,7 +125,7 @@ def find_public_key(text: str) -> PublicKey:
         return PublicKey.parse(text, "--public-key")
     if not Path(text).exists():
         hint = "'builder keygen --show FILE' prints the public key of a private one"
-        raise LocalError(f"--public-key {text}: is no key, and no file of this name is here", hint)
+        raise LocalError(f"--public-key {text}: is neither a key nor a file here", hint)
     return PublicKey.parse(_read(text), text)
 
 
@@ -155,7 +155,7 @@ def _private_pem(text: str, label: str) -> Ed25519PrivateKey:
     except TypeError:
         raise ContentError.at(label, "the key is encrypted", "give one that is not") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ContentError.at(label, "is no private key in PEM", _HINT) from None
+        raise ContentError.at(label, "is not a private key in PEM", _HINT) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ContentError.at(label, "is a key of another kind than Ed25519", _HINT)
     return key
@@ -168,7 +168,7 @@ def _public_pem(text: str, label: str) -> bytes:
     try:
         key = serialization.load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise ContentError.at(label, "is no public key in PEM", _HINT) from None
+        raise ContentError.at(label, "is not a public key in PEM", _HINT) from None
     if not isinstance(key, Ed25519PublicKey):
         raise ContentError.at(label, "is a key of another kind than Ed25519", _HINT)
     return key.public_bytes_raw()

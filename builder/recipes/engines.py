@@ -143,7 +143,8 @@ def check_engines(names: Iterable[str], where: str) -> tuple[str, ...]:
     found = tuple(names)
     for name in found:
         if name not in ENGINE_NAMES:
-            raise UsageError(f"{where}: {name} is no engine", f"known: {', '.join(ENGINE_NAMES)}")
+            hint = f"known: {', '.join(ENGINE_NAMES)}"
+            raise UsageError(f"{where}: {name} is not an engine", hint)
     return found
 
 

@@ -130,5 +130,5 @@ def shard(items: Sequence[RecipeTag], text: str) -> list[RecipeTag]:
     found = _PART.fullmatch(text)
     part, count = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 0 < part <= count:
-        raise UsageError(f"--shard {text}: is no part of a whole", "write I/N, as in 1/4")
+        raise UsageError(f"--shard {text}: is not a part of a whole", "write I/N, as in 1/4")
     return sorted(items, key=lambda item: item.reference)[part - 1 :: count]

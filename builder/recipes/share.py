@@ -71,7 +71,7 @@ def parse_plan(raw: bytes, label: str) -> list[Planned]:
         for item in found:
             Reference.parse(item.reference)
     except (StrictJSONError, TypeError, KeyError, UsageError):
-        raise UsageError(f"{label}: is no plan of recipes", hint) from None
+        raise UsageError(f"{label}: is not a plan of recipes", hint) from None
     return found
 
 

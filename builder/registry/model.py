@@ -278,7 +278,7 @@ class Collection:
     def images(self, manifest: Manifest) -> tuple[Entry, ...]:
         """Return the images of an index at any depth, or the only one, in order.
 
-        A platform that the index leaves out is the config's. What is no image
+        A platform that the index leaves out is the config's. What is not an image
         (attestations, blobs, further indexes) is left out.
         """
         if not manifest.is_index:

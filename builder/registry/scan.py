@@ -168,7 +168,7 @@ class _Walker:
     def _reserved(self, path: str, own: frozenset[str]) -> None:
         for folder in sorted(own):
             message = (
-                f"{folder!r} is a reserved name, and {path} is no collection that could own it"
+                f"{folder!r} is a reserved name, and {path} is not a collection that could own it"
             )
             hint = "rename the folder, or give the collection a README.md"
             self._result.problems.append(Problem(f"{path}/{folder}", message=message, hint=hint))

@@ -67,7 +67,7 @@ def _mirror(value: Any) -> str:
 
 
 def _layout(value: Any) -> str:
-    return "" if value in LAYOUTS else f"{value!r} is no page layout of a collection"
+    return "" if value in LAYOUTS else f"{value!r} is not a page layout of a collection"
 
 
 def _refused(value: Any) -> str:  # noqa: ARG001 - every check has this shape

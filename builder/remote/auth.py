@@ -162,7 +162,7 @@ class Authoriser:
         """Return a realm that may be asked."""
         if not realm.lower().startswith(("http://", "https://")):
             shown = redacted(realm)[:200]
-            raise RemoteError(f"{host_of(url)}: its realm {shown!r} is no address")
+            raise RemoteError(f"{host_of(url)}: its realm {shown!r} is not an address")
         try:
             return self._http.resolve(url, realm)
         except RemoteError as error:

@@ -147,7 +147,7 @@ def _entry(entry: Mapping[str, Any], path: Path, key: str) -> Credentials | None
 def _ask_helper(helper: str, key: str, *, missing_is_fine: bool = False) -> Credentials | None:
     """Ask a credential helper for a login; None where it has none."""
     if not helper.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise LocalError(f"{helper[:60]!r} is no name of a credential helper")
+        raise LocalError(f"{helper[:60]!r} is not a name of a credential helper")
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run(

@@ -32,7 +32,7 @@ def open_url(
         client.trust(url)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise UsageError(f"{url}: is no http(s) address without a password")
+        raise UsageError(f"{url}: is not an http(s) address without a password")
     return io.BufferedReader(open_stream(client, url, size), BUFFER)
 
 
@@ -69,9 +69,9 @@ def site_address(url: str, http: Http) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise UsageError(f"{url}: is no address") from None
+        raise UsageError(f"{url}: is not an address") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url}: is no site", "write https://HOST or https://HOST/PATH")
+        raise UsageError(f"{url}: is not a site", "write https://HOST or https://HOST/PATH")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(f"{host_of(url)}: write its address without a password, query or #")
     if parts.scheme == "http" and not http.allows_plain(parts.hostname):

@@ -69,9 +69,9 @@ def _texts(raw: bytes, key: str, url: str) -> list[str]:
     try:
         document = strictjson.loads(raw, limit=MAX_PAGE)
     except strictjson.StrictJSONError as error:
-        raise RemoteError(f"{url}: is no list of {key}: {error.message}") from None
+        raise RemoteError(f"{url}: is not a list of {key}: {error.message}") from None
     items = document.get(key, 0) if isinstance(document, dict) else 0
     items = [] if items is None else items
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise RemoteError(f"{url}: is no list of {key}")
+        raise RemoteError(f"{url}: is not a list of {key}")
     return items

@@ -261,7 +261,7 @@ class Repository:
         try:
             return parse_manifest(raw, mediatype.OCI_INDEX, allow_foreign=True).manifests
         except ManifestError as error:
-            raise RemoteError(f"{url}: is no list of referrers: {error.message}") from None
+            raise RemoteError(f"{url}: is not a list of referrers: {error.message}") from None
 
     def _manifest(self, method: str, reference: str, expect: Sequence[int]) -> Answer:
         path = f"manifests/{quote(reference, safe=':')}"

@@ -130,7 +130,7 @@ def open_sif(path: str, annotations: Mapping[str, str] | None = None) -> Artifac
         head = stream.read(64)
     if head[32:41] != b"SIF_MAGIC":
         hint = "make one with 'apptainer build', or use file:PATH for other files"
-        raise ContentError.at(path, "is no SIF", hint)
+        raise ContentError.at(path, "is not a SIF", hint)
     artifact = Artifact([piece], "", (mediatype.SIF_CONFIG, b"{}"), annotations or {})
     return ArtifactSource(artifact, path)
 

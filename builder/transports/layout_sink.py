@@ -118,7 +118,7 @@ class LayoutSink:
             return []
         if not self._folder.is_dir() or not (self._folder / MARKER).exists():
             hint = "name a new folder, or an image layout"
-            raise ContentError.at(self.label, "is there and is no image layout", hint)
+            raise ContentError.at(self.label, "is there and is not an image layout", hint)
         ImageLayout(self._folder, self.label).entries()
         with open_inside(self._folder, INDEX, f"{self.label}/{INDEX}") as stream:
             raw = stream.read(MAX_BYTES + 1)

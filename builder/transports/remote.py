@@ -43,7 +43,9 @@ def parse_address(text: str) -> tuple[str, str, str]:
         or (at and not looks_like_digest(digest))
     )
     if fault:
-        raise UsageError(f"docker:{text}: is no image", "write docker://HOST/NAME[:TAG|@DIGEST]")
+        raise UsageError(
+            f"docker:{text}: is not an image", "write docker://HOST/NAME[:TAG|@DIGEST]"
+        )
     return host, name, digest or tag
 
 

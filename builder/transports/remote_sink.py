@@ -32,7 +32,7 @@ class RemoteSink:
         """Return the sink for `docker://HOST/NAME[:TAG]`; raises UsageError."""
         scheme, colon, rest = text.partition(":")
         if scheme != "docker" or not colon:
-            raise UsageError(f"{text}: is no registry", "write docker://HOST/NAME[:TAG]")
+            raise UsageError(f"{text}: is not a registry", "write docker://HOST/NAME[:TAG]")
         host, name, tag = parse_address(rest)
         if ":" in tag:
             raise UsageError(f"{text}: nothing is pushed to a digest", "write NAME:TAG")

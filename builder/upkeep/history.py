@@ -32,7 +32,7 @@ def clone_with_history(original: Original, target: Path) -> str:
         raise ContentError.at(str(target), "is not an empty folder", "--source NEW names the clone")
     if not git.head(original.folder):
         hint = "leave --history out, or name a clone of the registry"
-        raise ContentError.at(str(original.folder), "is no git repository with a commit", hint)
+        raise ContentError.at(str(original.folder), "is not a git repository with a commit", hint)
     target.mkdir(parents=True, exist_ok=True)
     _must(target, "clone", "--quiet", "--no-hardlinks", os.path.abspath(original.folder), ".")
     moved = ""

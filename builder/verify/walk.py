@@ -120,7 +120,7 @@ class Walk:
             try:
                 digest = Digest(layer["blobSum"])
             except (DigestError, KeyError, TypeError):
-                raise ContentError.at(path, "is no manifest of Docker's schema 1") from None
+                raise ContentError.at(path, "is not a manifest of Docker's schema 1") from None
             yield partial(self._blob, repository, digest, None, path)
         if (payload := payload_of(raw)) is not None:
             yield partial(self._twin, repository, raw, Digest.of(payload), path)
@@ -214,7 +214,7 @@ def _mapping(raw: bytes, path: str) -> dict[str, Any]:
     except strictjson.StrictJSONError as error:
         raise ContentError.at(path, error.message) from None
     if not isinstance(document, dict):
-        raise ContentError.at(path, "is no JSON object")
+        raise ContentError.at(path, "is not a JSON object")
     return document
 
 
@@ -222,7 +222,7 @@ def _texts(document: dict[str, Any], key: str, path: str) -> list[str]:
     items = document.get(key, 0)
     items = [] if items is None else items
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise ContentError.at(path, f"is no list of {key}")
+        raise ContentError.at(path, f"is not a list of {key}")
     return items
 
 

@@ -118,7 +118,7 @@ def test_a_site_without_lists(lists: dict[str, bytes], capsys: pytest.CaptureFix
     ("arguments", "status", "said"),
     [
         (["--url", "http://127.0.0.1:1"], 4, "cannot connect"),
-        (["--url", "example.org"], 2, "is no site"),
+        (["--url", "example.org"], 2, "is not a site"),
         (["--url", "http://127.0.0.1:1", "--strict"], 2, "--strict does not go with --url"),
         (["--url", "http://127.0.0.1:1", "--base", "main"], 2, "--base does not go with --url"),
     ],

@@ -61,8 +61,8 @@ def test_what_is_no_key(tmp_path: Path) -> None:
         serialization.NoEncryption(),
     ).decode()
     for text, words in (
-        (secret, "is no Ed25519 key"),
-        ("-----BEGIN nonsense", "no private key in PEM"),
+        (secret, "is not an Ed25519 key"),
+        ("-----BEGIN nonsense", "not a private key in PEM"),
         (pem, "is encrypted"),
         (plain, "another kind"),
     ):
@@ -73,7 +73,7 @@ def test_what_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(plain)
     with pytest.raises(ContentError, match="is a private key"):
         find_public_key(str(tmp_path / "secret"))
-    with pytest.raises(LocalError, match="no file of this name"):
+    with pytest.raises(LocalError, match="neither a key nor a file here"):
         find_public_key(str(tmp_path / "nowhere"))
 
 

@@ -261,8 +261,8 @@ def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
     ("arguments", "status", "said"),
     [
         (["http://127.0.0.1:1"], 4, "cannot connect"),
-        (["example.org/registry"], 2, "is no site"),
-        (["http://127.0.0.1:1", "--cache-size", "many"], 2, "is no size"),
+        (["example.org/registry"], 2, "is not a site"),
+        (["http://127.0.0.1:1", "--cache-size", "many"], 2, "is not a size"),
         (["http://127.0.0.1:1", "--cache", "x", "--no-cache"], 2, "exclude each other"),
     ],
 )

@@ -215,8 +215,8 @@ def test_an_address_without_a_bucket_is_a_warning(builder: Builder, registry: Pa
         ("blobs: s3://bucket", "registry.blobs_url"),
         ("blobs: s3://user:word@bucket\n  blobs_url: https://example.org", "s3://user:***@bucket"),
         ("blobs: s3://bucket/a b\n  blobs_url: https://example.org", "is not a plain path"),
-        ("blobs: s3://bucket\n  blobs_url: http://plain.example.org", "no public address"),
-        ("blobs: s3://bucket\n  blobs_url: https://user@example.org/x", "no public address"),
+        ("blobs: s3://bucket\n  blobs_url: http://plain.example.org", "not a public address"),
+        ("blobs: s3://bucket\n  blobs_url: https://user@example.org/x", "not a public address"),
     ],
 )
 def test_an_address_for_clients_is_needed(

@@ -87,7 +87,7 @@ BAD: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "another root": lambda it: edited(it, HEAD, b'"size": 300', b'"size": 299'),
     "not the head": lambda it: {**it, HEAD: b"[]"},
     "it has -1 moves": lambda it: edited(it, HEAD, b'"size": 300', b'"size": -1'),
-    "no list of moves": lambda it: {**it, f"{FOLDER}1.json": b'[["x"]]'},
+    "is not a list of moves": lambda it: {**it, f"{FOLDER}1.json": b'[["x"]]'},
     "is out of range": lambda it: edited(it, HEAD, b'"size": 300', b'"size": 99999999999999999999'),
 }
 

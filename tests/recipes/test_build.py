@@ -224,7 +224,7 @@ def test_the_smoke_test_decides(registry: Path, recipes: Command) -> None:
         ("true", "the build left nothing"),
         ('touch "$BUILDER_OUTPUT/a" "$BUILDER_OUTPUT/b"', "the build left a, b"),
         ('echo no > "$BUILDER_OUTPUT/a.tar"', "is of no type known here"),
-        ('echo no > "$BUILDER_OUTPUT/a.sif"', "is no SIF"),
+        ('echo no > "$BUILDER_OUTPUT/a.sif"', "is not a SIF"),
         ('ln -s /etc/passwd "$BUILDER_OUTPUT/a"', "a symbolic link"),
         ('mkfifo "$BUILDER_OUTPUT/a"', "not a regular file"),
         ('rm -r "$BUILDER_OUTPUT"', "No such file"),

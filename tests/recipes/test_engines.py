@@ -72,7 +72,7 @@ def test_nothing_here_builds_it(
 
 def test_an_unknown_engine_is_refused(registry: Path, recipes: Command) -> None:
     recipe(registry, "a:1")
-    assert "kaniko is no engine" in recipes("build", "--engine", "kaniko", code=2)
+    assert "kaniko is not an engine" in recipes("build", "--engine", "kaniko", code=2)
     (registry / "_config.yml").write_text("registry: {engines: [docker, kaniko]}\n")
     assert "registry.engines in the configuration: kaniko" in recipes("build", code=2)
 

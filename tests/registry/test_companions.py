@@ -227,7 +227,7 @@ def test_archives_that_cannot_be(
         ("schema1: 3", "true, false or a mapping"),
         ("schema1: {sufix: .x}", "unknown key 'registry.schema1.sufix'"),
         ("schema1: {suffix: a/b}", "cannot end a tag"),
-        ("schema1: {platform: amd64}", "is no platform"),
+        ("schema1: {platform: amd64}", "is not a platform"),
         ("platform_tags: maybe", "must be true or false"),
     ],
 )

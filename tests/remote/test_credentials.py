@@ -62,7 +62,7 @@ def test_the_default_registry(key: str, tmp_path: Path) -> None:
         ("[]", "is not a JSON object"),
         ("[" * 100_000, "is not JSON"),
         (json.dumps({"auths": {HOST: {"auth": "%%%"}}}), "is damaged"),
-        (json.dumps({"credHelpers": {HOST: "../evil"}}), "no name of a credential helper"),
+        (json.dumps({"credHelpers": {HOST: "../evil"}}), "is not a name of a credential helper"),
         (json.dumps({"credHelpers": {HOST: "absent-here"}}), "is not installed"),
     ],
 )

@@ -159,7 +159,7 @@ REFUSED = {
     fifo: "regular file",
     link: "symbolic link",
     linked_folder: "symbolic link",
-    no_sif: "is no SIF",
+    no_sif: "is not a SIF",
     bomb: "decompresses to more",
     two_charts: "holds no chart",
     lambda: "file:": "no path",

@@ -148,7 +148,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a tag that leaves": (
         write(f"{V2}/tags/list", f'{{"name":"{NAME}","tags":["../x"]}}'), f"{V2}/tags/list", "",
     ),
-    "a catalog that is none": (write("v2/_catalog", "[]"), "v2/_catalog", "no JSON object"),
+    "a catalog that is none": (write("v2/_catalog", "[]"), "v2/_catalog", "not a JSON object"),
     "twice the same key": (
         write("v2/_catalog", '{"repositories":[],"Repositories":[]}'), "v2/_catalog", "case",
     ),

@@ -127,7 +127,8 @@ def _header_maps(plan: _Plan) -> Iterator[tuple[str, Map]]:
     }
     for folded, name in sorted(names.items()):
         if _TOKEN.fullmatch(name) is None:
-            raise ContentError.at(plan.headers[folded][0][0].path, f"{name!r} is no header's name")
+            where = plan.headers[folded][0][0].path
+            raise ContentError.at(where, f"{name!r} is not a header's name")
         found = Map("registry_" + folded.replace("-", "_"))
         if folded == _FOLDED_DIGEST:
             pattern = f"^/v2/.+/(?:manifests|blobs)/(?<registry_found>{DIGEST})$"
