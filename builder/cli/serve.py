@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import ssl
 import time
 import webbrowser
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from dataclasses import replace
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -31,9 +32,14 @@ from builder.cli.stopping import run_until_stopped
 from builder.config import Config
 from builder.documents.discover import is_read
 from builder.errors import BuilderError, ContentError, LockedError, UsageError
+from builder.pull_requests.owners import find_owners
 from builder.receive.receiver import Receiver, Rules
+from builder.registry.folder import TAGS
 from builder.remote.options import RemoteOptions
 from builder.write.lookup import PreviewSite
+
+if TYPE_CHECKING:
+    from builder.preview.users import Users
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SWEEP = 100  # builds between two looks for what no page leads to any more
@@ -45,6 +51,16 @@ class _Outcome(NamedTuple):
     text: str
     problems: tuple[str, ...]
     failed: bool
+
+
+class _Door(NamedTuple):
+    """Where the server listens, to whom, and how."""
+
+    host: str
+    port: int
+    names: tuple[str, ...]
+    tls: ssl.SSLContext | None
+    users: Users | None
 
 
 @click.command("serve")
@@ -65,6 +81,11 @@ class _Outcome(NamedTuple):
     help="Another name to accept in the Host header; may be repeated.",
 )
 @click.option("--push", is_flag=True, help="Also take what clients push, into the registry.")
+@click.option("--tls-cert", metavar="FILE", default="", help="Speak TLS: the certificate, PEM.")
+@click.option("--tls-key", metavar="FILE", default="", help="The certificate's key, PEM.")
+@click.option(
+    "--htpasswd", metavar="FILE", default="", help="Let in the users of this file alone (bcrypt)."
+)
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")
 @click.option("--no-livereload", is_flag=True, help="Do not reload the browser after a change.")
 @click.option(
@@ -97,6 +118,9 @@ def command(
     port: int,
     allowed: tuple[str, ...],
     push: bool,
+    tls_cert: str,
+    tls_key: str,
+    htpasswd: str,
     open_browser: bool,
     no_livereload: bool,
     registry: str | None,
@@ -131,16 +155,26 @@ def command(
     console = common.console
     if not target:
         _say_limits(console, common.config(target="", destination="", url=url or "", **flags))
-    if push and host not in _LOOPBACK:
-        raise UsageError(f"--push on {host} would let everybody write", "push to this machine only")
+    if bool(tls_cert) != bool(tls_key):
+        raise UsageError("--tls-cert and --tls-key go together", "give both")
+    if push and host not in _LOOPBACK and not (tls_cert and htpasswd):
+        hint = "give --tls-cert, --tls-key and --htpasswd, or push to this machine only"
+        raise UsageError(f"--push on {host} would let everybody write", hint)
     if host not in _LOOPBACK:
-        console.say(f"warning: anyone who reaches {host} can read this registry")
+        who = "anyone who logs in" if htpasswd else "anyone who reaches it"
+        console.say(f"warning: on {host} {who} can read this registry")
+    from builder.preview.listening import tls_context  # noqa: PLC0415 - tornado is heavy
+    from builder.preview.users import Users  # noqa: PLC0415
+
+    door = _Door(
+        host, port, allowed, tls_context(tls_cert, tls_key) if tls_cert else None,
+        Users.read(Path(htpasswd)) if htpasswd else None,
+    )  # fmt: skip
     rules = _rules(lambda: common.config(target="", destination="", url=url or "", **flags))
     builder = _Builder(configure, jobs)
     try:
-        _serve(configure, builder, console, host=host, port=port, allowed=allowed,
-               rules=rules if push else None, reload=not no_livereload,
-               browse=open_browser)  # fmt: skip
+        _serve(configure, builder, console, door, rules=rules if push else None,
+               reload=not no_livereload, browse=open_browser)  # fmt: skip
     finally:
         builder.close()
 
@@ -168,10 +202,8 @@ def _serve(
     configure: Callable[[str], Config],
     builder: _Builder,
     console: Console,
+    door: _Door,
     *,
-    host: str,
-    port: int,
-    allowed: tuple[str, ...],
     rules: Callable[[], Rules] | None,
     reload: bool,
     browse: bool,
@@ -182,8 +214,12 @@ def _serve(
 
     spool = configure("").source / ".builder-cache/receive"
     receiver = Receiver(spool, rules) if rules else None
-    server = Server(host=host, port=port, reload=reload, allow_hosts=allowed, receiver=receiver)
-    address = f"http://{url_host(host)}:{server.port}"
+    server = Server(
+        host=door.host, port=door.port, reload=reload, allow_hosts=door.names,
+        receiver=receiver, users=door.users, tls=door.tls,
+    )  # fmt: skip
+    scheme = "https" if door.tls else "http"
+    address = f"{scheme}://{url_host(door.host)}:{server.port}"
     config = configure(address)
     configs = _names(config)
 
@@ -245,11 +281,26 @@ def _rules(configure: Callable[[], Config]) -> Callable[[], Rules]:
     def rules() -> Rules:
         if not known or known[0][1] != _config_stamp(known[0][0]):
             config = configure()
-            made = Rules(config.registry, judge_of(config))
+            made = Rules(config.registry, judge_of(config), _owners(config))
             known[:] = [(config, _config_stamp(config), made)]
         return known[0][2]
 
     return rules
+
+
+def _owners(config: Config) -> Callable[[str, str], bool]:
+    """Return who may push what: everybody who is let in, or those whom OWNERS names."""
+
+    def read(path: str) -> bytes | None:
+        file = config.source / path
+        return file.read_bytes() if file.is_file() else None
+
+    def may(user: str, name: str) -> bool:
+        owners = find_owners(read, "")
+        folder = f"{config.registry.collections}/{name}/{TAGS}"
+        return owners is None or owners.may_change(user, folder)
+
+    return may
 
 
 def _names(config: Config) -> frozenset[str]:

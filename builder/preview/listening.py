@@ -10,11 +10,12 @@ import asyncio
 import errno
 import resource
 import socket
+import ssl
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 
 from builder.errors import LocalError
@@ -42,6 +43,18 @@ def allow_many_files() -> int:
     return 8192 if soft == resource.RLIM_INFINITY else soft
 
 
+def tls_context(certificate: str, key: str) -> ssl.SSLContext:
+    """Return what speaks TLS with a certificate chain and its key, both PEM; raises LocalError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        message = f"{certificate}, {key}: {error.strerror or error}"
+        raise LocalError(message, "give PEM files with --tls-cert and --tls-key") from None
+    return context
+
+
 def listen(host: str, port: int) -> list[socket.socket]:
     """Return sockets that listen on all addresses of `host`; 0 takes a free port.
 
@@ -56,10 +69,11 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 class PlainServer(HTTPServer):
-    """An HTTP server over sockets that are bound already."""
+    """An HTTP server over sockets that are bound already; `tls` is spoken where it is given."""
 
-    def initialize(self, *args: Any, **kwargs: Any) -> None:
+    def initialize(self, *args: Any, tls: ssl.SSLContext | None = None, **kwargs: Any) -> None:
         """Take tornado's arguments; see `take`."""
+        self._tls = tls
         kwargs |= {"max_header_size": MAX_HEADER, "idle_connection_timeout": IDLE_SECONDS,
                    "chunk_size": READ}  # fmt: skip
         super().initialize(*args, **kwargs)
@@ -98,11 +112,25 @@ class PlainServer(HTTPServer):
                     raise
                 self._rest(sock)
                 return
+            if self._tls is not None:
+                self._greet(self._tls, connection, address)
+                continue
             stream = IOStream(connection, read_chunk_size=READ)
             self._streams.add(stream)
             task = asyncio.ensure_future(self._look(stream, address))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)
+
+    def _greet(self, tls: ssl.SSLContext, connection: socket.socket, address: Any) -> None:
+        """Speak TLS; what goes wrong with it ends the connection."""
+        try:
+            wrapped = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        except (ssl.SSLError, OSError):
+            connection.close()
+            return
+        stream = SSLIOStream(wrapped, read_chunk_size=READ)
+        self._streams.add(stream)
+        self.handle_stream(stream, address)
 
     async def _look(self, stream: IOStream, address: Any) -> None:
         """Serve a connection once its first byte shows that it speaks HTTP."""

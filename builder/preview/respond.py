@@ -35,11 +35,15 @@ _EMPTY_INDEX: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came: the target is still percent-encoded."""
+    """A request as it came: the target is still percent-encoded.
+
+    `user` is who asks, where the server asked for that.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

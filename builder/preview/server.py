@@ -10,8 +10,9 @@ from __future__ import annotations
 import html
 import json
 import logging
+import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
@@ -24,9 +25,10 @@ from tornado.web import Application, RequestHandler, stream_request_body
 from builder.errors import BuilderError, RemoteError
 from builder.output import Entry
 from builder.preview.listening import PlainServer, listen
-from builder.preview.receiving import Inbox, Receiver
+from builder.preview.receiving import Inbox, Receiver, check
 from builder.preview.respond import Request, Response, error_answer, header_map
 from builder.preview.sending import aside, send
+from builder.preview.users import Users
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Server:
     then each is made in a thread. `allow_hosts` are further names that may
     stand in the Host header, `allow_below` is how any number of them may end
     (`.localhost`). `receiver` takes what is pushed; without one nothing is.
+    `users` are those who may come in, `tls` is spoken instead of plain http.
     The port is taken here: raises LocalError when it cannot be had.
     """
 
@@ -73,9 +76,13 @@ class Server:
         allow_hosts: Iterable[str] = (),
         allow_below: str = "",
         receiver: Receiver | None = None,
+        users: Users | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.responder = responder
         self.receiver = receiver
+        self.users = users
+        self._tls = tls
         self.blocking = blocking
         self.problems: tuple[str, ...] = ()
         self.reload_enabled = reload
@@ -90,7 +97,7 @@ class Server:
     def run(self, started: Callable[[], None] | None = None) -> None:
         """Serve until stopped."""
         self._loop = IOLoop.current()
-        server = PlainServer(self._application())
+        server = PlainServer(self._application(), tls=self._tls)
         server.take(self._sockets)
         if started:
             self._loop.add_callback(started)
@@ -168,12 +175,26 @@ class _OwnNames(RequestHandler):
     """Answers only to the server's own names: another's could be that of a hostile page."""
 
     server: Server
+    user = ""  # who asks, where that is asked for
 
-    def prepare(self) -> Awaitable[None] | None:
+    async def prepare(self) -> None:
+        """Turn away who may not come in."""
         if not self.server.allows(self.request.host):
             self.set_status(421)
             self.finish(_FORBIDDEN)
-        return None
+        elif self.server.users is not None:
+            said = self.request.headers.get("Authorization", "")
+            user = await check(self.server.users.name_of, said) if said else None
+            if user is None:
+                self._ask_who()
+            else:
+                self.user = user
+
+    def _ask_who(self) -> None:
+        self.set_status(401)
+        self.set_header("WWW-Authenticate", 'Basic realm="this registry", charset="UTF-8"')
+        self.set_header("Content-Type", "application/json")
+        self.finish(error_answer(401, "UNAUTHORIZED", "log in first").data)
 
 
 class _Guarded(_OwnNames):
@@ -208,7 +229,7 @@ class _Handler(_Guarded):
         headers = header_map(request.headers.get_all())
         if "range" in headers:  # tornado joins repeated headers; one is all we read
             headers["range"] = headers["range"].split(";")[0]
-        return Request(request.method or "GET", request.uri or "/", headers)
+        return Request(request.method or "GET", request.uri or "/", headers, self.user)
 
     async def _reply(self, response: Response) -> None:
         self.set_status(response.status)
@@ -289,7 +310,7 @@ class _Receiving(_Handler):
 
     async def prepare(self) -> None:
         """Begin a push; one that is refused at once is answered before its body is read."""
-        super().prepare()
+        await super().prepare()
         receiver, asked = self.server.receiver, self._asked()
         if self._finished or receiver is None or not receiver.takes(asked):
             return

@@ -34,16 +34,22 @@ _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 _BEGIN = re.compile(r"v2/(?P<name>.+)/blobs/uploads/?")
 _UPLOAD = re.compile(r"v2/(?P<name>.+)/blobs/uploads/(?P<id>[^/]+)")
 _CONTENT = re.compile(r"v2/(?P<name>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)")
+_REPOSITORY = re.compile(r"v2/(?P<name>.+)/(?:blobs|manifests)/")
 _PATIENCE = 60.0  # seconds that a push waits for another run to let the registry go
 _MAX_TAGS = 100  # that one request may give
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a registry asks of what comes in; they change with its configuration."""
+    """What a registry asks of what comes in; they change with its configuration.
+
+    `may` tells whether a user may change a repository; nobody is asked where
+    nobody has to log in.
+    """
 
     options: RegistryOptions
     judge: Judge
+    may: Callable[[str, str], bool] = lambda _user, _name: True
 
 
 class Receiver:
@@ -86,6 +92,7 @@ class Receiver:
         if not path or len(request.target) > MAX_URL:
             raise Refused(400, "NAME_INVALID", "the address is not valid")
         query = parse_qsl(text, keep_blank_values=True)
+        self._refuse_strangers(request, path)
         if found := _BEGIN.fullmatch(path):
             return self._begin(self._blobs(found), request, dict(query))
         if found := _UPLOAD.fullmatch(path):
@@ -94,6 +101,13 @@ class Receiver:
             tags = [value for key, value in query if key == "tag"]
             return self._content(found, request, tags)
         raise _unsupported(request, "GET, HEAD")
+
+    def _refuse_strangers(self, request: Request, path: str) -> None:
+        """Raise Refused where who is logged in does not own the repository."""
+        found = _REPOSITORY.match(path)
+        if request.user and found and not self._rules().may(request.user, found["name"]):
+            message = f"{request.user} may not change {found['name']}: see OWNERS"
+            raise Refused(403, "DENIED", message)
 
     def _blobs(self, found: re.Match[str]) -> Blobs:
         return Blobs(self._repository(_name(found)), self._spool, self._journal)

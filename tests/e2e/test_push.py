@@ -9,8 +9,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
 import requests
+import trustme
 
 from builder.cli import run as builder
 from tests.e2e.conftest import run, serving
@@ -137,3 +139,45 @@ def test_nothing_is_taken_unless_asked_for(greeting: Path) -> None:
         answer = requests.post(f"http://{host}/v2/team/tool/blobs/uploads/", timeout=10)
         assert answer.status_code == 405
         assert answer.json()["errors"][0]["code"] == "UNSUPPORTED"
+
+
+def test_another_address_needs_tls_and_users(registry: Path, tmp_path: Path) -> None:
+    (tmp_path / "users").write_text("anna:x\n")
+    for flags in (
+        [],
+        ["--htpasswd", str(tmp_path / "users")],
+        ["--tls-cert", "a", "--tls-key", "b"],
+        ["-t", "nginx", "-H", "127.0.0.1"],
+        ["--from", "http://127.0.0.1:1", "-H", "127.0.0.1"],
+    ):
+        command = ["serve", "-s", str(registry), "--push", "-H", "0.0.0.0", "-P", "0", *flags]
+        assert builder(command) == 2, flags
+
+
+def test_users_push_over_tls_what_is_theirs(registry: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    own = authority.issue_cert("127.0.0.1", "localhost")
+    own.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    (tmp_path / "users").write_text(f"anna:{hashed}\nbo:{hashed}\n")
+    (registry / "OWNERS").write_text("collections/anna/ @anna\n")
+    pem = str(tmp_path / "own.pem")
+    flags = ["--tls-cert", pem, "--tls-key", pem, "--htpasswd", str(tmp_path / "users")]
+    Image.of("hello").layout(tmp_path / "layout", "1.0")
+    copy = ["skopeo", "copy", f"--dest-cert-dir={tmp_path}", f"oci:{tmp_path}/layout:1.0"]
+    with serving(registry, "--push", "-H", "0.0.0.0", "--allow-host", "127.0.0.1", *flags) as host:
+        asked = requests.get(f"https://{host}/v2/", verify=str(tmp_path / "ca.crt"), timeout=10)
+        assert asked.status_code == 401
+        assert asked.headers["WWW-Authenticate"].startswith("Basic ")
+        assert asked.json()["errors"][0]["code"] == "UNAUTHORIZED"
+        for login, name, works in (
+            ("anna:secret", "anna/tool", True),
+            ("anna:wrong", "anna/tool", False),
+            ("bo:secret", "anna/tool", False),
+            ("bo:secret", "bo/tool", False),
+        ):
+            command = [*copy, f"--dest-creds={login}", f"docker://{host}/{name}:1.0"]
+            done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+            assert (done.returncode == 0) == works, (login, name, done.stderr)
+    assert sorted(path.name for path in (registry / "collections").iterdir()) == ["anna"]
