@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -209,8 +209,17 @@ def page_options(
         markdown=_engine(keys, reader),
         repository=repository,
         branch=str(keys.get("branch") or "main"),
+        layer_stores=tuple(_stores(reader.registry(keys))),
         capabilities=target.at(address),
     )
+
+
+def _stores(said: Mapping[str, Any]) -> Iterator[str]:
+    """Yield scheme and host of where layers are kept, as far as it is a web address."""
+    for key in ("blobs", "blobs_url"):
+        parts = urlsplit(str(said.get(key) or ""))
+        if parts.scheme in ("http", "https"):
+            yield f"{parts.scheme}://{parts.netloc}"
 
 
 def _check_nav(keys: Mapping[str, Any], reader: Reader) -> None:

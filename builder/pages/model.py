@@ -29,7 +29,8 @@ class PageOptions:
     when nobody knows; `insecure` says that it speaks plain http. `keys` is
     the whole of `_config.yml`, which templates read as `site.*`. `markdown`
     is the engine that READMEs and documents are rendered with. `repository`
-    is the source's address for "edit this page", or empty.
+    is the source's address for "edit this page", or empty. `layer_stores` are
+    scheme and host of where the configuration keeps layers.
     """
 
     title: str = "Container registry"
@@ -44,6 +45,7 @@ class PageOptions:
     markdown: str = PYTHON_MARKDOWN
     repository: str = ""
     branch: str = "main"
+    layer_stores: tuple[str, ...] = ()
     capabilities: Capabilities = field(
         default_factory=lambda: Capabilities(name="plain", title="Plain files")
     )
@@ -71,6 +73,11 @@ class PageOptions:
         if self.host and (not self.url or not self.own_host):
             return f"{'http' if self.insecure else 'https'}://{self.host}"
         return f"{self.url.rstrip('/')}{self.api_root}" if self.url else ""
+
+    @property
+    def layer_hosts(self) -> tuple[str, ...]:
+        """Scheme and host of all that pages may read layers from, beside their own host."""
+        return self.layer_stores if self.own_host else (*self.layer_stores, self.api_url)
 
     @property
     def api_root(self) -> str:

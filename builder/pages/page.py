@@ -78,6 +78,7 @@ def site_values(options: PageOptions, state: SiteState) -> dict[str, Any]:
         "lang": options.lang,
         "host": options.host,
         "repository": options.repository,
+        "layer_hosts": options.layer_hosts,
         "target": options.capabilities.name,
         "time": state.time,
         "data": state.data,

@@ -18,10 +18,11 @@ from builder.output import Entry
 DIGEST = "sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}"
 # Well formed, of whatever algorithm; the two registered ones have a fixed length.
 ANY_DIGEST = rf"(?:{DIGEST}|(?!sha256:|sha512:)[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+)"
-# The pages' own policy: nothing from elsewhere, no script in a page.
+# The pages' own policy: nothing from elsewhere, no script in a page. Layers may be read from
+# where they are kept, which each page's own policy names.
 POLICY = (
     "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'"
+    "connect-src 'self' https:; base-uri 'none'; form-action 'self'"
 )
 # Content under its digest never changes; a name may point elsewhere a minute later.
 # A host that compressed a body would lose its length, which clients need.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -119,6 +121,20 @@ def running_registry(folder: Path, more: str = "") -> Iterator[str]:
 def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real registry that anybody may push to."""
     with running_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A moto server with a bucket that everybody may read; yields its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with started([sys.executable, "-m", "moto.server", "-p", str(port)], port):
+        made = requests.put(f"{address}/bucket", headers={"x-amz-acl": "public-read"}, timeout=30)
+        assert made.status_code == 200
         yield address
 
 

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
 from builder.storage.objects import open_objects
-from tests.hosts import BUILDER, free_port, run, run_nginx, started
+from tests.hosts import BUILDER, run, run_nginx
 from tests.images import Image
 
 pytestmark = pytest.mark.e2e
 LAYER: str = json.loads(Image.of("far away").manifest)["layers"][0]["digest"]
 KEY = f"bucket/layers/blobs/{LAYER.replace(':', '/')}"
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A moto server with a bucket that everybody may read; yields its address."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    with started([sys.executable, "-m", "moto.server", "-p", str(port)], port):
-        made = requests.put(f"{address}/bucket", headers={"x-amz-acl": "public-read"}, timeout=30)
-        assert made.status_code == 200
-        yield address
 
 
 def builder(*arguments: str) -> tuple[int, str]:

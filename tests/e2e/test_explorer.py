@@ -274,3 +274,22 @@ def test_layers_make_the_tree_that_the_builder_makes(
     entries = [[list(listing.entries()) for listing in listings] for listings in stacks]
     found = browser.execute_async_script(_MERGE, entries)
     assert found == expected
+
+
+def test_layers_in_a_bucket_are_read_from_there(browser: Any, s3: str, tmp_path: Path) -> None:
+    image = image_of(tar({"a.txt": b"far away"}))
+    image.layout(tmp_path / "layout", "1")
+    source = tmp_path / "registry"
+    (source / "collections").mkdir(parents=True)
+    (source / "_config.yml").write_text(
+        "registry:\n  commit_below: 0\n  blobs: s3://bucket/layers\n"
+        f"  blobs_url: {s3}/bucket/layers\n"
+    )
+    flags = ["-s", str(source)]
+    run(*BUILDER, "add", "--files", f"oci:{tmp_path}/layout", "demo/app:1", *flags)
+    with HOSTS["builder serve"](source, tmp_path) as host:
+        browser.get(f"http://{host}/{PAGE}")
+        assert "checked against its digest" in shown(browser, "a.txt")
+        assert content(browser) == "far away"
+        link = browser.find_element(By.CSS_SELECTOR, "a[data-layer]")
+        assert link.get_attribute("data-url").startswith(f"{s3}/bucket/layers/blobs/")
