@@ -1,5 +1,8 @@
 // The file explorer of a tag's page: what its layers make together, and single files out of them.
 // All names and contents are strangers': they are only ever put in as text, pictures by their bytes.
+const section = document.querySelector("[data-explorer]");
+const { make, filesize, count, json, visible } = await import(section.dataset.elements);
+
 const SHOWN = 300; // rows of one folder or search, before "more"
 const TEXT = 512 << 10; // bytes of a text that are shown
 const PICTURES = [
@@ -10,27 +13,7 @@ const PICTURES = [
 ];
 const KINDS = { d: "folder", l: "link", c: "character device", b: "block device", p: "pipe" };
 
-const make = (tag, attributes = {}, ...content) => {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...content);
-  return element;
-};
-
-const filesize = (bytes) => {
-  const units = ["bytes", "KB", "MB", "GB", "TB"];
-  let n = 0;
-  for (; bytes >= 999.95 && n < 4; n += 1) bytes /= 1000;
-  return n ? `${bytes.toFixed(1).replace(/\.0$/, "")} ${units[n]}` : bytes === 1 ? "1 byte" : `${bytes} bytes`;
-};
-const count = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 const mode = (bits) => [..."rwxrwxrwx"].map((letter, n) => (bits >> 8 - n & 1 ? letter : "-")).join("");
-const json = async (url) => {
-  const answer = await fetch(url).catch(() => undefined);
-  if (!answer?.ok) throw new Error("A listing of a layer cannot be reached.");
-  return answer.json();
-};
-
 class Explorer {
   #section;
   #layers;
@@ -131,7 +114,7 @@ class Explorer {
     const row = make("li");
     if (item.kind === "d") {
       const facts = [count(item.files, "file"), filesize(item.total), ...item.changes ? [count(item.changes, "change")] : []];
-      const summary = make("summary", {}, make("bdi", {}, `${name}/`), make("span", { class: "quiet" }, facts.join(" · ")));
+      const summary = make("summary", {}, make("bdi", {}, `${visible(name)}/`), make("span", { class: "quiet" }, facts.join(" · ")));
       const details = make("details", {}, summary);
       details.addEventListener("toggle", () => {
         if (details.open && details.children.length === 1) details.append(this.#folder(item));
@@ -142,13 +125,13 @@ class Explorer {
     const gone = item.mark === "removed";
     const facts = make("span", { class: "quiet" });
     if (item.kind === "f" || item.kind === "h") facts.append(filesize(item.size));
-    else if (item.kind === "l") facts.append("→ ", make("bdi", {}, item.target));
+    else if (item.kind === "l") facts.append("→ ", make("bdi", {}, visible(item.target)));
     else facts.append(KINDS[item.kind]);
     const chip = make("span", { class: "layer" }, `layer ${item.layer + 1}`);
     chip.style.setProperty("--hue", item.layer * 137 % 360);
-    if (gone) row.append(make("del", {}, make("bdi", {}, name)));
-    else if ("cbp".includes(item.kind)) row.append(make("bdi", {}, name));
-    else row.append(make("a", { href: `#file=${encodeURIComponent(this.#pathOf(item))}` }, make("bdi", {}, name)));
+    if (gone) row.append(make("del", {}, make("bdi", {}, visible(name))));
+    else if ("cbp".includes(item.kind)) row.append(make("bdi", {}, visible(name)));
+    else row.append(make("a", { href: `#file=${encodeURIComponent(this.#pathOf(item))}` }, make("bdi", {}, visible(name))));
     row.append(facts);
     if (item.layer || gone) row.append(make(gone ? "del" : "ins", { class: "mark" }, item.mark));
     row.append(chip);
@@ -186,7 +169,7 @@ class Explorer {
   #reveal(path) {
     let list = this.#section.querySelector(".tree"), folder = this.#tree.root;
     for (const name of path.split("/")) {
-      const details = [...list.querySelectorAll(":scope > ul > li > details")].find((each) => each.querySelector("bdi").textContent === `${name}/`);
+      const details = [...list.querySelectorAll(":scope > ul > li > details")].find((each) => each.querySelector("bdi").textContent === `${visible(name)}/`);
       folder = folder.children.get(name);
       if (!details) return;
       details.open = true;
@@ -202,7 +185,7 @@ class Explorer {
     const body = make("div", { class: "content" });
     const close = make("button", { type: "button" }, "Close");
     const tools = make("p", { class: "tools" }, make("span"), close);
-    const dialog = make("dialog", { class: "file", "aria-labelledby": "file-name" }, make("h3", { id: "file-name" }, make("bdi", {}, `/${path}`)), facts, body, tools);
+    const dialog = make("dialog", { class: "file", "aria-labelledby": "file-name" }, make("h3", { id: "file-name" }, make("bdi", {}, visible(`/${path}`))), facts, body, tools);
     close.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
       for (const link of dialog.querySelectorAll("[download]")) URL.revokeObjectURL(link.href);
@@ -255,9 +238,6 @@ const content = (bytes, path) => {
   }
 };
 
-const section = document.querySelector("[data-explorer]");
-if (section) {
-  const explorer = new Explorer(section);
-  addEventListener("hashchange", () => explorer.follow());
-  explorer.follow();
-}
+const explorer = new Explorer(section);
+addEventListener("hashchange", () => explorer.follow());
+explorer.follow();
