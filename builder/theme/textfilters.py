@@ -25,10 +25,10 @@ def text_of(value: object) -> str:
 
 _SLUGS = {
     "raw": r"\s+",
-    "default": r"[^\w]+|_+",
+    "default": r"[\W_]+",
     "pretty": r"[^\w.~!$&'()+,;=@]+",
     "ascii": r"[^a-zA-Z0-9]+",
-    "latin": r"[^\w]+|_+",
+    "latin": r"[\W_]+",
 }
 
 
