@@ -67,6 +67,9 @@ proof: $(READY) ## spoil every operation at every call; write the figures into d
 picture: $(READY) ## photograph a page of the example registry for the README; needs chromium
 	$(BIN)/python scripts/make_picture.py
 
+screenshots: $(READY) ## take pictures of every kind of page into _site.screenshots/; PAGES="home tag" takes these
+	$(BIN)/python -m tests.screenshots _site.screenshots $(PAGES)
+
 example: $(READY) ## make the example registry anew
 	$(BIN)/python scripts/make_example.py
 

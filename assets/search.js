@@ -149,7 +149,7 @@
     if (mark) hit ??= item.tags.find((tag) => plain(tag) === mark) ?? item.tags.find((tag) => plain(tag).startsWith(mark));
     const about = make("div", {}, make("a", { class: "row-name", href: `${base}${item.name}/` }, ...marked(item.name, asked)));
     const badge = (text, kind) => about.append(" ", make("span", { class: `badge ${kind}` }, text));
-    if (item.kind !== "image") badge(item.kind, "");
+    if (item.kind !== "image" && item.kind !== "empty") badge(item.kind, "");
     if (item.deprecated) badge("deprecated", "warn");
     if (item.yanked.includes(item.newest) && item.newest) badge("yanked", "bad");
     if (item.description) about.append(make("p", { dir: "auto" }, ...marked(item.description, asked)));
@@ -168,7 +168,7 @@
     Updated: (a, b) => b.item.updated.localeCompare(a.item.updated),
     Size: (a, b) => b.item.size - a.item.size,
   };
-  const facets = { kind: ["Kind", ({ item }) => [item.kind]], on: ["Platform", ({ item }) => item.on], license: ["Licence", ({ item }) => (item.license ? [item.license] : [])] };
+  const facets = { kind: ["Kind", ({ item }) => (item.kind === "empty" ? [] : [item.kind])], on: ["Platform", ({ item }) => item.on], license: ["Licence", ({ item }) => (item.license ? [item.license] : [])] };
 
   // The page of its own: all that is found, narrowed by facets, its state in the address.
   const page = (field, results, status, list) => {

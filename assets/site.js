@@ -40,6 +40,9 @@
     document.querySelector(".bar nav").append(button);
   };
 
+  // What scrolls can be scrolled by keys.
+  const codeBlocks = () => { for (const block of all("pre:not([tabindex])")) block.tabIndex = 0; };
+
   const copyButtons = () => {
     for (const block of navigator.clipboard ? all("pre.command") : []) {
       const text = block.textContent;
@@ -111,5 +114,5 @@
     });
   };
 
-  addEventListener("DOMContentLoaded", () => [themeButton, copyButtons, clients, times, tagTables].forEach((start) => start()));
+  addEventListener("DOMContentLoaded", () => [themeButton, codeBlocks, copyButtons, clients, times, tagTables].forEach((start) => start()));
 })();

@@ -128,11 +128,15 @@ def changes(rows: Sequence[Row], count: int = NEWEST) -> tuple[Change, ...]:
     )
 
 
+def _kinds_of(row: Row) -> tuple[str, ...]:
+    return () if row.kind == "empty" else (row.kind,)
+
+
 _GROUPS: tuple[tuple[str, str, Callable[[Row], tuple[str, ...]]], ...] = (
     ("keyword", "Keywords", lambda row: row.keywords),
     ("license", "Licences", lambda row: (row.license,) if row.license else ()),
     ("platform", "Platforms", lambda row: row.platforms),
-    ("kind", "Kinds", lambda row: (row.kind,)),
+    ("kind", "Kinds", _kinds_of),
 )
 
 VARIANTS = (
@@ -170,7 +174,7 @@ def _grouped(
 
 def kinds(rows: Sequence[Row]) -> tuple[Choice, ...]:
     """Return what kinds of collections there are, the most frequent first."""
-    return _choices("kind", _groups(rows, lambda row: (row.kind,)))
+    return _choices("kind", _groups(rows, _kinds_of))
 
 
 _Groups = Mapping[str, tuple[str, dict[str, Row]]]

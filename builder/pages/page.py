@@ -20,6 +20,13 @@ from builder.text.addresses import forge_url
 from builder.theme.filters import jsonify
 from builder.theme.templates import Templates
 
+_RTL_LANGUAGES = frozenset({
+    "ar", "arc", "ckb", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi",
+})  # fmt: skip
+    {"ar", "arc", "ckb", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"}
+)
+_RTL_SCRIPTS = frozenset({"adlm", "arab", "aran", "hebr", "mand", "nkoo", "rohg", "syrc", "thaa"})
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -58,7 +65,15 @@ class Page:
             "json_ld": jsonify(self.data) if self.data else Markup(),
             "unlisted": self.unlisted,
             "lang": options.lang,
+            "dir": direction(options.lang),
         }
+
+
+def direction(lang: str) -> str:
+    """Return which way a language is written: `ltr` or `rtl`, by its script where it says one."""
+    parts = lang.lower().replace("_", "-").split("-")
+    script = next((part for part in parts[1:] if len(part) == 4), "")
+    return "rtl" if (script or parts[0]) in (_RTL_SCRIPTS if script else _RTL_LANGUAGES) else "ltr"
 
 
 def crumbs(name: str) -> tuple[Link, ...]:

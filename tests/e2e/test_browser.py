@@ -14,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.browsing import show
 from tests.e2e.conftest import serving
 
 pytestmark = pytest.mark.e2e
@@ -22,13 +23,6 @@ PAGES = (
     "vanessa/greeting/tags/latest/", "vanessa/dataset/", "library/lolcow/tags/latest/",
     "tools/calendar/", "tools/text/wordcount/", "404.html",
 )  # fmt: skip
-
-
-def show(browser: Any, width: int, scheme: str) -> None:
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
 
 def requested_hosts(browser: Any) -> set[str]:
