@@ -41,6 +41,7 @@ def shown(registry: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", SHOWCASE_PAGES)
 def test_anybody_can_use_a_page(browser: Any, shown: str, page: str) -> None:
+    assert AXE.is_file(), "axe-core is missing: make hosts"
     browser.set_script_timeout(120)
     browser.get(f"http://{shown}/{SHOWCASE_PAGES[page]}")
     browser.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text()})
