@@ -10,6 +10,7 @@ from functools import lru_cache
 from builder.layers.listing import FileEntry, Listing
 from builder.layers.rootfs import RootFS
 from builder.oci.manifest import Manifest
+from builder.pages.downloads import blob_url
 from builder.pages.model import PageOptions
 from builder.registry.model import Collection
 
@@ -87,9 +88,7 @@ def _layers(
     for listing in listings:
         digest = listing.digest
         place = collection.blobs.get(digest)
-        url = f"{options.api_root}/v2/{collection.name}/blobs/{digest}"
-        if place is None or place.file is None:
-            url = place.url if place is not None else ""
+        url = blob_url(collection, digest, options)
         size, unpacked = place.size if place is not None else 0, listing.facts.unpacked
         path = f"/{collection.name}/blobs/{digest}/files.json"
         yield ListedLayer(digest, size, unpacked, path, url)

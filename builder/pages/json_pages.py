@@ -19,7 +19,7 @@ from builder.registry.model import Namespace, Row
 _TAG_FACTS = (
     "kind", "digest", "media_type", "artifact_type", "size", "created", "built", "state", "yanked",
     "description", "platforms", "images", "legacy_layers", "attached", "difference",
-    "companions", "archives", "warnings", "annotations",
+    "companions", "archives", "warnings", "annotations", "downloads",
 )  # fmt: skip
 _DRAWN = frozenset({"tiles", "shown", "masked"})
 

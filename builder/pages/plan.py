@@ -21,10 +21,20 @@ from builder.pages.words import cut, search_words
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
 
-KINDS = frozenset({"image", "artifact", "chart", "sif", "app", "recipe", "empty"})
-_CHART = "application/vnd.cncf.helm."
-_SIF = "application/vnd.sylabs.sif."
-_APP = "application/vnd.alembic.app."
+# What an artifact is, by what the types of its parts begin with; the first that fits counts.
+_ARTIFACTS = (
+    ("application/vnd.cncf.helm.", "chart"),
+    ("application/vnd.sylabs.sif.", "sif"),
+    ("application/vnd.alembic.app.", "app"),
+    ("application/vnd.wasm.", "wasm"),
+    ("application/wasm", "wasm"),
+    ("application/vnd.cncf.model.", "model"),
+    ("application/vnd.docker.ai.", "model"),
+    ("application/vnd.ollama.", "model"),
+    ("application/vnd.buildkit.cacheconfig.", "cache"),
+    ("application/vnd.homebrew.", "bottle"),
+)
+KINDS = frozenset({"image", "artifact", "recipe", "empty", *(kind for _, kind in _ARTIFACTS)})
 _MAX_DESCRIPTION = 300
 _CUT_DIGEST = 12  # of its hexadecimal digits
 _DEFAULT = Platform("linux", "amd64")
@@ -181,7 +191,7 @@ def kind_of(collection: Collection, newest: str) -> str:
 
 
 def tag_kind(collection: Collection, tag: Tag) -> str:
-    """Return what one tag holds: `image`, `artifact`, `chart`, `sif`, `app`, `recipe`, `empty`."""
+    """Return what one tag holds, one of `KINDS`."""
     if tag.manifest is None:
         if tag.legacy is not None:
             return "sif"
@@ -190,7 +200,7 @@ def tag_kind(collection: Collection, tag: Tag) -> str:
     if manifest.is_container or (manifest.is_index and collection.images(manifest)):
         return "image"  # an index of none is a builder's cache, or nothing
     types = {manifest.effective_artifact_type, *(layer.media_type for layer in manifest.blobs)}
-    for prefix, kind in ((_CHART, "chart"), (_SIF, "sif"), (_APP, "app")):
+    for prefix, kind in _ARTIFACTS:
         if any(media_type.startswith(prefix) for media_type in types):
             return kind
     if manifest.media_type == mediatype.SINGULARITY_MANIFEST:

@@ -16,6 +16,7 @@ from builder.oci.manifest import Manifest
 from builder.oci.reference import name_fault
 from builder.pages import attached, charts, imageview, jsonhtml, mirrored, plan
 from builder.pages.difference import Difference, difference
+from builder.pages.downloads import Download, downloads
 from builder.pages.fileview import Files, files_of
 from builder.pages.headerless import ArchiveLine, CompanionLine, archive_lines, companion_lines
 from builder.pages.model import PageOptions
@@ -130,6 +131,7 @@ class TagView:
     attached: tuple[attached.Group, ...]
     difference: Difference | None
     files: Files | None
+    downloads: tuple[Download, ...]
     recipe_name: str
     recipe_state: str
     recipe_text: str
@@ -369,6 +371,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         attached=about.groups(tag),
         difference=difference(collection, tag, known),
         files=_files(about, manifest) if manifest is not None else None,
+        downloads=_downloads(about, tag, kind),
         recipe_name=recipe.name if recipe is not None else "",
         recipe_state=recipe.state if recipe is not None else "",
         recipe_text=recipe.text if recipe is not None else "",
@@ -390,6 +393,13 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
 def _files(about: PageContext, manifest: Manifest) -> Files | None:
     collection = about.collection
     return files_of(collection, plan.main_image(collection, manifest), about.options)
+
+
+def _downloads(about: PageContext, tag: Tag, kind: str) -> tuple[Download, ...]:
+    """Return the files of what is no image and no cache of a builder."""
+    if tag.manifest is None or tag.manifest.is_index or kind in {"image", "cache"}:
+        return ()
+    return tuple(downloads(about.collection, tag, tag.manifest, kind, about.options))
 
 
 def _index_annotations(manifest: Manifest | None) -> tuple[imageview.Pair, ...]:

@@ -326,7 +326,7 @@ class Row:
     keywords: tuple[str, ...] = ()
     license: str = ""
     maintainers: tuple[str, ...] = ()
-    kind: str = "image"  # image, artifact, chart, sif, app, recipe, empty
+    kind: str = "image"  # one of plan.KINDS
     platforms: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()  # newest first, version-aware
     tag_dates: tuple[str, ...] = ()  # beside `tags`; empty text where unknown
