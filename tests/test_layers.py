@@ -37,7 +37,7 @@ ONLY_IN = {
     "pymdownx": {"text"}, "yaml": {"frontmatter"}, "frontmatter": {"frontmatter"},
     "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage", "layers"}, "urllib3": {"remote"},
     "indexed_gzip": {"layers"}, "backports": {"layers"}, "compression": {"layers"},
-    "bcrypt": {"preview"}, "cryptography": {"publish"}, "obstore": {"storage"},
+    "bcrypt": {"preview"}, "cryptography": {"publish", "oci"}, "obstore": {"storage"},
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
@@ -40,6 +40,7 @@ _BUNDLE_CONTENT = "dev.sigstore.bundle.content"
 _BUNDLE_PREDICATE = "dev.sigstore.bundle.predicateType"
 _LAYER_PREDICATES = ("in-toto.io/predicate-type", "predicateType")
 _DOCKER_TYPE = "vnd.docker.reference.type"
+_TITLE = "org.opencontainers.image.title"
 _CREATED = "org.opencontainers.image.created"
 
 
@@ -47,7 +48,9 @@ _CREATED = "org.opencontainers.image.created"
 class Attached:
     """One statement or file that refers to an image; `url` is its manifest's page.
 
-    `predicate` is the type of a statement, where it says one.
+    `predicate` is the type of a statement, where it says one; `layer` is the
+    digest of the document itself. What follows is known where that was read,
+    see `builder.pages.statement`: `facts` are names and values.
     """
 
     kind: str
@@ -57,6 +60,13 @@ class Attached:
     created: str
     url: str
     predicate: str = ""
+    layer: str = ""
+    title: str = ""
+    format: str = ""
+    packages: int | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    download: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +168,14 @@ def _all(collection: Collection, digest: Digest, kind: str = "") -> Iterator[Att
     size = sum(layer.size for layer in manifest.layers)
     created = manifest.annotations.get(_CREATED, "")[:10]
     for found, predicate in statements(manifest, kind):
-        yield Attached(found, digest, artifact_type, size, created, url, predicate)
+        layer = _layer_of(manifest, predicate)
+        about = Attached(found, digest, artifact_type, size, created, url, predicate)
+        if layer is not None:
+            about = replace(about, layer=layer.digest, file=layer.annotations.get(_TITLE, ""))
+        yield about
+
+
+def _layer_of(manifest: Manifest, predicate: str) -> Descriptor | None:
+    """Return the layer that states something, None where there is none."""
+    saying = [layer for layer in manifest.layers if _predicate(layer) == predicate]
+    return next(iter(saying or manifest.layers), None)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from builder.oci.manifest import Manifest
 from builder.oci.reference import name_fault
-from builder.pages import attached, charts, imageview, jsonhtml, mirrored, plan
+from builder.pages import attached, charts, imageview, jsonhtml, mirrored, plan, statement
 from builder.pages.difference import Difference, difference
 from builder.pages.downloads import Download, downloads
 from builder.pages.fileview import Files, files_of
@@ -368,7 +368,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         platforms=tuple(_platform_lines(about, manifest)) if manifest is not None else (),
         images=images,
         legacy_layers=_legacy_layers(tag),
-        attached=about.groups(tag),
+        attached=statement.read(collection, about.groups(tag), about.options.api_root),
         difference=difference(collection, tag, known),
         files=_files(about, manifest) if manifest is not None else None,
         downloads=_downloads(about, tag, kind),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         image.layout(folder / tag, "1")
         flags = ["--files"] if tag != "other" else []
         run(*BUILDER, "add", *flags, f"oci:{folder}/{tag}", f"demo/app:{tag}", "-s", str(source))
+    for tag, version in (("1.0", "3"), ("1.1", "4")):
+        document = {
+            "spdxVersion": "SPDX-2.3",
+            "packages": [{"name": "zlib", "versionInfo": version}],
+        }
+        (folder / f"{tag}.json").write_text(json.dumps(document))
+        kind = ["--type", "application/spdx+json", "-s", str(source)]
+        run(*BUILDER, "attach", f"demo/app:{tag}", f"{folder}/{tag}.json", *kind)
     with HOSTS["builder serve"](source, folder) as host:
         yield f"http://{host}/demo/app/tags/2.0/"
 
@@ -60,6 +69,7 @@ def test_two_tags_by_their_address(browser: Any, page: str) -> None:
     assert "added /app/<b>new</b>.txt" in said
     assert "removed /app/old.txt" in said
     assert "changed /app/run" in said
+    assert "changed zlib 3 4" in said
     assert browser.get_log("browser") == []
 
 
