@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from builder.layers.compression import PLAIN
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.image import HistoryEntry, ImageConfig
@@ -43,7 +44,10 @@ _URL = re.compile(r"https?://[^\s\"'<>`\\^{|}]+")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its number from 1, size in bytes, share in percent, and who else has it."""
+    """One layer: its number from 1, size in bytes, share in percent, and who else has it.
+
+    `unpacked` is in bytes too, 0 where nobody knows.
+    """
 
     number: int
     digest: str
@@ -56,6 +60,7 @@ class Layer:
     other_tags: int = 0
     missing: bool = False
     foreign: bool = False  # of a type that may not be passed on
+    unpacked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,16 @@ def _layers(
             other_tags=max(0, known.layer_tags.get(layer.digest, 0) - 1),
             missing=layer.digest not in collection.blobs,
             foreign=mediatype.is_foreign_layer(layer.media_type),
+            unpacked=_unpacked(collection, layer),
         )
+
+
+def _unpacked(collection: Collection, layer: Descriptor) -> int:
+    """Return the size of a compressed layer's tar, where its listing tells; else 0."""
+    listing = collection.listings.get(layer.digest)
+    if listing is None or listing.facts.cut or listing.facts.compression == PLAIN:
+        return 0
+    return listing.facts.unpacked
 
 
 def _share(size: int, total: int) -> str:

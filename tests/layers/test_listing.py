@@ -262,7 +262,7 @@ def test_add_publishes_and_inspect_reads(
     ]
     for number, files in enumerate(contents):
         data = tar(files)
-        image_of(data).layout(tmp_path / str(number), "1")
+        image_of(data, pack=lambda _: True).layout(tmp_path / str(number), "1")
         source = f"oci:{tmp_path}/{number}:1"
         assert run(["add", *flags, "--files", source, f"x/y:{number + 1}.0"]) == 0
     kept = list((registry / "collections/x/y/blobs/files/sha256").iterdir())
@@ -275,6 +275,7 @@ def test_add_publishes_and_inspect_reads(
     page = " ".join((registry / "_site/x/y/tags/2.0/index.html").read_text().split())
     assert "/etc/hello.txt" in page
     assert "1 file added, 1 removed, 1 changed" in page
+    assert "10.2 KB unpacked" in page
     capfdbinary.readouterr()
     assert run(["inspect", "-s", str(registry), "x/y:2.0", "--file", "/etc/hello.txt"]) == 0
     assert capfdbinary.readouterr().out == b"hello again\n"
