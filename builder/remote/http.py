@@ -8,7 +8,6 @@ alone. What an error's body says is cut, and known secrets are taken out.
 
 from __future__ import annotations
 
-import email.utils
 import io
 import random
 import time
@@ -25,6 +24,7 @@ from builder.remote.address import Policy, is_loopback
 from builder.remote.connection import make_pools
 from builder.remote.faults import CutError, fault_of, host_of
 from builder.remote.options import RemoteOptions
+from builder.remote.pace import Pace
 
 TRIES = 5
 MAX_REDIRECTS = 5
@@ -32,7 +32,6 @@ MAX_TEXT = 1 << 20  # bytes of a token, a list or an error that are read
 _RETRIED = frozenset({429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DRAINED = 64 << 10  # bytes of a body nobody wants that are read to keep the connection
-_LONGEST_PAUSE = 60.0
 _SLOW_AFTER = 15.0  # seconds of waiting in which a body must come at _SLOWEST bytes a second
 _SLOWEST = 1024
 _AGENT = "static-container-registry"
@@ -144,6 +143,7 @@ class Http:
         self._options = options
         self._pools = make_pools(options, self.policy)
         self._pause = pause
+        self._pace = Pace(pause)
 
     def trust(self, url: str) -> None:
         """Note that the user named the host of a URL."""
@@ -203,7 +203,9 @@ class Http:
 
     def _patiently(self, request: Request) -> Answer:
         """Ask, and ask again when the server is busy or the connection broke."""
+        host = host_of(request.url)
         for number in range(1, TRIES + 1):
+            self._pace.wait(host)
             try:
                 answer = self._once(request)
             except CutError:
@@ -211,14 +213,13 @@ class Http:
                     raise
                 self.back_off(number)
                 continue
-            if answer.status not in _RETRIED or number == TRIES:
+            is_busy = answer.status in _RETRIED
+            knows = self._pace.learn(host, answer.header, is_busy=is_busy)
+            if not is_busy or number == TRIES:
                 return answer
-            wanted = _retry_after(answer.header("Retry-After"))
             answer.close()
-            if wanted is None:
+            if not knows:
                 self.back_off(number)
-            else:
-                self._pause(wanted)
         raise AssertionError("unreachable")  # pragma: no cover
 
     def back_off(self, number: int) -> None:
@@ -255,14 +256,3 @@ def origin_of(url: str) -> tuple[str, str, int]:
 
 def _backoff(number: int) -> float:
     return 0.4 * float(2 ** (number - 1)) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-
-
-def _retry_after(text: str) -> float | None:
-    """Return the seconds a server asks us to wait, at most a minute; None when it does not say."""
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), _LONGEST_PAUSE)
-    try:
-        moment = email.utils.parsedate_to_datetime(text).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(moment - time.time(), 0.0), _LONGEST_PAUSE)

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from builder import frontmatter
 from builder.errors import BuilderError, ContentError, LocalError
 from builder.oci.digest import Digest
-from builder.oci.reference import cosign_tags, name_fault
+from builder.oci.reference import cosign_tags, name_fault, tag_fault
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.pages import versions
 from builder.registry.folder import CollectionFolder, is_immutable
@@ -181,7 +181,8 @@ def _list(item: Asked) -> list[str]:
     if len(item.wanted) > MAX_TAGS:
         message = f"{len(item.wanted)} tags fit; the limit is {MAX_TAGS}"
         raise ContentError.at(item.repository.label, message, "choose by 'tags' or 'newest'")
-    return item.wanted
+    item.there.update((tag, "") for tag in item.wanted if tag_fault(tag))  # nobody is asked
+    return [tag for tag in item.wanted if tag not in item.there]
 
 
 def _look_at(item: Asked, tag: str) -> tuple[str, ...]:

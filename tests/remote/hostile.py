@@ -35,6 +35,7 @@ class Behaviour:
     manifest_digest: str = ""
     link: str = ""
     tags: bytes = b'{"name": "lib/app", "tags": ["latest"]}'
+    endless_list: bool = False  # each page has new names, and says that there is another
     referrers: bytes = b""  # empty: there is no such endpoint
     statuses: list[int] = field(default_factory=list)  # of the first requests for a manifest
     retry_after: str = ""
@@ -120,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif do.echo:
             said = self.headers.get("Authorization", "")
             self._send(403, f"{'x' * 100} you are {said}".encode())
+        elif do.endless_list and path.endswith(("/tags/list", "/_catalog")):
+            self._page(path)
         elif path.endswith("/tags/list"):
             headers = {"Link": do.link.replace("%d", str(len(self.server.log.requests)))}
             self._send(200, do.tags, headers if do.link else {})
@@ -131,6 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._blob(do, path)
         else:
             self._send(200 if path == "/v2/" else 404, b"{}")
+
+    def _page(self, path: str) -> None:
+        number = len(self.server.log.requests)
+        names = [f"n{number}-{item}" for item in range(60_000)]
+        body = as_json({"repositories": names, "tags": names})
+        self._send(200, body, {"Link": f'<{path}?last={number}>; rel="next"'})
 
     def _is_let_in(self, do: Behaviour) -> bool:
         if self.headers.get("Authorization") != f"Bearer {self.server.token}":

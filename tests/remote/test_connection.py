@@ -17,6 +17,7 @@ from builder.remote.connection import speaks_tls
 from builder.remote.fetch import open_url
 from builder.remote.http import Http, Request
 from builder.remote.options import RemoteOptions
+from builder.remote.pace import retry_after
 from tests.remote.hostile import talking
 
 BACKOFF = http._backoff
@@ -195,7 +196,7 @@ def test_five_redirects_and_no_more() -> None:
     ],
 )  # fmt: skip
 def test_retry_after(text: str, seconds: float | None) -> None:
-    assert http._retry_after(text) == seconds
+    assert retry_after(text) == seconds
 
 
 def test_pauses_grow_and_stay_short(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from builder.cli import run
-from builder.remote import http
+from builder.remote import http, pace
 from tests.conftest import read_tree
 from tests.images import INDEX, Image
 from tests.remote.hostile import NAME, Behaviour, Log, Server, hostile
@@ -257,7 +257,7 @@ def test_too_busy_for_good(
     retry_after: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "_backoff", lambda _: 0.0)
-    monkeypatch.setattr(http, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(pace, "LONGEST_PAUSE", 0.01)
     said, _ = refused(Behaviour(statuses=[429] * 50, retry_after=retry_after), capsys)
     assert "429" in said
 
