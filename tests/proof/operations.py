@@ -6,12 +6,15 @@ its own: the registry is `registry` there, what is published is `srv`.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from builder.cli import run as builder
@@ -20,6 +23,8 @@ from tests.conftest import write_tree
 from tests.gateways import make_bucket
 from tests.images import Image
 from tests.publish.conftest import complete
+from tests.remote.hostile import NAME as FAR
+from tests.remote.hostile import Behaviour, hostile
 
 NAME = "vanessa/greeting"
 Check = Callable[[Path], None]
@@ -31,11 +36,21 @@ def registry_of(state: Path) -> Path:
     return state / "registry"
 
 
+@cache
+def upstream() -> str:
+    """Return a repository to mirror, which is served until this process ends."""
+    behaviour = Behaviour(image=Image.of("far"), tags=b'{"tags": ["1", "2", "3"]}')
+    stack = ExitStack()
+    atexit.register(stack.close)
+    server = stack.enter_context(hostile(behaviour))
+    return f"127.0.0.1:{server.server_address[1]}/{FAR}"
+
+
 def make_state(state: Path) -> None:
     """Make a registry of one image, and what is brought into it."""
     registry = registry_of(state)
     config = "title: T\nurl: https://example.org\nregistry:\n  commit_below: 100\n"
-    write_tree(registry, {"_config.yml": config})
+    write_tree(registry, {"_config.yml": f"{config}  sync: [{upstream()}]\n"})
     write_tree(registry / "collections" / NAME, {"README.md": "---\ntitle: G\n---\nHello.\n"})
     Image.of("one").tag(registry / "collections" / NAME, "latest")
     Image.index(Image.of("new"), Image.of("other")).layout(state / "layout", "1")
@@ -167,6 +182,7 @@ OPERATIONS = {
     "untag": Operation(lambda _: ["untag", f"{NAME}:latest"]),
     "rm": Operation(lambda _: ["rm", NAME]),
     "mv": Operation(lambda _: ["mv", NAME, "anna/hello"]),
+    "sync": Operation(lambda _: ["sync"]),
     "attach": Operation(lambda state: ["attach", NAME, f"{state}/note.txt", "--type", "text"]),
     "gc": Operation(
         lambda _: ["gc", "--delete"],
