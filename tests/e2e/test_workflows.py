@@ -21,6 +21,7 @@ from tests.e2e.conftest import free_port, run, started
 from tests.gitting import commit, git
 from tests.images import Image
 from tests.publish.fake_s3 import fake_s3
+from tests.remote.hostile import Behaviour, hostile
 from tests.workflows.runner import Job, cloning, passing_on
 from tests.workflows.stage import BROKEN, HELLO, REPOSITORY, WORKFLOWS, Stage
 
@@ -171,6 +172,45 @@ def test_work_of_others_in_the_meantime_is_kept(stage: Stage) -> None:
     assert not save.failed, save.said
     subjects = git(stage.origin, "log", "-2", "--format=%s", "main").splitlines()
     assert subjects == ["Build recipes", "Meanwhile"]
+
+
+def test_mirrors_are_committed_or_proposed(stage: Stage) -> None:
+    text = render("github", "plain", mirrors=True)[".github/workflows/sync.yml"]
+    (stage.folder / "sync.yml").write_text(text)
+    stage.environment["HOME"] = str(stage.folder)
+    gh = stage.program("gh")
+    context = {**stage.context, "secrets.MIRRORS_AUTH": '{"auths": {}}'}
+
+    def sync(label: str) -> Job:
+        folder = stage.folder / label
+        job = Job(folder, context, stage.environment, stage.actions, stage.installed)
+        return job.run(stage.folder / "sync.yml", "sync")
+
+    shutil.rmtree(stage.work / "collections")
+    with hostile(Behaviour(image=Image.of("far"))) as server:
+        place = f"127.0.0.1:{server.server_address[1]}/lib/app"
+        config = f"exclude: [README.md]\nregistry:\n  sync: [{place}, '127.0.0.1:9/lost']\n"
+        stage.push({"_config.yml": config})
+        first = sync("first")
+        assert first.failed  # one source is lost, and all else was committed
+        assert "127.0.0.1:9: cannot connect" in first.said
+        assert git(stage.origin, "log", "-1", "--format=%s", "main").startswith("Bring mirrors up")
+        assert gh.read_text().splitlines()[-1] == "workflow run deploy.yml --ref main"
+        assert (stage.folder / ".config/containers/auth.json").stat().st_mode & 0o777 == 0o600
+        git(stage.work, "pull", "-q")
+        stage.push({"_config.yml": config.replace(", '127.0.0.1:9/lost'", "")})
+        before = git(stage.origin, "rev-parse", "main")
+        again = sync("again")
+        assert not again.failed, again.said
+        hook = stage.origin / "hooks/update"
+        hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
+        hook.chmod(0o755)
+        server.behaviour = Behaviour(image=Image.of("moved"))
+        proposed = sync("proposed")
+        assert not proposed.failed, proposed.said
+    assert git(stage.origin, "rev-parse", "main") == before
+    assert git(stage.origin, "log", "-1", "--format=%s", "mirrors").startswith("Bring mirrors up")
+    assert "pr create --base main --head mirrors" in gh.read_text()
 
 
 OWNED = {
