@@ -12,20 +12,21 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
 from builder.build.bundles import COLLECTION, Loaded, bundles_of
 from builder.build.inventory import Inventory
+from builder.build.loading import Texts, load
 from builder.build.sources import Sources, look
-from builder.build.worker import Facts, Item, LoadedItem, MadeItem, Session
+from builder.build.worker import Item, MadeItem, Session
 from builder.config import CONFIG, Config
 from builder.documents.content import site_time
-from builder.errors import BuilderError, ContentError, LocalError, LockedError, Problem
+from builder.errors import BuilderError, ContentError, LockedError, Problem
 from builder.fingerprint import code_key, fingerprint
 from builder.output import Bundle, Claim, Data, Output, OutputTree
 from builder.pages import plan
@@ -33,11 +34,12 @@ from builder.pages.model import SiteState
 from builder.pages.page import site_of
 from builder.pages.render import COLLECTION_LAYOUTS
 from builder.registry.endpoints import EndpointOptions
-from builder.registry.model import Namespace, Row
+from builder.registry.model import Row
 from builder.storage.cache import Cache, DamagedError, guarded
 from builder.storage.lock import lock
+from builder.storage.parallel import Steps
 from builder.targets.limits import too_large, too_much
-from builder.text.addresses import Anchors, Answer, dead_anchors
+from builder.text.addresses import Answer, dead_anchors
 from builder.theme.find import Theme
 from builder.theme.templates import Templates
 from builder.write.destination import Destination, Nowhere
@@ -47,8 +49,6 @@ from builder.write.objects import Objects
 from builder.write.record import SCHEMA, SIDE, Known, Record
 from builder.write.workers import Death, Workers
 from builder.write.writer import Report, Task, Transaction, write_bundle
-
-Progress = Callable[[str, int, int], None]
 
 FEW = 50  # below this many changes a second process costs more than it does
 ATTEMPTS = 3  # at reading sources that change while they are read
@@ -64,7 +64,7 @@ class Checked:
 
 
 def check(
-    config: Config, *, jobs: int = 0, strict: bool = False, progress: Progress | None = None
+    config: Config, *, jobs: int = 0, strict: bool = False, progress: Steps | None = None
 ) -> Checked:
     """Build the site to nowhere: believe no cache, hash every blob, make every page.
 
@@ -84,30 +84,6 @@ def preview(config: Config, *, jobs: int = 0) -> Pipeline:
     return Pipeline(config, jobs=jobs, destination=Objects(config.destination))
 
 
-@dataclass(slots=True)
-class _Texts:
-    """What came of loading: `signatures` identify what namespaces and documents are made from.
-
-    `answers` are what the texts of these asked of the rest of the site, `anchors`
-    where links can lead in them.
-    """
-
-    problems: list[Problem] = field(default_factory=list)
-    namespaces: list[Namespace] = field(default_factory=list)
-    signatures: dict[Item, str] = field(default_factory=dict)
-    answers: list[Answer] = field(default_factory=list)
-    anchors: list[Anchors] = field(default_factory=list)
-
-    def add(self, item: LoadedItem) -> None:
-        """Take the result of loading one item."""
-        self.problems += item.problems
-        self.signatures[item.item] = item.signature
-        self.answers += item.answers
-        self.anchors += item.anchors
-        if isinstance(item.facts, Namespace):
-            self.namespaces.append(item.facts)
-
-
 class _ChangedError(Exception):
     """Sources were not the same when they were read and when they had been read."""
 
@@ -125,7 +101,7 @@ class Pipeline:
         *,
         jobs: int = 0,
         strict: bool = False,
-        progress: Progress | None = None,
+        progress: Steps | None = None,
         cache: Path | None = None,
         destination: Destination | None = None,
     ) -> None:
@@ -221,7 +197,14 @@ class Pipeline:
         try:
             session = self._session(sources)
             with Workers(session, self._jobs if len(read) > FEW else 1) as workers:
-                texts = self._load(workers, read, sources)
+                texts = load(
+                    workers,
+                    read,
+                    sources,
+                    inventory=self._inventory,
+                    cache=self._cache,
+                    progress=self._progress,
+                )
                 loaded = self._inventory.loaded()
                 anchors = (place for item in loaded.values() for place in item.facts.anchors)
                 dead = dead_anchors([*texts.anchors, *anchors])
@@ -292,28 +275,6 @@ class Pipeline:
             self._compiled = (theme.key, made)
         return self._compiled[1]
 
-    def _load(self, workers: Workers, names: Iterable[str], sources: Sources) -> _Texts:
-        """Load in worker processes; a text that takes too long is its own problem."""
-        folders = sorted(self._inventory.folders.values(), key=lambda folder: folder.name)
-        items: list[Item] = [("collection", name) for name in sorted(names)]
-        items += [("namespace", folder.name) for folder in folders if not folder.is_collection]
-        items += [("document", name) for name in sorted(sources.content.documents)]
-        texts = _Texts()
-        learnt = []
-        results: Iterator[LoadedItem] = workers.run("load", items, key=_itself, died=_load_died)
-        try:
-            for count, result in enumerate(results, 1):
-                self._progress("reading", count, len(items))
-                learnt += result.learnt
-                texts.add(result)
-                if isinstance(result.facts, Facts):
-                    self._inventory.learn(result.item[1], result.facts, result.signature)
-        finally:
-            if learnt:
-                self._cache.save(learnt)
-                self._cache.close()
-        return texts
-
     def _check_sound(
         self, loaded: Collection[Loaded], problems: list[Problem], warnings: list[Problem]
     ) -> None:
@@ -333,7 +294,7 @@ class Pipeline:
         sources: Sources,
         session: Session,
         workers: Workers,
-        texts: _Texts,
+        texts: Texts,
         loaded: Mapping[str, Loaded],
     ) -> list[Bundle]:
         """Return all that the site consists of; from here on workers know the whole of it."""
@@ -448,25 +409,12 @@ def _silent(label: str, done: int, total: int) -> None:
     """Show no progress."""
 
 
-def _itself(item: Item) -> Item:
-    return item
-
-
 def _task_key(task: Task) -> Item:
     return ("collection", task.bundle.name.removeprefix(COLLECTION))
-
-
-def _load_died(item: Item, death: Death) -> LoadedItem:
-    if not death.path:
-        raise LocalError(f"{item[1]}: the process that read it stopped ({death.why})", _MEMORY)
-    return LoadedItem(item, None, (death.problem(),), [])
 
 
 def _make_died(task: Task, death: Death) -> MadeItem:
     if death.path:
         raise ContentError([death.problem()])  # every page of its layout would take as long
     name = task.bundle.name
-    raise LocalError(f"{name}: the process that made its pages stopped ({death.why})", _MEMORY)
-
-
-_MEMORY = "is there enough memory?"
+    raise death.error(f"{name}: the process that made its pages")

@@ -190,7 +190,12 @@ def _to_bucket(
     from builder.publish.bucket import publish_bucket  # noqa: PLC0415 - only for buckets
 
     return publish_bucket(
-        store, site, options, half=half, dry_run=dry_run, progress=console.progress
+        store,
+        site,
+        options,
+        half=half,
+        dry_run=dry_run,
+        progress=lambda total: console.progress(total, "sending"),
     )
 
 

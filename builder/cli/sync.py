@@ -24,10 +24,10 @@ from builder.oci.reference import Reference
 from builder.registry.clock import now
 from builder.registry.edit import lock
 from builder.remote.options import RemoteOptions
+from builder.storage.parallel import Progress
 from builder.sync.plan import FETCHED, MOVED, PRUNED, REFUSED, STAYS, UNCHANGED
 from builder.sync.run import Done, carry_out
 from builder.sync.survey import Asked, survey
-from builder.transports.base import Progress
 from builder.transports.registry_sink import Terms
 
 

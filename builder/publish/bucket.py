@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from itertools import groupby
 from typing import TypeVar
@@ -40,10 +39,9 @@ from builder.publish.signing import PublicKey
 from builder.publish.site import Site, made_entry, verified
 from builder.storage.object_faults import ConflictError
 from builder.storage.objects import SINGLE, ObjectStore, Stat
-from builder.storage.parallel import Stopped, run_parallel
+from builder.storage.parallel import Progress, Stopped, run_parallel
 
 Item = TypeVar("Item")
-Progress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 ROOT = "v2/"  # the key that answers for /v2/ where nothing else does
 _REMOVE = "remove it if nobody needs it, then publish again"
 _MOST_UNSIGNED = 1 << 20  # releases of a site that began to sign after that many
@@ -74,7 +72,7 @@ def publish_bucket(
     run = _Publisher(store, site, options, half)
     plan = run.plan()
     if not dry_run:
-        with progress(plan.size, "sending") as advance:
+        with progress(plan.size) as advance:
             run.send(plan, advance)
         run.remove(plan)
     return plan

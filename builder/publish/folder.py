@@ -28,11 +28,10 @@ from builder.publish.releases import LOCK, Releases
 from builder.publish.site import Site, verified
 from builder.storage.local import LINK_ABOVE, LocalStorage
 from builder.storage.lock import lock
-from builder.storage.parallel import Stopped, run_parallel
+from builder.storage.parallel import Steps, Stopped, run_parallel
 from builder.targets import apache, caddy
 from builder.targets.nginx import maps as nginx_maps
 
-Progress = Callable[[str, int, int], None]
 # The file of a target's rules that also says where a release is, and how.
 _ROOTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "apache": ("root.conf", apache.root_directive),
@@ -47,7 +46,7 @@ def publish_folder(
     options: PublishOptions,
     *,
     dry_run: bool,
-    progress: Progress,
+    progress: Steps,
     reload: Callable[[], None] | None = None,
 ) -> Plan:
     """Make a release of `site` below `root` and point to it; return what was done.
@@ -81,7 +80,7 @@ class _Publisher:
         releases: Releases,
         site: Site,
         options: PublishOptions,
-        progress: Progress,
+        progress: Steps,
         reload: Callable[[], None] | None,
     ) -> None:
         self._releases = releases

@@ -35,8 +35,8 @@ from builder.remote.options import RemoteOptions
 from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
 from builder.storage.local import blob_path
+from builder.storage.parallel import Progress, silent
 from builder.transports import ImageSource
-from builder.transports.base import Progress
 from builder.transports.intake import Added, add_image
 from builder.transports.registry_sink import Terms
 
@@ -85,7 +85,7 @@ def submit(
     workspace: Path,
     *,
     judge_of: Callable[[Config], Judge],
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Submission:
     """Put the image of `medium` on a new branch of the repository `origin`.
 
@@ -131,7 +131,7 @@ def _add(
     options: RegistryOptions,
     wanted: Wanted,
     judge: Judge,
-    progress: Progress | None,
+    progress: Progress,
 ) -> Added:
     """Add the image to the clone, all of it: nothing leaves this machine before it is judged."""
     top = medium.resolve("")

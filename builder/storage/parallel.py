@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 PATIENCE = 2.0  # seconds that a thread in a system call is waited for after a failure
+
+
+# Told what is being done, how much of it is done, and how much there is.
+Steps = Callable[[str, int, int], None]
+# Given how many bytes will come, if that is known; the block calls what it gets with each count.
+Progress = Callable[[int | None], AbstractContextManager[Callable[[int], None]]]
+
+
+def silent(_: int | None) -> AbstractContextManager[Callable[[int], None]]:
+    """Show no progress."""
+    return nullcontext(lambda _: None)
 
 
 class Stopped(Exception):  # noqa: N818 - never reported: another piece's failure is

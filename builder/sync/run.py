@@ -21,12 +21,11 @@ from builder.registry.edit import remove_tag
 from builder.registry.folder import CollectionFolder
 from builder.registry.model import RegistryOptions
 from builder.remote.registry import NotFoundError
-from builder.storage.parallel import PATIENCE, Stopped
+from builder.storage.parallel import PATIENCE, Progress, Stopped
 from builder.sync.model import MIRROR, MOVES, Origin, moves_yaml
 from builder.sync.plan import FETCHED, NEW, PRUNED, Step
 from builder.sync.source import MirrorSource
 from builder.sync.survey import Asked
-from builder.transports.base import Progress
 from builder.transports.intake import Added, stage_image
 from builder.transports.registry_sink import RegistrySink, Terms
 

@@ -6,8 +6,7 @@ not verified: whoever keeps content checks size and digest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +15,9 @@ from typing import BinaryIO, Protocol, Self
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.remote.options import RemoteOptions
+from builder.storage.parallel import Progress, silent
 
 # Given the bytes to come, None where nobody knows, opens what is told of each chunk.
-Progress = Callable[[int | None], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class SourceOptions:
     artifact_type: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     addresses: Mapping[str, str] = field(default_factory=dict)
-    progress: Progress = lambda _: nullcontext(lambda _: None)
+    progress: Progress = silent
 
 
 class ImageSource(Protocol):

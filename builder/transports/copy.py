@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from builder.errors import ContentError
@@ -15,8 +13,8 @@ from builder.oci.digest import Digest
 from builder.oci.graph import Node, walk, walk_referrers
 from builder.oci.manifest import Manifest
 from builder.oci.validate import ManifestError, parse_manifest
-from builder.storage.parallel import Stopped, run_parallel
-from builder.transports.base import ImageSource, Progress
+from builder.storage.parallel import Progress, Stopped, run_parallel, silent
+from builder.transports.base import ImageSource
 from builder.transports.sink import ImageSink
 
 
@@ -119,14 +117,14 @@ def copy_image(
     plan: CopyPlan,
     name: str = "",
     *,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> bool:
     """Carry a plan out; the sink shows the image under `name` when all of it is there.
 
     Tells whether anything was new, or another before.
     """
     stop = threading.Event()
-    with (progress or _nobody)(plan.sent) as advance:
+    with progress(plan.sent) as advance:
 
         def heard(count: int) -> None:
             if stop.is_set():
@@ -145,7 +143,3 @@ def copy_image(
         if node.manifest is not None:
             changed |= sink.put_manifest(replace(node.manifest, digest=node.descriptor.digest))
     return sink.put_manifest(plan.manifest, name) or changed
-
-
-def _nobody(_: int | None) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda _: None)

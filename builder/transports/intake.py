@@ -12,7 +12,8 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.reference import Reference
 from builder.registry.model import RegistryOptions
-from builder.transports.base import ImageSource, Progress
+from builder.storage.parallel import Progress, silent
+from builder.transports.base import ImageSource
 from builder.transports.copy import copy_image, plan_copy
 from builder.transports.registry_sink import Part, RegistrySink, Terms
 
@@ -49,7 +50,7 @@ def add_image(
     reference: Reference,
     terms: Terms,
     *,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     referrers: bool = False,
 ) -> Added:
     """Store the image `top` of a source, and let a tag point to it.
@@ -74,7 +75,7 @@ def stage_image(
     reference: Reference,
     terms: Terms,
     *,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     referrers: bool = False,
 ) -> Added:
     """Bring an image to a sink that is open; it shows what it has when it is closed.

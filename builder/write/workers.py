@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, Self
 
-from builder.errors import BuilderError, ContentError, Problem
+from builder.errors import BuilderError, ContentError, LocalError, Problem
 
 BATCH = 16
 _COUNTER = 8  # bytes that say at which item of a batch a worker is
@@ -45,6 +45,10 @@ class Death(NamedTuple):
         if self.why != "time":
             message = f"stopped the process that was {self.what} ({self.why})"
         return Problem(self.path, message=message, hint=self.hint)
+
+    def error(self, process: str) -> LocalError:
+        """Return what went wrong here when `process`, in words, died of nothing that it made."""
+        return LocalError(f"{process} stopped ({self.why})", "is there enough memory?")
 
 
 @contextmanager

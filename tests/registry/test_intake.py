@@ -23,8 +23,8 @@ from builder.oci.reference import Reference, cosign_tags
 from builder.registry.edit import lock
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
+from builder.storage.parallel import Progress, silent
 from builder.transports import SourceOptions, open_source
-from builder.transports.base import Progress
 from builder.transports.intake import Added, add_image
 from builder.transports.registry_sink import Terms
 from tests.conftest import read_tree, write_tree
@@ -47,7 +47,7 @@ def add(
     image: Image,
     reference: str = "x/y:latest",
     *,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     platform: Platform | None = None,
     **terms: Any,
 ) -> Added:
