@@ -83,7 +83,7 @@ def bundles_of(
     configuration.
     """
     makers = _Bundles(session, options, texts)
-    below = rows_below(session.state.rows)
+    below = _rows_below(session.state.rows)
     return [
         *_collections(makers, loaded, below),
         *_namespaces(makers, session.state.namespaces, below),
@@ -145,7 +145,7 @@ def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
         yield makers.bundle("static", "static_outputs", (content.static,), files)
 
 
-def rows_below(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def _rows_below(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Return the rows below every folder, at any depth."""
     result: dict[str, list[Row]] = {}
     for row in rows:

@@ -74,7 +74,7 @@ def parse(file: SourceFile, options: SiteOptions) -> Document | None:
     it cannot be read.
     """
     matter = frontmatter.parse(_read(options.source / file.path, file.path), file.path)
-    keys = {**defaults_for(file, options), **matter.keys}
+    keys = {**_defaults_for(file, options), **matter.keys}
     reader = _Reader(file, options, matter, keys)
     document = reader.document()
     published = reader.is_published(document.date)
@@ -101,7 +101,7 @@ def _read(path: Path, shown: str) -> bytes:
     return raw
 
 
-def defaults_for(file: SourceFile, options: SiteOptions) -> dict[str, Any]:
+def _defaults_for(file: SourceFile, options: SiteOptions) -> dict[str, Any]:
     """Return the values of all `defaults` that apply to a file, the narrower scope winning."""
     kind = file.collection or "pages"
     matching = [

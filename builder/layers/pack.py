@@ -115,7 +115,7 @@ def pack(
     Raises ContentError for a file that changes meanwhile, LocalError where
     zlib compresses in another way.
     """
-    check_zlib()
+    _check_zlib()
     writer = _Gzip(out)
     sink = cast("BinaryIO", writer)  # a tar that is written forwards needs no more of a file
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as archive:
@@ -171,7 +171,7 @@ class _Gzip:
 
 
 @cache
-def check_zlib() -> None:
+def _check_zlib() -> None:
     """Raise LocalError unless this Python's zlib makes the bytes that all others make."""
     if probe() != _PROBE:
         message = (

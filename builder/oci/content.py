@@ -23,7 +23,7 @@ class ContentReader(Protocol):
 
 
 @runtime_checkable
-class FarReader(ContentReader, Protocol):
+class _FarReader(ContentReader, Protocol):
     """A medium on another machine: what it lacks or gets wrong is trouble with that machine."""
 
     host: str
@@ -118,7 +118,7 @@ class Reading:
 
 
 def _fault(reader: ContentReader, origin: str, message: str) -> ContentError | RemoteError:
-    if isinstance(reader, FarReader):
+    if isinstance(reader, _FarReader):
         return RemoteError(f"{origin}: {message}", f"{reader.host} does not keep its word")
     return ContentError.at(origin, message)
 

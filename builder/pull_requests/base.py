@@ -60,7 +60,7 @@ class Base:
 
     def collection(self, path: str) -> str:
         """Return the name of the collection that a path of the registry belongs to."""
-        return collection_of(path, self.options.collections)
+        return _collection_of(path, self.options.collections)
 
 
 def open_base(flags: Flags, revision: str) -> Base:
@@ -82,12 +82,12 @@ def open_base(flags: Flags, revision: str) -> Base:
     owners = find_owners(lambda path: repository.read(commit, path), above)
     files = repository.files(commit, f"{above}{options.collections}")
     paths = (file.path.removeprefix(above) for file in files)
-    names = frozenset(collection_of(path, options.collections) for path in paths) - {""}
+    names = frozenset(_collection_of(path, options.collections) for path in paths) - {""}
     former = {old.strip("/"): new.strip("/") for old, new in redirects.items()}
     return Base(repository, commit, start, above, options, owners, names, former)
 
 
-def collection_of(path: str, collections: str) -> str:
+def _collection_of(path: str, collections: str) -> str:
     """Return the name of the collection, or the namespace, whose file a path is."""
     parts = path.removeprefix(f"{collections}/").split("/")[:-1]
     own = next((at for at, part in enumerate(parts) if at and part in OWN_FOLDERS), len(parts))

@@ -40,7 +40,7 @@ def tag_of(name: str) -> str:
     return "latest" if "/" in name else name
 
 
-def images_among(manifests: Mapping[Digest, Manifest]) -> list[Digest]:
+def _images_among(manifests: Mapping[Digest, Manifest]) -> list[Digest]:
     """Return which entries stand for themselves: no referrer and no child of another."""
     inner = {child.digest for item in manifests.values() for child in item.manifests}
     return [
@@ -57,7 +57,7 @@ def layout_tags(entries: Sequence[Descriptor], manifests: Mapping[Digest, Manife
     """
     found = LayoutTags()
     named: dict[str, set[Digest]] = {}
-    images = images_among(manifests)
+    images = _images_among(manifests)
     for entry in entries:
         name = name_of(entry)
         tag = tag_of(name)
@@ -92,7 +92,7 @@ def tag_folder_image(
 
     That is the only image, or the one whose name is the tag's.
     """
-    images = images_among(manifests)
+    images = _images_among(manifests)
     if len(images) > 1:
         named = {entry.digest for entry in entries if tag_of(name_of(entry)) == tag}
         images = [digest for digest in images if digest in named] or images

@@ -159,7 +159,7 @@ class Stage:
 
     def commit(self) -> None:
         """Put it in place; on return all of it survives a power cut. Raises LocalError."""
-        with uninterrupted():
+        with _uninterrupted():
             try:
                 for stored in self.large.list():
                     self._shared.adopt(stored.digest, self.large.path(stored.digest))
@@ -230,7 +230,7 @@ class Stage:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def _uninterrupted() -> Iterator[None]:
     """Put Ctrl-C and SIGTERM off until the block has ended: it is short, and done whole."""
     if threading.current_thread() is not threading.main_thread():
         yield

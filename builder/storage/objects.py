@@ -54,7 +54,7 @@ class Stat(NamedTuple):
 class ObjectStore:
     """A bucket, or what is below a prefix in one. `label` names it in messages."""
 
-    def __init__(self, store: Any, prefix: str, label: str, slashed: Slashed | None) -> None:
+    def __init__(self, store: Any, prefix: str, label: str, slashed: _Slashed | None) -> None:
         self._store = store
         self._prefix = f"{prefix}/" if prefix else ""
         self._slashed = slashed
@@ -185,7 +185,7 @@ class ObjectStore:
         return faults(f"{self.label}/{key}".rstrip("/") if key else self.label)
 
 
-class Slashed(NamedTuple):
+class _Slashed(NamedTuple):
     """How to reach keys that end in a slash.
 
     The library strips a key's last slash, but joins address, bucket and key
@@ -243,7 +243,7 @@ def open_objects(
     return ObjectStore(store, prefix, f"{scheme}://{bucket}/{prefix}".rstrip("/"), slashed)
 
 
-def _open_s3(bucket: str, endpoint: str, options: dict[str, Any]) -> tuple[Any, Slashed]:
+def _open_s3(bucket: str, endpoint: str, options: dict[str, Any]) -> tuple[Any, _Slashed]:
     from obstore.store import S3Store  # noqa: PLC0415
 
     environment = os.environ
@@ -252,15 +252,15 @@ def _open_s3(bucket: str, endpoint: str, options: dict[str, Any]) -> tuple[Any, 
     root = endpoint or f"https://s3.{region}.amazonaws.com"
     store = S3Store(bucket, endpoint=root, virtual_hosted_style_request=False, **options)
     options["virtual_hosted_style_request"] = True
-    return store, Slashed(S3Store, f"{root}/{bucket}", "endpoint", options)
+    return store, _Slashed(S3Store, f"{root}/{bucket}", "endpoint", options)
 
 
-def _open_gs(bucket: str, endpoint: str, options: dict[str, Any]) -> tuple[Any, Slashed]:
+def _open_gs(bucket: str, endpoint: str, options: dict[str, Any]) -> tuple[Any, _Slashed]:
     from obstore.store import GCSStore  # noqa: PLC0415
 
     root = endpoint or "https://storage.googleapis.com"
     store = GCSStore(bucket, base_url=root, **options)
-    return store, Slashed(GCSStore, f"{root}/{bucket}", "base_url", options)
+    return store, _Slashed(GCSStore, f"{root}/{bucket}", "base_url", options)
 
 
 def _open_az(bucket: str, endpoint: str, options: dict[str, Any]) -> tuple[Any, None]:

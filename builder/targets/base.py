@@ -161,7 +161,7 @@ def _redirects(output: Output, body: Redirect, capabilities: Capabilities) -> It
     if capabilities.redirects:
         yield output
     elif not output.path.startswith("v2/"):
-        page = Data(redirect_page(body.to))
+        page = Data(_redirect_page(body.to))
         yield replace(output, media_type="text/html", body=page, headers=())
 
 
@@ -183,7 +183,7 @@ def _html_copy(output: Output, path: str) -> Output:
 
 def _escaped_body(body: Body) -> Body:
     if isinstance(body, Data):
-        return Data(escape_json(body.data))
+        return Data(_escape_json(body.data))
     if isinstance(body, Made):
         return Made(partial(_make_escaped, body.make))
     if isinstance(body, File):
@@ -192,14 +192,14 @@ def _escaped_body(body: Body) -> Body:
 
 
 def _make_escaped(make: Callable[[], bytes]) -> bytes:
-    return escape_json(make())
+    return _escape_json(make())
 
 
 def _read_escaped(path: Path) -> bytes:
-    return escape_json(path.read_bytes())
+    return _escape_json(path.read_bytes())
 
 
-def escape_json(data: bytes) -> bytes:
+def _escape_json(data: bytes) -> bytes:
     r"""Return the same JSON with `<`, `>` and `&` as `\u003c`, `\u003e` and `\u0026`.
 
     Outside of strings JSON has none of the three, so that the bytes can be
@@ -230,6 +230,6 @@ _REDIRECT_PAGE = """\
 """
 
 
-def redirect_page(to: str) -> bytes:
+def _redirect_page(to: str) -> bytes:
     """Return a page that sends a browser on to `to`, without script."""
     return _REDIRECT_PAGE.format(to=html.escape(to)).encode()

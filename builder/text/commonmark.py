@@ -81,7 +81,7 @@ class Item(NamedTuple):
     text: str
 
 
-def item_of(line: str, *, in_text: bool = False) -> Item | None:
+def _item_of(line: str, *, in_text: bool = False) -> Item | None:
     """Return the item that begins here; only `1.` and what is not empty interrupt a paragraph."""
     found = _ITEM.match(line)
     if found is None or _RULE.match(line):
@@ -240,7 +240,7 @@ class Writer:
         return self._add("quote", [f"> {line}".rstrip() for line in inner])
 
     def _list(self, line: str) -> bool:
-        item = item_of(line, in_text=bool(self._text))
+        item = _item_of(line, in_text=bool(self._text))
         if item is None:
             return False
         kind, first = item.marker[-1], item.marker
@@ -251,7 +251,7 @@ class Writer:
             inner = Writer(lines, self._store, in_item=True)
             bodies.append(inner.run())
             loose |= inner.loose
-            item = item_of(self._lines[self._at]) if self._at < len(self._lines) else None
+            item = _item_of(self._lines[self._at]) if self._at < len(self._lines) else None
             loose |= gap and item is not None and item.marker[-1] == kind
         self._add("list", list(self._items(first, bodies, loose=loose)))
         self._gap = gap
@@ -326,7 +326,7 @@ def _is_text(lines: list[str]) -> bool:
     while True:
         if found := _QUOTE.match(last):
             last = last[found.end() :]
-        elif item := item_of(last):
+        elif item := _item_of(last):
             last = item.text
         else:
             break
@@ -339,7 +339,7 @@ def _begins(line: str) -> bool:
     """Tell whether a line begins a block, and is no text of a paragraph in an item or quote."""
     return bool(
         _FENCE.match(line) or _HEADING.match(line) or _RULE.match(line) or _QUOTE.match(line)
-        or item_of(line) or any(start.match(line) for start, _ in _RAW)
+        or _item_of(line) or any(start.match(line) for start, _ in _RAW)
     )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ class _Finisher:
             self._end_picture()
             return
         if tag == "p" and self._words is not None and not self._inside(*_HEADINGS):
-            self._excerpt = shortened(_joined(self._words))
+            self._excerpt = _shortened(_joined(self._words))
             self._words = None
         self._out.append(written)
 
@@ -223,7 +223,7 @@ def _is_word(char: str) -> bool:
     return kind[0] in "LM" or kind in ("Nd", "Pc")
 
 
-def shortened(text: str, length: int = EXCERPT_LENGTH) -> str:
+def _shortened(text: str, length: int = EXCERPT_LENGTH) -> str:
     """Return at most `length` characters of `text`, cut between words."""
     if len(text) <= length:
         return text

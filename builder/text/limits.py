@@ -101,7 +101,7 @@ class _Check:
 
     def __init__(self, text: str, path: str, first_line: int) -> None:
         self._raw = text
-        self._text = without_fences(text)  # as many lines as there were
+        self._text = _without_fences(text)  # as many lines as there were
         self._path = path
         self._first_line = first_line
 
@@ -170,7 +170,7 @@ class _Check:
                 self._refuse(offset, message)
 
 
-def without_fences(text: str) -> str:
+def _without_fences(text: str) -> str:
     """Return `text` with the lines of fenced code emptied.
 
     What is taken for code here must be code for the parser. So only the

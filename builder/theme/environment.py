@@ -17,7 +17,7 @@ from markupsafe import Markup
 from builder.theme import filters
 
 
-class CompiledLoader(jinja2.BaseLoader):
+class _CompiledLoader(jinja2.BaseLoader):
     """Hands out what was compiled before; there is nothing to look up on disk."""
 
     def __init__(self, codes: Mapping[str, CodeType]) -> None:
@@ -51,7 +51,7 @@ def make_environment(
     The rest is what Jekyll's filters know of the site.
     """
     environment = jinja2.Environment(
-        loader=CompiledLoader(codes),
+        loader=_CompiledLoader(codes),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -129,7 +129,7 @@ def _tops(entries: Sequence[Descriptor], manifests: Sequence[Manifest]) -> list[
     return [item for item in entries if item.digest not in inner] or list(entries)
 
 
-class ArchivedLayout:
+class _ArchivedLayout:
     """An image layout in an open archive."""
 
     def __init__(self, archive: Archive) -> None:
@@ -157,4 +157,4 @@ def open_layout(path: str, reference: str = "") -> LayoutSource:
 
 def open_archived(archive: Archive, reference: str = "") -> LayoutSource:
     """Return the source for an open archive, which it closes."""
-    return LayoutSource(ArchivedLayout(archive), archive.label, reference)
+    return LayoutSource(_ArchivedLayout(archive), archive.label, reference)

@@ -87,7 +87,7 @@ class FolderPlace:
                 yield folder + name
 
 
-class UrlPlace:
+class _UrlPlace:
     """A site on a server. `/v2/` is below the URL, or at the root of its host."""
 
     def __init__(self, url: str, http: Http) -> None:
@@ -145,4 +145,4 @@ def open_place(text: str, http: Http) -> Place:
     if scheme not in ("http", "https"):
         hint = "give the http(s) address that clients pull from"
         raise UsageError(f"{text}: is neither a folder nor an http(s) address", hint)
-    return UrlPlace(text, http)
+    return _UrlPlace(text, http)

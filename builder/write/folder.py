@@ -153,14 +153,14 @@ class Folder:
         Raises ContentError, LocalError before anything is touched where
         something else is in the way.
         """
-        moves = sorted(self._stage.moves(change.written), key=lambda move: order_of(move.path))
+        moves = sorted(self._stage.moves(change.written), key=lambda move: _order_of(move.path))
         for move in moves:
             self._check_way(move, change.gone)
         try:
             self._announce(change.fresh)
             for move in moves:
                 self._move(move)
-            for path in sorted(change.gone, key=order_of, reverse=True):
+            for path in sorted(change.gone, key=_order_of, reverse=True):
                 self._remove(path)
             self._stage.close()
             commit()
@@ -252,7 +252,7 @@ def is_inside(path: str) -> bool:
     return bool(path) and not path.startswith("/") and not {"", ".", ".."} & set(path.split("/"))
 
 
-def order_of(path: str) -> tuple[int, str]:
+def _order_of(path: str) -> tuple[int, str]:
     """Return when a file or folder comes: a client may be in the middle of a pull.
 
     Content is there before a manifest names it, manifests before tags, tags
