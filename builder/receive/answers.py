@@ -13,6 +13,7 @@ from builder.preview.respond import API_VERSION, Response, error_answer
 log = logging.getLogger(__name__)
 
 Headers = tuple[tuple[str, str], ...]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _AGAIN = ("Retry-After", "5")
 
 
@@ -35,9 +36,9 @@ def answer_of(error: Exception) -> Response:
         return error.answer
     if isinstance(error, LockedError):
         return error_answer(429, "TOOMANYREQUESTS", str(error), _AGAIN)
-    if isinstance(error, LocalError) or _is_full(error):
+    if isinstance(error, (LocalError, OSError)):
         log.warning("%s", error)
-        return error_answer(507, "DENIED", str(error))
+        return error_answer(507 if _is_full(error) else 500, "DENIED", _told(error))
     if isinstance(error, RemoteError):
         return error_answer(502, "DENIED", str(error))
     if isinstance(error, BuilderError):
@@ -45,8 +46,14 @@ def answer_of(error: Exception) -> Response:
     raise error
 
 
-def _is_full(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+def _told(error: Exception) -> str:
+    """Return what is wrong here, without where this machine keeps it."""
+    return f"this machine: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
+def _is_full(error: BaseException) -> bool:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return not isinstance(cause, OSError) or cause.errno in _FULL
 
 
 class Transfer:

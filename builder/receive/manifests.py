@@ -52,6 +52,7 @@ class Manifests:
         self, raw: bytes, media_type: str, digest: Digest | None, tags: Sequence[str]
     ) -> Response:
         """Take a manifest under its digest, and let tags point to it."""
+        self.repository.waiting.sweep()
         manifest = _parsed(raw, media_type)
         digest = digest or manifest.digest
         if not digest.matches(raw):

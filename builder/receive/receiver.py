@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from builder.errors import BuilderError, counted
+from builder.errors import BuilderError, LockedError, counted
 from builder.oci.reference import name_fault
 from builder.oci.strictjson import MAX_BYTES
 from builder.preview.lookup import Lookup
@@ -36,6 +36,7 @@ _UPLOAD = re.compile(r"v2/(?P<name>.+)/blobs/uploads/(?P<id>[^/]+)")
 _CONTENT = re.compile(r"v2/(?P<name>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)")
 _REPOSITORY = re.compile(r"v2/(?P<name>.+)/(?:blobs|manifests)/")
 _PATIENCE = 60.0  # seconds that a push waits for another run to let the registry go
+_MOUNT_PATIENCE = 2.0  # seconds, after which the client is better off sending the blob itself
 _MAX_TAGS = 100  # that one request may give
 
 
@@ -121,9 +122,9 @@ class Receiver:
         if request.method != "POST":
             raise _unsupported(request, "POST")
         if "mount" in query:
-            response = self._mount(blobs, query)
-            if response is not None:
-                return Transfer.ended(response)
+            with suppress(LockedError), self._changing(_MOUNT_PATIENCE):
+                if (response := self._mount(blobs, query)) is not None:
+                    return Transfer.ended(response)
             query = {}  # the client sends it, as if it had not asked
         return blobs.begin(request, query)
 
@@ -189,8 +190,8 @@ class Receiver:
             return act()
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        with self._one, lock(self._rules().options, seconds=_PATIENCE):
+    def _changing(self, seconds: float = _PATIENCE) -> Iterator[None]:
+        with self._one, lock(self._rules().options, seconds=seconds):
             yield
 
 

@@ -35,6 +35,11 @@ class Waiting:
         self.blobs = LocalStorage(folder, _LABEL)
         self.manifests = LocalStorage(folder / "manifests", _LABEL)
 
+    def sweep(self) -> None:
+        """Remove what killed runs left; call with the registry's lock held."""
+        self.blobs.sweep()
+        self.manifests.sweep()
+
     def drop(self, digest: str) -> bool:
         """Forget a blob or manifest; tell whether it was there."""
         held = [item for item in (self.blobs, self.manifests) if item.size(digest) is not None]

@@ -43,9 +43,11 @@ def forge(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def waiting(commands: list[str], host: str) -> Iterator[str]:
-    """Yield the commands, each pull after what a person would wait for: that it can be pulled."""
+    """Yield the commands, each after what a person would wait for: that it can be done."""
     for text in commands:
-        if found := re.search(rf"docker://{host}/(\S+):(\S+)", text):
+        if "--dest-tls-verify" in text:
+            yield f"until curl -sf http://{host}/v2/ >/dev/null; do sleep 0.1; done\n"
+        elif found := re.search(rf"docker://{host}/(\S+):(\S+)", text):
             url = f"http://{host}/v2/{found[1]}/manifests/{found[2]}"
             yield f"until curl -sf {url} >/dev/null; do sleep 0.1; done\n"
         yield text
@@ -68,9 +70,10 @@ def test_images_can_be_pulled_after_the_commands_of_the_quick_start(
     script = "".join(waiting(commands, "127.0.0.1:4000"))
     for written, here in (
         ("REPOSITORY", forge),
-        ("docker.io/library/alpine:3.20", f"{served}/vanessa/greeting:1.1.0-amd64"),
+        ("docker://docker.io/library/alpine:3.20",
+         f"--src-tls-verify=false docker://{served}/vanessa/greeting:1.1.0-amd64"),
         ("127.0.0.1:4000", host),
-    ):
+    ):  # fmt: skip
         assert written in script
         script = script.replace(written, here)
     storage = tmp_path / "storage.conf"

@@ -10,8 +10,9 @@ import atexit
 import hashlib
 import json
 import os
+import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from builder.cli import run as builder
 from builder.storage.objects import open_objects
 from tests.conftest import write_tree
 from tests.gateways import make_bucket
+from tests.hosts import BUILDER
 from tests.images import Image
 from tests.publish.conftest import complete
 from tests.remote.hostile import NAME as FAR
@@ -152,7 +154,8 @@ def bucket_is_done(state: Path) -> None:
 class Operation:
     """A command, by the state that it works on; `holds` after whatever, `done` after it ran again.
 
-    `before` prepares a state once, `start` each copy of it.
+    `before` prepares a state once, `start` each copy of it; `program` is what
+    runs the command.
     """
 
     command: Command
@@ -160,6 +163,7 @@ class Operation:
     done: Check = nothing_is_left
     before: tuple[Command, ...] = ()
     start: Check | None = None
+    program: Sequence[str] = tuple(BUILDER)
 
 
 def _publish(state: Path) -> list[str]:
@@ -178,6 +182,10 @@ def _note(state: Path) -> list[str]:
 OPERATIONS = {
     "add": Operation(lambda state: ["add", f"oci:{state}/layout:1", f"{NAME}:new"]),
     "add, moving a tag": Operation(_move),
+    "push": Operation(
+        lambda state: ["push", f"{state}/layout", f"{NAME}:new"],
+        program=(sys.executable, "-m", "tests.proof.push"),
+    ),
     "tag": Operation(lambda _: ["tag", f"{NAME}:latest", "again"]),
     "untag": Operation(lambda _: ["untag", f"{NAME}:latest"]),
     "rm": Operation(lambda _: ["rm", NAME]),

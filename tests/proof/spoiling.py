@@ -71,21 +71,26 @@ class Bench:
         if self._operation.start:
             self._operation.start(self.state)
 
-    def _builder(self, arguments: Sequence[str]) -> list[str]:
+    def _command(self, arguments: Sequence[str], program: Sequence[str]) -> list[str]:
         name, *rest = arguments
-        return [*BUILDER, name, "-q", "-s", str(registry_of(self.state)), *rest]
+        return [*program, name, "-q", "-s", str(registry_of(self.state)), *rest]
 
     def run(
-        self, arguments: Sequence[str], *around: str, shell: str = ""
+        self, arguments: Sequence[str], *around: str, shell: str = "", program: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run the builder, inside of another program where one is given."""
-        command = [*around, *self._builder(arguments)]
+        """Run the builder or another program, inside of yet another where one is given."""
+        command = [*around, *self._command(arguments, program or BUILDER)]
         if shell:
             command = ["sh", "-c", f'{shell}; exec "$@"', "sh", *command]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_SECONDS, env=environment
         )
+
+    def _run_operation(self, *around: str, shell: str = "") -> subprocess.CompletedProcess[str]:
+        operation = self._operation
+        command = operation.command(self.state)
+        return self.run(command, *around, shell=shell, program=operation.program)
 
     def attempt(
         self,
@@ -96,7 +101,7 @@ class Bench:
         relief: Callable[[], object] | None = None,
     ) -> Point:
         """Spoil one run; return what did not hold then, or when it ran again after `relief`."""
-        done = self.run(self._operation.command(self.state), *around, shell=shell)
+        done = self._run_operation(*around, shell=shell)
         if relief is not None:
             relief()
         try:
@@ -104,7 +109,7 @@ class Bench:
             assert done.returncode in ends, f"exit {done.returncode}: {done.stderr[-300:]}"
             self._operation.holds(self.state)
             # The same command brings all in order; it may find that all is done.
-            again = self.run(self._operation.command(self.state))
+            again = self._run_operation()
             assert again.returncode in (0, 1), again.stderr[-300:]
             self._operation.done(self.state)
         except (AssertionError, BuilderError, OSError) as error:
@@ -113,7 +118,8 @@ class Bench:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start a run, and do not wait for it."""
-        command = self._builder(self._operation.command(self.state))
+        operation = self._operation
+        command = self._command(operation.command(self.state), operation.program)
         return subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def used(self) -> int:
@@ -150,8 +156,7 @@ class Bench:
         """Return how often a run makes each of the calls."""
         self.fresh()
         log = self.state.with_name("log")
-        command = self._operation.command(self.state)
-        done = self.run(command, *_TRACED, str(log), "-e", f"trace={','.join(CALLS)}")
+        done = self._run_operation(*_TRACED, str(log), "-e", f"trace={','.join(CALLS)}")
         assert done.returncode == 0, done.stderr
         return Counter(re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE))
 
