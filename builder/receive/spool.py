@@ -24,7 +24,7 @@ from builder.storage.local import LINK_ABOVE
 
 KEPT_SECONDS = 24 * 3600
 _SWEEP_SECONDS = 3600
-_SPARE = 64 << 20  # bytes of disk that are left to others
+_SPARE = 16 << 20  # bytes of disk that are left to others
 _LABEL = ".builder-cache/receive"
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import requests
 import trustme
 
 from builder.cli import run as builder
+from tests.daemons import run_docker
 from tests.e2e.conftest import run, serving
 from tests.images import Image, sha256
 
@@ -181,3 +183,16 @@ def test_users_push_over_tls_what_is_theirs(registry: Path, tmp_path: Path) -> N
             done = subprocess.run(command, capture_output=True, check=False, timeout=60)
             assert (done.returncode == 0) == works, (login, name, done.stderr)
     assert sorted(path.name for path in (registry / "collections").iterdir()) == ["anna"]
+
+
+def test_docker_pushes(served: tuple[Path, str], tmp_path: Path) -> None:
+    source, host = served
+    name = f"{host}/team/docker:1.0"
+    (tmp_path / "hello.txt").write_text("hello\n")
+    archive = tmp_path / "hello.tar"
+    run("tar", "-cf", str(archive), "-C", str(tmp_path), "hello.txt")
+    with tempfile.TemporaryDirectory() as folder, run_docker(Path(folder)) as docker:
+        run(*docker, "import", str(archive), name)
+        run(*docker, "push", name)
+    digest = sha256(manifest_of(source, "team/docker", "1.0"))
+    assert pulled(host, "team/docker:1.0", tmp_path / "pulled") == digest

@@ -27,7 +27,7 @@ def answers(client: Client, layout: Path, name: str, tag: str) -> list[Response]
         sha256(data): json.loads(data).get("mediaType", "") if data[:1] == b"{" else ""
         for data in blobs
     }
-    blobs.sort(key=lambda data: (kinds[sha256(data)], sha256(data) == top["digest"]))
+    blobs.sort(key=lambda data: (kinds[sha256(data)] != "", sha256(data) == top["digest"]))
     found = []
     for data in blobs:
         digest = sha256(data)
