@@ -1,4 +1,4 @@
-"""Requests in the form that each tool sends them, in its order, with the answers it goes on from."""
+"""Requests in the form that each tool sends them, in its order, with the answers it needs."""
 
 from __future__ import annotations
 
