@@ -61,8 +61,10 @@ class Manifests:
         manifest = replace(manifest, digest=digest)
         self._require_content(manifest)
         self._refuse_immutable(tags, raw)
-        self.spool.add_manifest(self._name, digest, io.BytesIO(raw))
-        if tags or self._is_about_something_here(manifest):
+        comes_in = tags or self._is_about_something_here(manifest)
+        if not comes_in or digest.algorithm != "sha256":  # a tag is known by that one
+            self.spool.add_manifest(self._name, digest, io.BytesIO(raw))
+        if comes_in:
             self._bring_in(manifest, tags)
         return done(201, *self._headers(manifest, tags))
 
@@ -139,6 +141,7 @@ class Manifests:
 
     def _bring_in(self, manifest: Manifest, tags: Sequence[str]) -> None:
         top = Descriptor(manifest.media_type, manifest.digest, manifest.size)
+        self.repository.offered = manifest
         terms = Terms(created=now(), judge=self.judge, allow_foreign=True)
         for tag in tags or ("",):
             before = self.repository.folder.raw_manifest(tag) if tag else None
@@ -155,7 +158,9 @@ class Manifests:
         if tag:
             changes.append(fresh_manifest(self._path(tag), manifest))
         for digest in added.manifests:
-            if (found := self.repository.waiting_manifest(digest)) is not None:
+            is_this = digest == manifest.digest
+            found = manifest if is_this else self.repository.waiting_manifest(digest)
+            if found is not None:
                 changes += self._served(found)
         for part in added.parts:
             digest = part.descriptor.digest

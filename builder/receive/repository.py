@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -28,7 +29,8 @@ from builder.storage.local import LINK_ABOVE
 class Repository:
     """The repository `name` as an `ImageSource`: of what waits, then of what is here.
 
-    `waiting` is its part of the spool, `folder` its collection.
+    `waiting` is its part of the spool, `folder` its collection, `offered` the
+    manifest that is about to come in.
     """
 
     streams = 1
@@ -36,6 +38,7 @@ class Repository:
 
     def __init__(self, options: RegistryOptions, spool: Spool, name: str) -> None:
         self.label = name
+        self.offered: Manifest | None = None
         self.waiting = spool.of(name)
         self.folder = CollectionFolder(options, name)
         self.store = LocalStorage(options.source / options.store, options.store)
@@ -69,6 +72,8 @@ class Repository:
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open content, wherever it is; raises FileNotFoundError."""
+        if self.offered is not None and self.offered.digest == descriptor.digest:
+            return io.BytesIO(self.offered.raw)
         for storage in self._storages():
             if storage.size(descriptor.digest) is not None:
                 return storage.open(descriptor.digest)

@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from builder.oci.digest import Digest
-from builder.storage.local import make_folder, new_file, open_regular
+from builder.storage.local import LINK_ABOVE, make_folder, new_file, open_regular
 
 MAX_OPEN = 1000  # uploads that nobody has ended
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -69,13 +69,17 @@ class Upload:
                 self.size, self._hash = size, None
 
     def finish(self, turn: int, algorithm: str) -> Digest:
-        """Bring all to the disk; return the digest. Raises TakenOver, OSError."""
+        """Bring what nobody reads again to the disk; return the digest.
+
+        Raises TakenOver, OSError.
+        """
         with self._lock:
             self._check(turn)
             descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.ftruncate(descriptor, self.size)
-                os.fsync(descriptor)
+                if self.size > LINK_ABOVE:  # what is smaller is copied, and hashed then
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             return Digest(f"{algorithm}:{self._hashed(algorithm)}")

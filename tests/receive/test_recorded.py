@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.receive.conftest import NAME, Client
 
 DOCKER = "application/vnd.docker.distribution.manifest"
 ACCEPT = f"{DOCKER}.v2+json, {DOCKER}.list.v2+json, {MANIFEST}, {INDEX}"
-STREAM = {"transfer_encoding": "chunked", "content_length": "",
+STREAM: dict[str, Any] = {"transfer_encoding": "chunked", "content_length": "",
           "content_type": "application/octet-stream"}  # fmt: skip
 HELM = "application/vnd.cncf.helm.config.v1+json"
 
@@ -53,8 +54,8 @@ def buildx(client: Client) -> str:
             answer = client.ask("POST", f"/v2/{NAME}/blobs/uploads/?from=library%2Falpine&"
                                 f"mount={digest.replace(':', '%3A')}")  # fmt: skip
             where = expect(answer, 202).header("Location")
-            kind = {"content_type": "application/octet-stream"}
-            expect(client.ask("PUT", f"{where}?digest={digest}", data, **kind), 201)
+            kind = "application/octet-stream"
+            expect(client.ask("PUT", f"{where}?digest={digest}", data, content_type=kind), 201)
         expect(client.ask("HEAD", f"/v2/{NAME}/manifests/{part.digest}", accept=ACCEPT), 404)
         expect(client.manifest(part.manifest, reference=part.digest), 201)
     expect(client.manifest(image.manifest, kind=INDEX), 201)
