@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import click
 
+from builder.cli import inert
 from builder.cli.inspect_files import show_files
+from builder.cli.inspect_text import collection_text, tag_text
 from builder.cli.options import Common, common_options
 from builder.errors import ContentError, UsageError
 from builder.oci.reference import Reference
@@ -48,8 +49,7 @@ def command(
     if not wanted.tag and wanted.digest is None:
         if raw:
             raise UsageError("--raw needs a tag: NAME:TAG")
-        value = collection_json(collection)
-        console.result(value, json.dumps(value, indent=2, ensure_ascii=False))
+        console.result(collection_json(collection), inert(collection_text(collection)))
         return
     tag = collection.tag(wanted.tag)
     if tag is None:
@@ -63,8 +63,7 @@ def command(
     if files or path:
         show_files(console, collection, tag, path, platform)
         return
-    value = tag_json(collection, tag)
-    console.result(value, json.dumps(value, indent=2, ensure_ascii=False))
+    console.result(tag_json(collection, tag), inert(tag_text(collection, tag)))
 
 
 def collection_json(collection: Collection) -> dict[str, Any]:
@@ -87,6 +86,7 @@ def tag_json(collection: Collection, tag: Tag) -> dict[str, Any]:
         "size": collection.image_size(manifest) if manifest else None,
         "platforms": [str(item) for item in collection.platforms(manifest)] if manifest else [],
         "layers": [layer.to_json() for layer in manifest.layers] if manifest else [],
+        "yanked": tag.yanked or None,
         "created": tag.created or None,
         "built": tag.built or None,
         "state": tag.recipe.state if tag.recipe else "current",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import click
 
 from builder.cli.options import Common, common_options
+from builder.cli.tables import TAG_HEAD, table, tag_lines
 from builder.pages import plan
 from builder.registry.model import Collection, Row
 from builder.theme.filters import filesize
 from builder.upkeep.check import load_all
 
 _HEAD = ("NAME", "NEWEST", "TAGS", "SIZE", "UPDATED", "")
-_TAG_HEAD = ("TAG", "SIZE", "PUBLISHED", "")
 
 
 @click.command("list")
@@ -32,9 +30,9 @@ def command(*, tags: bool, common: Common) -> None:
     if not collections:
         text = "no collections yet: see 'builder add --help'"
     elif tags:
-        text = _table([_TAG_HEAD, *(line for item in collections for line in _tag_lines(item))])
+        text = table([TAG_HEAD, *(line for item in collections for line in tag_lines(item))])
     else:
-        text = _table([_HEAD, *(_line(plan.row(item, {})) for item in collections)])
+        text = table([_HEAD, *(_line(plan.row(item, {})) for item in collections)])
     console.result([_row(collection) for collection in collections], text)
     console.warn_all(problem for problem in problems if not problem.warning)
 
@@ -43,23 +41,6 @@ def _line(row: Row) -> tuple[str, ...]:
     note = "deprecated" if row.deprecated else ""
     size = filesize(row.size) if row.size else ""
     return row.name, row.newest or "-", str(len(row.tags)), size, row.updated, note
-
-
-def _tag_lines(collection: Collection) -> Iterator[tuple[str, ...]]:
-    known = plan.facts(collection)
-    for tag in known.order:
-        size = filesize(known.sizes.get(tag.name, 0)) if known.sizes.get(tag.name) else ""
-        note = f"yanked: {tag.yanked}" if tag.yanked else "" if tag.available else "not available"
-        yield f"{collection.name}:{tag.name}", size, tag.date[:10], note
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return rows in columns as wide as they need to be."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
 
 
 def _row(collection: Collection) -> dict[str, object]:

@@ -19,6 +19,7 @@ from builder.registry.model import Collection, Row
 ATOM = "application/atom+xml"
 XML = "application/xml"
 MAX_ENTRIES = 50
+MAX_LISTED = 1_000  # collections in llms.txt
 SITEMAP_SIZE = 45_000
 _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -153,6 +154,31 @@ def sitemap_index(count: int, options: PageOptions) -> bytes:
         "</sitemapindex>\n",
     ]
     return "\n".join(lines).encode()
+
+
+def llms(rows: Sequence[Row], options: PageOptions) -> bytes:
+    """Return llms.txt: what is here for programs that read, and the collections (llmstxt.org)."""
+    lines = [f"# {options.title}", ""]
+    lines += [f"> {options.description}", ""] if options.description else []
+    lines += [
+        "A container registry made of plain files. Each page has a JSON twin at index.json.",
+        "",
+        "## For programs",
+        "",
+        f"- [API]({absolute(options, '/api/')}): every endpoint",
+        f"- [Collections]({absolute(options, '/collections.json')}): all of them as JSON",
+        "",
+        "## Collections",
+        "",
+        *(_llms_line(row, options) for row in rows[:MAX_LISTED]),
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
+def _llms_line(row: Row, options: PageOptions) -> str:
+    about = " ".join(filter(None, (row.description, "(deprecated)" if row.deprecated else "")))
+    return f"- [{row.name}]({absolute(options, row.url)})" + (f": {about}" if about else "")
 
 
 def robots(options: PageOptions) -> bytes:

@@ -25,8 +25,9 @@ ORIGIN = "the site's lists"
 # Addresses that no source file stands behind; `*` is all that is below.
 LISTS = frozenset({
     "/browse/*", "/search/*", "/collections.json", "/search.json", "/feed.xml", "/sitemap.xml",
-    "/robots.txt", "/api/*", "/v2/*", "/404.html",
+    "/robots.txt", "/llms.txt", "/api/*", "/v2/*", "/404.html",
 })  # fmt: skip
+TEXT = "text/plain; charset=utf-8"
 _HOME = "index.html"
 _BROWSE = Link("Browse", "/browse/")
 _NAMES_WITHOUT_SCRIPT = 1_000
@@ -127,6 +128,8 @@ class Lists:
 
     def _sitemaps(self) -> Iterator[Output]:
         yield self._press.data("robots.txt", "text/plain", ORIGIN, feeds.robots, self._options)
+        arguments = (self._rows[: feeds.MAX_LISTED], self._options)
+        yield self._press.data("llms.txt", TEXT, ORIGIN, feeds.llms, *arguments)
         if not self._options.url:
             return  # a sitemap holds full addresses
         counts = listing.counts_below(self._rows)
@@ -143,9 +146,9 @@ class Lists:
         else:
             for number, part in enumerate(parts, 1):
                 yield self._sitemap(f"sitemap-{number}.xml", part)
-            arguments = (len(parts), self._options)
+            size = len(parts)
             yield self._press.data(
-                "sitemap.xml", feeds.XML, ORIGIN, feeds.sitemap_index, *arguments
+                "sitemap.xml", feeds.XML, ORIGIN, feeds.sitemap_index, size, self._options
             )
 
     def _sitemap(self, path: str, urls: list[tuple[str, str]]) -> Output:
@@ -179,7 +182,7 @@ def list_claims(state: SiteState) -> tuple[Claim, ...]:
     parts = range(1, -(-urls // feeds.SITEMAP_SIZE) + 1)
     files = [
         _HOME, "search/index.html", "collections.json", "search.json", "feed.xml", "sitemap.xml",
-        "robots.txt", "api/index.html", "api/openapi.json", "404.html",
+        "robots.txt", "llms.txt", "api/index.html", "api/openapi.json", "404.html",
         *(f"sitemap-{number}.xml" for number in parts if len(parts) > 1),
         *search.more_paths(rows),
     ]  # fmt: skip

@@ -33,7 +33,8 @@ class Page:
     `url` is its path below the site's base; `twin` and `feed` are the paths of
     its JSON and its feed, for which the site's own `url` must be known; `data`
     is its JSON-LD; `unlisted` keeps it out of search engines; `source` is the
-    file it is made of.
+    file it is made of; `card` is the picture for links to it, the site's `image` or `logo`
+    where it has none.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Page:
     source: str = ""
     data: Mapping[str, Any] | None = None
     unlisted: bool = False
+    card: str = ""
     keys: Mapping[str, Any] = field(default_factory=dict)
 
     def context(self, options: PageOptions) -> dict[str, Any]:
@@ -63,6 +65,7 @@ class Page:
             "json_ld": jsonify(self.data) if self.data else Markup(),
             "unlisted": self.unlisted,
             "lang": options.lang,
+            "card": self.card or str(options.keys.get("image") or options.keys.get("logo") or ""),
             "dir": direction(options.lang),
         }
 

@@ -62,6 +62,7 @@ class Renderer:
 
     def _collection_page(self, about: PageContext, children: tuple[Row, ...]) -> Iterator[Output]:
         collection, row = about.collection, about.row
+        view = collection_view(about)
         text = about.texts.get("", _EMPTY)
         page = Page(
             title=row.title,
@@ -77,10 +78,10 @@ class Renderer:
                 keywords=", ".join(row.keywords), applicationCategory="Container image",
             ),
             unlisted=row.hidden,
+            card=view.logo,
             keys=collection.keys,
         )  # fmt: skip
         name, origin = collection.name, collection.origin
-        view = collection_view(about)
         values = {
             "collection": view,
             "children": children,
@@ -195,6 +196,7 @@ class Renderer:
             url=document.url,
             description=plan.one_line(document.keys.get("description")) or rendered.excerpt,
             source=document.source,
+            card=plan.one_line(document.keys.get("image")),
             keys={**document.keys, "date": document.date, "excerpt": rendered.excerpt},
         )
         made = self._press.html(document.output, document_layout(document), page, {}, rendered.html)

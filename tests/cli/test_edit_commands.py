@@ -187,3 +187,18 @@ def test_when_it_was_published_and_when_it_was_built(capsys: Capture) -> None:
     page = Path("_site/x/y/tags/1/index.html").read_text()
     assert "Published <time" not in page
     assert "Built <time" in page
+
+
+def test_inspect_speaks_to_people(capsys: Capture) -> None:
+    labels = {"Labels": {"about": "\x1b[2Jgone"}, "Env": ["API_TOKEN=not-to-be-seen", "LANG=C"]}
+    Image.of("text", config=labels).layout(Path("labelled"), "1")
+    assert run(["add", "labelled", "x/y:1"]) == 0
+    capsys.readouterr()
+    assert run(["inspect", "x/y:1"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("x/y:1", "linux/amd64", "COPY hello.txt /", "LANG", "2024-05-31"):
+        assert part in shown
+    assert "not-to-be-seen" not in shown
+    assert "\x1b" not in shown
+    assert run(["inspect", "x/y"]) == 0
+    assert "x/y:1" in capsys.readouterr().out
