@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -313,3 +314,29 @@ def test_a_missing_media_type_is_read_the_same_everywhere(client: Client) -> Non
     docker = "application/vnd.docker.distribution.manifest.v2+json"
     answer = client.manifest(image.manifest, reference="2.0", kind=docker)
     assert (answer.status, client.error(answer)) == (400, "MANIFEST_INVALID")
+
+
+def test_odd_manifests_that_other_registries_take(client: Client) -> None:
+    image = Image.of("odd")
+    document = json.loads(image.manifest)
+    foreign = {
+        "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "digest": sha256(b"elsewhere"), "size": 123456,
+        "urls": ["https://store.example.com/blobs/elsewhere"],
+    }  # fmt: skip
+    config = json.loads(image.blobs[document["config"]["digest"]])
+    config["rootfs"]["diff_ids"].insert(0, sha256(b"unpacked"))
+    raw = as_json(config)
+    whole = {**image.blobs, sha256(raw): raw}
+    described = descriptor(document["config"]["mediaType"], raw)
+    inline = {**document["config"], "data": base64.b64encode(
+        image.blobs[document["config"]["digest"]]).decode()}  # fmt: skip
+    for tag, changes in {
+        "foreign": {"config": described, "layers": [foreign, *document["layers"]]},
+        "inline": {"config": inline},
+        "unknown": {"org.example.field": [1, {"a": None}]},
+    }.items():
+        made = Image(as_json({**document, **changes}), whole)
+        assert client.push(made, tag=tag).status == 201, tag
+        assert client.body(client.ask("GET", f"{MANIFESTS}/{tag}")) == made.manifest
+    assert run(["check", "-q", "-s", str(client.source)]) == 0
