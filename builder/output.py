@@ -78,7 +78,8 @@ class Output:
     `path` is relative, `/`-separated and below the site's base; `origin` is
     the source path to name when something is wrong with it; `fingerprint`
     identifies all that the body depends on (empty: the bundle's alone);
-    `folder_answer` marks a body that also answers for its folder's URL.
+    `folder_answer` marks a body that also answers for its folder's URL;
+    `copy_of` is the path of another output with the same bytes.
     """
 
     path: str
@@ -88,6 +89,7 @@ class Output:
     fingerprint: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     folder_answer: bool = False
+    copy_of: str = ""
 
     def at(self, path: str, media_type: str | None = None, body: Body | None = None) -> Output:
         """Return the same output under another path, type or body."""
@@ -104,7 +106,9 @@ class Entry:
     """One published file as the last build's record remembers it.
 
     `digest` is `sha256:<hex>` of the bytes as written, `size` in bytes;
-    `location` is set, and nothing is on disk, where the target redirects.
+    `location` is set, and nothing is on disk, where the target redirects;
+    `copy_of` is set, and nothing of its own is on disk, where it answers with
+    the file at that path.
     """
 
     path: str
@@ -115,6 +119,12 @@ class Entry:
     location: str = ""
     fingerprint: str = ""
     folder_answer: bool = False
+    copy_of: str = ""
+
+    @property
+    def has_file(self) -> bool:
+        """Whether a file of its own is on disk."""
+        return not (self.location or self.copy_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,7 @@ class Capabilities:
     redirects: bool = False  # to other paths and other hosts
     index_names: tuple[str, ...] = ("index.html",)  # what answers for a folder
     unknown_referrers: bool = False  # 200 and an empty index for unknown digests
+    copies: bool = False  # answers below several paths with one file
     queries: bool = False  # sees ?n= and ?artifactType=
     host_root: bool = True  # can own /v2/ at the root of its host
     json_errors: bool = False  # JSON bodies for 404s below /v2/

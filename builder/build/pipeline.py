@@ -248,7 +248,7 @@ class Pipeline:
         session = Session(
             config.registry,
             config.pages,
-            EndpointOptions(address.url, address.baseurl, capable),
+            EndpointOptions(address.url, address.baseurl, capable, apart=not config.pages.own_host),
             config.target,
             self._destination,
             self._cache,

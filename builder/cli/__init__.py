@@ -141,7 +141,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> int:
-    from builder.cli.options import Console  # noqa: PLC0415 - imports this package
+    from builder.cli.console import Console  # noqa: PLC0415 - imports this package
 
     Console.answered = False
     trace = "--trace" in arguments
@@ -200,7 +200,7 @@ def _report(error: BuilderError) -> None:
 
 def _answer(error: BuilderError) -> None:
     """Print a failure as JSON, unless the command has answered already."""
-    from builder.cli.options import Console  # noqa: PLC0415 - imports this package
+    from builder.cli.console import Console  # noqa: PLC0415 - imports this package
 
     if Console.answered:
         return

@@ -10,8 +10,9 @@ import click
 
 from builder.build.judge import judge_of
 from builder.cli.add_files import FileLister
+from builder.cli.console import Console
 from builder.cli.intake import Intake
-from builder.cli.options import Common, Console, common_options, remote_options
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, UsageError, printable
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference, name_fault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builder.cli.options import Console
+from builder.cli.console import Console
 from builder.errors import ContentError, Problem, RemoteError
 from builder.layers.record import is_listed, record_listing
 from builder.oci import mediatype

@@ -11,7 +11,8 @@ from builder.apps.bundle import BundleOptions, BundleSource, RunnableSource
 from builder.apps.model import CONFIG_TYPE
 from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
-from builder.cli.options import Common, Console, common_options, remote_options
+from builder.cli.console import Console
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import Problem, UsageError
 from builder.oci import mediatype
 from builder.oci.graph import select_platform

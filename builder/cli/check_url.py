@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.options import Console, given
+from builder.cli.console import Console
+from builder.cli.options import given
 from builder.clients import KINDS
 from builder.errors import ContentError, Problem, UsageError
 from builder.probe.ask import probe

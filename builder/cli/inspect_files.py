@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from builder.cli.add import parse_platform
-from builder.cli.options import Console, spelled
+from builder.cli.console import Console, spelled
 from builder.errors import ContentError, Problem, printable
 from builder.layers.extract import read_file
 from builder.layers.listing import FileEntry, Listing, as_text

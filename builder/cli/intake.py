@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from builder.cli.options import Console
+from builder.cli.console import Console
 from builder.errors import ContentError, Problem, counted, printable
 from builder.oci.digest import Digest
 from builder.oci.graph import select_platform

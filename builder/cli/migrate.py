@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from builder.cli.options import Common, Console, common_options, remote_options
+from builder.cli.console import Console
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, Problem, printable
 from builder.oci.reference import name_fault
 from builder.registry.clock import now

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder.cli.console import Console
 from builder.cli.options import (
     Common,
-    Console,
     build_options,
     common_options,
     remote_options,

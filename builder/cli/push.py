@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from builder.cli.options import Common, Console, common_options, remote_options
+from builder.cli.console import Console
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import UsageError
 from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference, cosign_tags

@@ -12,8 +12,9 @@ import click
 
 from builder.build.judge import judge_of
 from builder.cli import annotation
+from builder.cli.console import Console
 from builder.cli.intake import storage_hint
-from builder.cli.options import Common, Console, common_options, given
+from builder.cli.options import Common, common_options, given
 from builder.config import Config
 from builder.errors import ContentError, Problem, UsageError, printable
 from builder.git import head

@@ -20,9 +20,9 @@ import click
 from builder.build.judge import judge_of
 from builder.build.pipeline import Pipeline, preview
 from builder.cli.build import summary
+from builder.cli.console import Console
 from builder.cli.options import (
     Common,
-    Console,
     build_options,
     common_options,
     remote_options,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from builder.cli.options import Common, Console, common_options, remote_options
+from builder.cli.console import Console
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, Problem, RemoteError, counted, printable
 from builder.oci.digest import Digest
 

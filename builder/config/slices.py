@@ -18,7 +18,6 @@ from builder.documents.content import epoch
 from builder.documents.discover import CollectionOptions, Default, SiteOptions
 from builder.errors import UsageError
 from builder.oci.mediatype import APP_CONFIG, is_valid
-from builder.offsite import Bucket, open_offsite
 from builder.pages.model import PageOptions
 from builder.registry.model import RegistryOptions
 from builder.storage.base import Offsite
@@ -54,6 +53,10 @@ def _offsite(
 ) -> Offsite | None:
     """Return `registry.blobs`."""
     text, address = str(said.get("blobs") or "site"), str(said.get("blobs_url") or "")
+    if text == "site" and not address:
+        return None
+    from builder.offsite import Bucket, open_offsite  # noqa: PLC0415 - brings all of HTTP in
+
     try:
         found = open_offsite(text, environment, address)
     except UsageError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -97,25 +98,9 @@ class Platform:
         return self.os != "unknown" and self.architecture != "unknown"
 
     @property
-    def normal(self) -> Self:
-        """The platform under the one name that all of its names have.
-
-        Source: containerd's `platforms.Normalize`.
-        """
-        system = self.os.lower()
-        named, variant = self.architecture.lower(), self.variant.lower()
-        architecture, implied = _ARCHITECTURES.get(named, (named, variant))
-        variant = implied or variant
-        if architecture in ("arm", "arm64") and variant.isdigit():
-            variant = f"v{variant}"
-        if architecture == "arm" and not variant:
-            variant = "v7"
-        if (architecture, variant) in _PLAIN:
-            variant = ""
-        return replace(
-            self, os=_SYSTEMS.get(system, system) or "linux", architecture=architecture,
-            variant=variant,
-        )  # fmt: skip
+    def normal(self) -> Platform:
+        """The platform under the one name that all of its names have."""
+        return _normal(self)
 
     def fits(self, wanted: Platform) -> bool:
         """Tell whether an image of this platform is one that somebody who wants `wanted` means.
@@ -130,6 +115,23 @@ class Platform:
             and (not other.os_version or f"{version}.".startswith(f"{other.os_version}."))
             and set(other.os_features) <= set(mine.os_features)
         )
+
+
+@lru_cache(maxsize=1000)  # a registry holds few, and asks for each many times
+def _normal(platform: Platform) -> Platform:
+    """Source: containerd's `platforms.Normalize`."""
+    system = platform.os.lower()
+    named, variant = platform.architecture.lower(), platform.variant.lower()
+    architecture, implied = _ARCHITECTURES.get(named, (named, variant))
+    variant = implied or variant
+    if architecture in ("arm", "arm64") and variant.isdigit():
+        variant = f"v{variant}"
+    if architecture == "arm" and not variant:
+        variant = "v7"
+    if (architecture, variant) in _PLAIN:
+        variant = ""
+    system = _SYSTEMS.get(system, system) or "linux"
+    return replace(platform, os=system, architecture=architecture, variant=variant)
 
 
 def _text(value: object) -> str:

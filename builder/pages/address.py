@@ -78,12 +78,17 @@ class TagAddress:
             return ()
         return tuple(clients.obstacles(self.served(self.tag.manifest)))
 
+    @cached_property
+    def blocked(self) -> frozenset[str]:
+        """The families of clients that do not get this tag."""
+        return clients.blocked(self.obstacles)
+
     def reaches(self, family: str, kind: str = "") -> bool:
         """Tell whether a family of `builder.clients` gets this tag, or a `kind` in its place."""
-        found = self.obstacles
         if kind and self.tag.manifest is not None:
-            found = tuple(clients.obstacles(replace(self.served(self.tag.manifest), kind=kind)))
-        return family not in clients.blocked(found)
+            served = replace(self.served(self.tag.manifest), kind=kind)
+            return family not in clients.blocked(clients.obstacles(served))
+        return family not in self.blocked
 
     def served(self, manifest: Manifest) -> clients.Served:
         """Return how this host serves one of the tag's manifests."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from builder.pages.feeds import absolute
@@ -21,6 +22,7 @@ _TAG_FACTS = (
     "description", "platforms", "images", "legacy_layers", "attached", "difference",
     "companions", "archives", "warnings", "annotations", "downloads",
 )  # fmt: skip
+_LEAVES = frozenset({str, int, bool, float, type(None)})
 _DRAWN = frozenset({"tiles", "shown", "masked"})
 
 
@@ -76,14 +78,20 @@ def namespace_json(
     }
 
 
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the fields of a type of views that are not only drawn; none of other types."""
+    found = fields(kind) if is_dataclass(kind) else ()
+    return tuple(field.name for field in found if field.name not in _DRAWN)
+
+
 def plain(value: Any) -> Any:
     """Return a view as JSON values, without what is empty and without what is only drawn."""
-    if is_dataclass(value) and not isinstance(value, type):
-        shown = {
-            field.name: plain(getattr(value, field.name))
-            for field in fields(value)
-            if field.name not in _DRAWN
-        }
+    if type(value) in _LEAVES:
+        return value
+    kind: type = type(value)
+    if names := _names(kind):
+        shown = {name: plain(getattr(value, name)) for name in names}
         return {key: item for key, item in shown.items() if item not in ("", [], {}, None)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

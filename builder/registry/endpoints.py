@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,13 @@ class EndpointOptions:
     """Where the registry is reached: `url` without a path, `baseurl` of the pages.
 
     `v2` is the path that `/v2/` is below: empty, or the baseurl on hosts that
-    cannot own their root.
+    cannot own their root; `apart` tells that another host serves it.
     """
 
     url: str
     baseurl: str
     capabilities: Capabilities
+    apart: bool = False
 
     @property
     def v2(self) -> str:
@@ -145,25 +146,34 @@ class _Endpoints:
     def manifest(self, manifest: Manifest) -> Iterator[Output]:
         """Yield a manifest under its digest, as a manifest and as a blob."""
         digest, body = manifest.digest, Data(manifest.raw)
-        yield self._output(f"{self._v2}/blobs/{digest}", mediatype.OCTET_STREAM, body, digest)
-        yield self._output(f"{self._v2}/manifests/{digest}", manifest.media_type, body, digest)
-        yield self._friendly_manifest(digest, manifest.raw)
+        path = f"{self._v2}/manifests/{digest}"
+        blob = self._output(f"{self._v2}/blobs/{digest}", mediatype.OCTET_STREAM, body, digest)
+        yield replace(blob, copy_of=path)
+        yield self._output(path, manifest.media_type, body, digest)
+        yield self._friendly_manifest(digest, manifest.raw, path)
 
     def tag(self, tag: Tag) -> Iterator[Output]:
         """Yield what a tag answers, for the faces it exists at."""
+        path = ""
         if tag.manifest is not None and tag.in_v2:
             path = f"{self._v2}/manifests/{tag.name}"
-            body = Data(tag.manifest.raw)
-            yield self._output(path, tag.manifest.media_type, body, tag.manifest.digest)
+            body, digest = Data(tag.manifest.raw), tag.manifest.digest
+            found = self._output(path, tag.manifest.media_type, body, digest)
+            yield self._copy(found, f"{self._v2}/manifests/{digest}")
         answer = tag.legacy or tag.manifest  # as it always was, also where clients can pull now
         if answer is not None and tag.has_manifest:
-            yield self._friendly_manifest(tag.name, answer.raw)
+            yield self._friendly_manifest(tag.name, answer.raw, "" if tag.legacy else path)
         if tag.legacy is not None and Digest.of(tag.legacy.raw) not in self._collection.manifests:
             yield self._friendly_manifest(Digest.of(tag.legacy.raw), tag.legacy.raw)
 
-    def _friendly_manifest(self, reference: str, raw: bytes) -> Output:
+    def _friendly_manifest(self, reference: str, raw: bytes, copy_of: str = "") -> Output:
         path = f"{self._name}/manifests/{reference}/index.json"
-        return self._output(path, mediatype.JSON, Data(raw), folder_answer=True)
+        found = self._output(path, mediatype.JSON, Data(raw), folder_answer=True)
+        return self._copy(found, copy_of)
+
+    def _copy(self, output: Output, copy_of: str) -> Output:
+        """Return an output as a copy of what clients get, where one host has both faces."""
+        return output if self._options.apart else replace(output, copy_of=copy_of)
 
     def legacy_blobs(self) -> Iterator[Output]:
         """Yield where the layers of the original format can be fetched."""
@@ -182,14 +192,14 @@ class _Endpoints:
         """Yield lists of referrers: an endpoint for all manifests or for none.
 
         Half of an endpoint would send clients away from the tag schema, which
-        every host can serve.
+        every host can serve. The empty lists are a rule of the host's.
         """
         found = self._collection.referrers
         capable = self._options.capabilities
         if capable.media_types and capable.unknown_referrers:
-            for digest in sorted({*self._collection.manifests, *found}):
+            for digest in sorted(found):
                 path = f"{self._v2}/referrers/{digest}"
-                body = Data(self._referrers_index(found.get(digest, ())))
+                body = Data(self._referrers_index(found[digest]))
                 yield self._output(path, mediatype.OCI_INDEX, body)
         for digest, referrers in found.items():
             raw = self._referrers_index(referrers)
@@ -205,19 +215,21 @@ class _Endpoints:
         """Yield the lists of tags, in byte order."""
         tags = self._collection.tags
         friendly = sorted(tag.name for tag in tags if tag.has_manifest)
-        body = Data(as_json({"name": self._name, "tags": friendly}))
-        yield self._output(
-            f"{self._name}/tags/index.json", mediatype.JSON, body, folder_answer=True
-        )
         pullable = sorted(
             [
                 *(tag.name for tag in tags if tag.in_v2),
                 *(item.name for items in self._collection.companions.values() for item in items),
             ]
         )
-        if pullable or self._collection.manifests:
+        path = f"{self._v2}/tags/list" if pullable or self._collection.manifests else ""
+        body = Data(as_json({"name": self._name, "tags": friendly}))
+        answer = self._output(
+            f"{self._name}/tags/index.json", mediatype.JSON, body, folder_answer=True
+        )
+        yield self._copy(answer, path if pullable == friendly else "")
+        if path:
             body = Data(as_json({"name": self._name, "tags": pullable}))
-            yield self._output(f"{self._v2}/tags/list", mediatype.JSON, body)
+            yield self._output(path, mediatype.JSON, body)
 
     def _output(
         self,

@@ -144,12 +144,15 @@ def adapt(output: Output, capabilities: Capabilities) -> Iterator[Output]:
     A folder's answer at `X/index.json` gains the copy `X/index.html` where
     only that name answers for a folder. Where the host cannot redirect, a
     redirect becomes a page, and below `v2/`, where clients cannot read pages,
-    nothing. Raises ContentError for a redirect to anything but a path from
+    nothing. A copy becomes a file of its own unless the host answers from the
+    other one. Raises ContentError for a redirect to anything but a path from
     the host's root or an http(s) URL.
     """
     if isinstance(output.body, Redirect):
         yield from _redirects(output, output.body, capabilities)
         return
+    if output.copy_of and not capabilities.copies:
+        output = replace(output, copy_of="")
     yield output
     folder, _, name = output.path.rpartition("/")
     if output.folder_answer and name == "index.json" and name not in capabilities.index_names:
@@ -178,7 +181,7 @@ def _check_location(output: Output, location: str) -> None:
 def _html_copy(output: Output, path: str) -> Output:
     # Not the same bytes: a digest header of the original would be a lie here.
     copy = output.at(path, "text/html", _escaped_body(output.body))
-    return replace(copy, headers=(), folder_answer=False)
+    return replace(copy, headers=(), folder_answer=False, copy_of="")
 
 
 def _escaped_body(body: Body) -> Body:

@@ -13,7 +13,6 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -145,6 +144,8 @@ def engine_key() -> str:
     That is with the code of the modules that take part and with the versions
     of what they use; it is found without importing either.
     """
+    from importlib.metadata import version  # noqa: PLC0415 - 30 ms, where no text is new
+
     folder = Path(__file__).parent
     sources = [(folder / f"{name}.py").read_bytes() for name in _TAKING_PART]
     versions = [

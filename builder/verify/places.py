@@ -7,19 +7,25 @@ not be read, RemoteError for what cannot be reached.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import re
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
 from builder.errors import LocalError, UsageError, redacted
+from builder.oci import strictjson
+from builder.oci.digest import looks_like_digest
 from builder.remote.fetch import BUFFER, open_stream
 from builder.remote.http import Http
 from builder.remote.registry import NotFoundError
 from builder.storage.local import open_inside
 
+_TAG = re.compile(r"v2/(?P<name>.+)/manifests/(?P<tag>[^/:]+)")
 _SAFE = "/:@!$&'()*+,;=~"  # what a path may hold as it is. Source: RFC 3986, section 3.3
 # A bucket whose list is not public answers 403 for what it has not.
 MISSING = (403, 404, 410)
@@ -55,9 +61,30 @@ class FolderPlace:
         self.address = os.path.abspath(folder)
 
     def open(self, path: str, size: int | None = None) -> BinaryIO:
-        """Open a file; no link is followed."""
+        """Open a file; no link is followed.
+
+        A site for a server that answers for tags by rules has no files of them,
+        on neither face: what a tag points to, the JSON of its page says.
+        """
         del size
-        return open_inside(self._root, path, path)
+        try:
+            return open_inside(self._root, path, path)
+        except FileNotFoundError:
+            tag = _TAG.fullmatch(path)
+            if tag is None or (self._root / path.removeprefix("v2/") / "index.json").exists():
+                raise
+            return open_inside(self._root, self._by_digest(tag["name"], tag["tag"], path), path)
+
+    def _by_digest(self, name: str, tag: str, path: str) -> str:
+        """Return the path of what a tag points to; raises FileNotFoundError for `path`."""
+        page = f"{name}/tags/{tag}/index.json"
+        with suppress(FileNotFoundError, strictjson.StrictJSONError):
+            with open_inside(self._root, page, page) as file:
+                document = strictjson.loads(file.read(strictjson.MAX_BYTES), what="the tag's page")
+            digest = document.get("digest") if isinstance(document, dict) else None
+            if isinstance(digest, str) and looks_like_digest(digest):
+                return f"v2/{name}/manifests/{digest}"
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
     def identity(self, path: str) -> Hashable:
         """Return the inode: one blob may have many names."""

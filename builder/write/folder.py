@@ -37,6 +37,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._place = str(root)  # for what is done for every file
         self._stage = Stage(str(root))
         self._made: list[Path] = []
 
@@ -86,7 +87,7 @@ class Folder:
 
     def _is_touched(self, path: str, sealed: int) -> bool:
         try:
-            found = os.lstat(f"{self.root}/{path}")
+            found = os.lstat(f"{self._place}/{path}")
         except (FileNotFoundError, NotADirectoryError):
             return True
         return changed_at(found) >= sealed or not stat.S_ISREG(found.st_mode)
@@ -115,7 +116,9 @@ class Folder:
 
     def holds(self, path: str, digest: str, size: int) -> bool:
         """Tell whether the file at `path` has these bytes."""
-        file = f"{self.root}/{path}"
+        if self._stage.is_new(path.rpartition("/")[0]):
+            return False
+        file = f"{self._place}/{path}"
         try:
             found = os.lstat(file)
         except (FileNotFoundError, NotADirectoryError):
@@ -129,8 +132,10 @@ class Folder:
     def write(self, path: str, data: bytes, digest: str) -> None:
         """Stage the bytes that are to be at `path`."""
         del digest
-        with told(self.root / path):
+        try:
             write_new(self._stage.place(path), data)
+        except OSError as error:
+            raise _cannot(f"{self._place}/{path}", error) from error
 
     def link(self, path: str, file: File) -> None:
         """Stage a file that is to be at `path`: a hard link where it is large, else a copy."""
@@ -325,5 +330,9 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "nothing was changed: make room, or choose another --destination"
-        raise LocalError(f"{path}: {error.strerror}", hint) from error
+        raise _cannot(str(path), error) from error
+
+
+def _cannot(path: str, error: OSError) -> LocalError:
+    hint = "nothing was changed: make room, or choose another --destination"
+    return LocalError(f"{path}: {error.strerror}", hint)

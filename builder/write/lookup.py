@@ -26,12 +26,12 @@ class BuiltSite:
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open an entry's bytes, never through a link; raises FileNotFoundError."""
-        folder = self._root
-        for part in entry.path.split("/")[:-1]:
+        folder, path = self._root, entry.copy_of or entry.path
+        for part in path.split("/")[:-1]:
             folder = folder / part
             if os.path.islink(folder):
                 raise FileNotFoundError(entry.path)
-        return open_regular(folder / entry.path.rpartition("/")[2], entry.path)
+        return open_regular(folder / path.rpartition("/")[2], entry.path)
 
     def under(self, prefix: str) -> Iterator[Entry]:
         """Yield the entries below `prefix`, in byte order of their paths."""

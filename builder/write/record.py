@@ -23,11 +23,12 @@ SCHEMA = (
     ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS outputs (
         path TEXT PRIMARY KEY, bundle TEXT, media_type TEXT, headers TEXT, digest TEXT,
-        size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER
+        size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER, copy_of TEXT
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS outputs_of ON outputs (bundle)",
 )
-_COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer"
+_COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer, copy_of"
+_HAS_FILE = "location = '' AND copy_of = ''"
 _MASK = (1 << 128) - 1
 SIDE = "side"  # the bundle of the files that a target adds
 
@@ -94,7 +95,7 @@ class Record:
             "DELETE FROM outputs WHERE path = ? AND bundle = ?", ((path, bundle) for path in old)
         )
         self._db.executemany(
-            "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (_row(entry, bundle) for entry in new),
         )
 
@@ -115,7 +116,7 @@ class Record:
         if path.startswith("../"):
             return self.beside().get(path)
         entry = self.find(path)
-        return (entry.digest, entry.size) if entry and not entry.location else None
+        return (entry.digest, entry.size) if entry and entry.has_file else None
 
     def bundles_of(self, paths: Iterable[str]) -> set[str]:
         """Return the names of the bundles that some files belong to."""
@@ -125,12 +126,12 @@ class Record:
 
     def digests(self) -> Iterator[tuple[str, str]]:
         """Yield path and digest of every file."""
-        yield from self._db.execute("SELECT path, digest FROM outputs WHERE location = ''")
+        yield from self._db.execute(f"SELECT path, digest FROM outputs WHERE {_HAS_FILE}")  # noqa: S608
 
     def paths(self) -> Iterator[str]:
         """Yield every path that has a file, those beside the site first, in byte order."""
         yield from sorted(self.beside())
-        query = "SELECT path FROM outputs WHERE location = '' ORDER BY path"
+        query = f"SELECT path FROM outputs WHERE {_HAS_FILE} ORDER BY path"  # noqa: S608
         yield from (path for (path,) in self._db.execute(query))
 
     def find(self, path: str) -> Entry | None:
@@ -157,14 +158,14 @@ class Record:
 
     def totals(self, *, without: str = "") -> tuple[int, int]:
         """Return the bytes and the number of all files, except those below the path `without`."""
-        query = "SELECT SUM(size), COUNT(*) FROM outputs WHERE location = '' AND NOT (path GLOB ?)"
+        query = f"SELECT SUM(size), COUNT(*) FROM outputs WHERE {_HAS_FILE} AND NOT (path GLOB ?)"  # noqa: S608
         size, count = self._db.execute(query, (f"{without}*" if without else "",)).fetchone()
         return size or 0, count
 
     def larger_than(self, size: int, *, without: str = "") -> list[tuple[str, int]]:
         """Return path and size of every file of more than `size` bytes; see `totals`."""
         query = (
-            "SELECT path, size FROM outputs WHERE location = '' AND size > ? AND NOT (path GLOB ?)"
+            f"SELECT path, size FROM outputs WHERE {_HAS_FILE} AND size > ? AND NOT (path GLOB ?)"  # noqa: S608
         )
         return self._db.execute(query, (size, f"{without}*" if without else "")).fetchall()
 
@@ -181,14 +182,16 @@ def _row(entry: Entry, bundle: str) -> tuple[object, ...]:
     headers = json.dumps(entry.headers) if entry.headers else ""
     return (
         entry.path, bundle, entry.media_type, headers, entry.digest, entry.size,
-        entry.location, entry.fingerprint, int(entry.folder_answer),
+        entry.location, entry.fingerprint, int(entry.folder_answer), entry.copy_of,
     )  # fmt: skip
 
 
-def _entry(row: tuple[str, str, str, str, int, str, str, int]) -> Entry:
-    path, media_type, headers, digest, size, location, mark, folder_answer = row
+def _entry(row: tuple[str, str, str, str, int, str, str, int, str]) -> Entry:
+    path, media_type, headers, digest, size, location, mark, folder_answer, copy_of = row
     pairs = tuple((key, value) for key, value in json.loads(headers)) if headers else ()
-    return Entry(path, media_type, pairs, digest, size, location, mark, bool(folder_answer))
+    return Entry(
+        path, media_type, pairs, digest, size, location, mark, bool(folder_answer), copy_of
+    )
 
 
 def identity(entries: Iterable[Entry]) -> int:
@@ -200,7 +203,9 @@ def identity(entries: Iterable[Entry]) -> int:
 
 
 def _identity(entry: Entry) -> int:
-    text = f"{entry.path}\0{entry.digest}\0{entry.location}".encode("utf-8", "surrogateescape")
+    text = f"{entry.path}\0{entry.digest}\0{entry.location}{entry.copy_of}".encode(
+        "utf-8", "surrogateescape"
+    )
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big")
 
 

@@ -62,6 +62,10 @@ class Stage:
         self._make(folder)
         return f"{self._place}/new/{path}"
 
+    def is_new(self, folder: str) -> bool:
+        """Tell whether a folder is known not to be in the site yet."""
+        return folder in self._made
+
     def moves(self, paths: Iterable[str]) -> list[Move]:
         """Return what puts the files of `paths`, and the new folders, in their places.
 

@@ -113,7 +113,7 @@ def _write(
     body, path = output.body, output.path
     if isinstance(body, Redirect):
         return _entry(output, "", 0, location=body.to), False
-    believed = known if trusted and known is not None and not known.location else None
+    believed = known if trusted and known is not None and known.has_file else None
     if believed and _is_known(output, believed):
         return _entry(output, believed.digest, believed.size), False
     if isinstance(body, Streamed):
@@ -125,6 +125,8 @@ def _write(
     else:
         digest, size = f"sha256:{hashlib.sha256(data).hexdigest()}", len(data)
     entry = _entry(output, digest, size)
+    if output.copy_of:
+        return entry, False
     if believed.digest == digest if believed else destination.holds(path, digest, size):
         return entry, False
     if isinstance(body, File):
@@ -158,6 +160,7 @@ def _entry(output: Output, digest: str, size: int, *, location: str = "") -> Ent
         location,
         output.fingerprint,
         output.folder_answer,
+        output.copy_of,
     )
 
 
@@ -217,8 +220,8 @@ class Transaction:
     def done(self, made: Written, known: Known) -> None:
         """Book a bundle that has been handed over."""
         before = self.record.outputs_of(made.name)
-        self._stale.update(path for path, entry in before.items() if not entry.location)
-        self._fresh.update(entry.path for entry in made.entries if not entry.location)
+        self._stale.update(path for path, entry in before.items() if entry.has_file)
+        self._fresh.update(entry.path for entry in made.entries if entry.has_file)
         self._written += made.written
         self._identity = shifted(self._identity, minus=before.values(), plus=made.entries)
         self.record.replace_outputs(made.name, before, made.entries)
@@ -244,7 +247,7 @@ class Transaction:
     def drop(self, name: str) -> None:
         """Book that a bundle of the last build is gone."""
         before = self.record.forget(name)
-        self._stale.update(path for path, entry in before.items() if not entry.location)
+        self._stale.update(path for path, entry in before.items() if entry.has_file)
         self._identity = shifted(self._identity, minus=before.values(), plus=())
 
     def open(self) -> None:

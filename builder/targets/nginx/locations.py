@@ -78,10 +78,20 @@ location ^~ /v2/ {
         try_files $registry_referrers @registry_no_referrers;
     }
 
-    location ~ "^/v2/(?<registry_name>.+)/(?:manifests|blobs)/[^/]+$" {
+    # One file answers for a manifest, for the tags on it, and for a blob of a blob's type: what
+    # is said of the path that was asked for is found before try_files changes it.
+    location ~ "^/v2/(?<registry_name>.+)/manifests/[^/]+$" {
         if ($registry_write) { return 405; }
         if ($registry_elsewhere) { return 307 $registry_elsewhere; }
-        try_files $uri @registry_unknown;
+        set $registry_asked $registry_type$registry_cache;
+        try_files $uri /v2/$registry_name/manifests$registry_by_digest @registry_unknown;
+    }
+
+    location ~ "^/v2/(?<registry_name>.+)/blobs/(?<registry_digest>[^/]+)$" {
+        if ($registry_write) { return 405; }
+        if ($registry_elsewhere) { return 307 $registry_elsewhere; }
+        set $registry_asked $registry_type$registry_cache;
+        try_files $uri /v2/$registry_name/manifests/$registry_digest @registry_unknown;
     }
 }
 
@@ -138,14 +148,29 @@ location %(match)s {
 
     location ~ "/$" {
 %(move)s
-        try_files ${uri}index.html ${uri}index.json =404;
+        try_files ${uri}index.html ${uri}index.json @registry_friendly;
     }
 }
 
 location @registry_folder {
 %(settings)s
     if (-f $document_root$uri/index.html) { return 301 %(base)s$uri/$is_args$args; }
-    try_files $uri/index.json =404;
+    try_files $uri/index.json @registry_friendly;
+}
+
+# The JSON for people that is a copy of what clients get.
+location @registry_friendly {
+    types { }
+    default_type application/json;
+    absolute_redirect off;
+    log_not_found off;
+    error_page 403 404 =404 @registry_no_page;
+    add_header Cache-Control no-cache;
+    add_header X-Content-Type-Options nosniff;
+    add_header Access-Control-Allow-Origin "*";
+    if ($registry_copied = "") { return 404; }
+    rewrite ^ $registry_copied break;
+    try_files $uri /v2/$registry_whose/manifests$registry_by_digest =404;
 }
 
 location @registry_no_page {

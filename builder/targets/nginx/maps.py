@@ -131,6 +131,21 @@ map $uri $registry_origin {
     "~\.json$" "*";
 }
 
+# Where the bytes are that are JSON for people too.
+map $uri $registry_copied {
+    default "";
+    "~^/(?<registry_whose>[a-z0-9._/-]+)/manifests/(?<registry_which>[^/]+?)(?:/(?:index\.json)?)?$"
+        "/v2/$registry_whose/manifests/$registry_which";
+    "~^/(?<registry_whose>[a-z0-9._/-]+)/tags(?:/(?:index\.json)?)?$"
+        "/v2/$registry_whose/tags/list";
+}
+
+# The file of the manifest that the path is about.
+map $registry_docker_content_digest $registry_by_digest {
+    default /;
+    "~^(?<registry_held>.+)$" "/$registry_held";
+}
+
 # What a query for referrers asks for: nothing, a type that is known here, or another one.
 map $arg_artifactType $registry_referrers {
     default "/v2/$registry_name/referrers/by-type/$registry_filter/$registry_subject";
