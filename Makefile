@@ -56,10 +56,10 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check builder tests scripts
 	$(BIN)/mypy
 
-bench: $(READY) ## print ratios and growth; asserts nothing
+bench: $(READY) ## print what builds cost, beside Hugo where it is installed; asserts nothing; SIZES="1000 10000"
 	$(BIN)/python scripts/bench_images.py
 	$(BIN)/python scripts/bench_serving.py
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench.py $(SIZES) --json bench.json
 
 proof: $(READY) ## spoil every operation at every call; write the figures into docs/guide/trust.md; hours
 	$(BIN)/python -m tests.proof $(PROOF)
@@ -85,4 +85,4 @@ workflows: $(READY) ## write the CI files of this repository anew
 	$(BIN)/builder workflows --force
 
 clean: ## remove what can be made again
-	rm -rf _site _site.* .builder-cache .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf bench.json _site _site.* .builder-cache .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -1,15 +1,16 @@
-"""How fast is it? Prints ratios and growth; asserts nothing.
+"""How fast is it? Prints one table with ratios and writes it as JSON; asserts nothing.
 
-For each size: a cold build, one after no change, one after an edit of one
-README, the preview's time from an edit to the new page; and, in the same run,
-the floor: the same bodies made by Markdown and Jinja and written, one process
-a core, with none of what a registry needs.
+For each size, and each run of it: a cold build, one with the caches of
+another machine, one after no change, one after an edit of a README; each
+beside Hugo's of the same registry where Hugo is installed, in turn, so that a
+machine whose speed drifts tells the same ratios. Then the preview, and how
+many files and folders a collection is on each kind of host.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import json
 import os
 import shutil
 import signal
@@ -19,108 +20,183 @@ import sys
 import tempfile
 import time
 import urllib.request
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from generate import generate
+from hugo import generate_for_hugo
 from measure import BUILDER, Cost, measured
 
-
-def floor(source: Path, site: Path, into: Path) -> Cost:
-    """Measure Markdown, one template a page, and a write of every file of the finished site."""
-    script = Path(__file__).with_name("floor.py")
-    return measured([sys.executable, str(script), str(source), str(site), str(into)])
+TARGETS = ("nginx", "caddy", "apache", "s3", "netlify", "firebase", "plain", "github-pages")
+_WORKS = ("cold", "caches kept", "nothing changed", "one README")
+_COUNTED = 40  # collections whose files are counted, beside as many more
 
 
-def seen_after_edit(source: Path, readme: Path) -> float:
-    """Return the seconds from an edit to the new text in the preview, the median of five."""
+def times(source: Path, site: Path, number: int) -> Iterator[tuple[str, Cost]]:
+    """Measure one run of all works; the registry is built to `site` for nginx."""
+    command = [*BUILDER, "build", "-q", "-t", "nginx", "-s", str(source), "-d", str(site)]
+    for folder in (site, source / ".builder-cache"):
+        shutil.rmtree(folder, ignore_errors=True)
+    yield "cold", measured(command)
+    for folder in (site, source / ".builder-cache/records"):
+        shutil.rmtree(folder)
+    yield "caches kept", measured(command)
+    yield "nothing changed", measured(command)
+    _edit(source / "collections/team0/tool7/README.md", f"One more line, {number}.")
+    yield "one README", measured(command)
+
+
+def times_of_hugo(source: Path, site: Path, number: int) -> Iterator[tuple[str, Cost]]:
+    """Measure the same of Hugo, which keeps no caches: what is kept changes nothing for it."""
+    command = ["hugo", "--quiet", "-s", str(source), "-d", str(site)]
+    shutil.rmtree(site, ignore_errors=True)
+    cold = measured(command)
+    yield "cold", cold
+    yield "caches kept", cold
+    yield "nothing changed", measured(command)
+    _edit(source / "content/team0/tool7/_index.md", f"One more line, {number}.")
+    yield "one README", measured(command)
+
+
+def _edit(file: Path, line: str) -> None:
+    file.write_text(f"{file.read_text()}\n{line}\n")
+
+
+def middle(costs: list[Cost]) -> Cost:
+    """Return the median of each figure."""
+    return Cost(*(median(figures) for figures in zip(*costs, strict=True)))
+
+
+def serving(source: Path) -> tuple[float, float]:
+    """Return seconds from the start of a preview to its answer, and from an edit to new text.
+
+    The registry has been served before; the second is the median of five.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [*BUILDER, "serve", "-q", "-s", str(source), "-P", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    name = "/".join(readme.parent.parts[-2:])
-    url = f"http://127.0.0.1:{port}/{name}/"
-    try:
-        if process.stdout is not None:
-            process.stdout.readline()
-        times = [_edit(url, readme, number) for number in range(5)]
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
-    return sorted(times)[2]
-
-
-def _edit(url: str, readme: Path, number: int) -> float:
-    word = f"edited-{number}-{time.time_ns()}"
-    text = readme.read_text()
-    began = time.monotonic()
-    readme.write_text(f"{text}\n{word}\n")
-    while time.monotonic() - began < 60:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            if word.encode() in answer.read():
-                return time.monotonic() - began
-        time.sleep(0.005)
-    return float("nan")
-
-
-def bench(count: int, tags: int, work: Path) -> dict[str, Cost | float]:
-    """Measure one size."""
-    source, site = work / f"r{count}", work / f"s{count}"
-    generate(source, count, tags)
-    command = [*BUILDER, "build", "-q", "-s", str(source), "-d", str(site)]
-    found: dict[str, Cost | float] = {"cold": measured(command), "no change": measured(command)}
     readme = source / "collections/team0/tool7/README.md"
-    readme.write_text(readme.read_text() + "\nOne more line.\n")
-    found["one edit"] = measured(command)
-    found["floor"] = floor(source, site, work / f"f{count}")
-    found["files"] = float(sum(len(files) for _, _, files in os.walk(site)))
-    shutil.rmtree(work / f"f{count}")
-    shutil.rmtree(site)
-    found["serve edit"] = seen_after_edit(source, readme)
-    shutil.rmtree(source)
+    url = f"http://127.0.0.1:{port}/team0/tool7/"
+    command = [*BUILDER, "serve", "-q", "-s", str(source), "-P", str(port)]
+    first = 0.0
+    for last in (False, True):
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            if process.stdout is not None:
+                process.stdout.readline()
+            _seen(url, b"Tool 7")
+            first = time.monotonic() - began
+            edits = [_seen_after(url, readme, number) for number in range(5 if last else 0)]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+    return first, median(edits)
+
+
+def _seen_after(url: str, readme: Path, number: int) -> float:
+    word = f"edited-{number}-{time.time_ns()}"
+    began = time.monotonic()
+    _edit(readme, word)
+    _seen(url, word.encode())
+    return time.monotonic() - began
+
+
+def _seen(url: str, word: bytes) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < 120:
+        with urllib.request.urlopen(url, timeout=120) as answer:
+            if word in answer.read():
+                return
+        time.sleep(0.002)
+    sys.exit(f"{url}: never showed {word.decode()}")
+
+
+def counted(work: Path, tags: int) -> dict[str, tuple[float, float]]:
+    """Return the files and the folders of a collection on each kind of host."""
+    found = {}
+    for target in TARGETS:
+        sizes = []
+        for count in (_COUNTED, 2 * _COUNTED):
+            source, site = work / f"c{count}", work / f"c{count}-site"
+            if not source.exists():
+                generate(source, count, tags)
+            shutil.rmtree(site, ignore_errors=True)
+            measured([*BUILDER, "build", "-q", "-t", target, "-s", str(source), "-d", str(site)])
+            sizes.append(_size(site))
+        (files, folders), (more, deeper) = sizes
+        found[target] = ((more - files) / _COUNTED, (deeper - folders) / _COUNTED)
     return found
 
 
-def report(count: int, found: dict[str, Cost | float]) -> None:
+def _size(site: Path) -> tuple[int, int]:
+    files = folders = 0
+    for _, inner, names in os.walk(site):
+        files, folders = files + len(names), folders + len(inner)
+    return files, folders
+
+
+def bench(count: int, tags: int, runs: int, work: Path) -> dict[str, dict[str, Cost]]:
+    """Return what each work costs at one size, ours and Hugo's."""
+    source, site, peer = work / f"r{count}", work / f"s{count}", work / f"h{count}"
+    generate(source, count, tags)
+    makers = {"builder": lambda number: times(source, site, number)}
+    if shutil.which("hugo"):
+        generate_for_hugo(peer, count, tags)
+        makers["hugo"] = lambda number: times_of_hugo(peer, work / f"hs{count}", number)
+    costs: dict[str, dict[str, list[Cost]]] = {name: {} for name in makers}
+    for number in range(runs):
+        for name, make in makers.items():
+            for what, cost in make(number):
+                costs[name].setdefault(what, []).append(cost)
+    return {
+        name: {what: middle(found) for what, found in mine.items()} for name, mine in costs.items()
+    }
+
+
+def report(count: int, found: dict[str, dict[str, Cost]]) -> None:
     """Print one size."""
-    cold, bare = found["cold"], found["floor"]
-    files = found["files"]
-    print(f"\n{count:,} collections, {files:,.0f} files")
-    for name, cost in found.items():
-        if isinstance(cost, Cost):
-            spent = f"wall {cost.wall:8.2f} s  cpu {cost.cpu:8.2f} s"
-            print(f"  {name:10} {spent}  peak {cost.peak:6.0f} MB")
-    if isinstance(cold, Cost) and isinstance(bare, Cost) and isinstance(files, float):
-        print(f"  cold / floor, cpu        {cold.cpu / bare.cpu:6.2f}")
-        for name in ("no change", "one edit"):
-            cost = found[name]
-            if isinstance(cost, Cost):
-                print(f"  {name} / cold, cpu   {cost.cpu / cold.cpu:8.3f}")
-        print(f"  files a second, cold     {files / cold.wall:6.0f}")
-    print(f"  serve: edit to new page  {found['serve edit']:6.3f} s")
+    print(f"\n{count:,} collections            wall s    cpu s   peak MB   cpu of Hugo's  wall")
+    for what in _WORKS:
+        ours, peer = found["builder"][what], found.get("hugo", {}).get(what)
+        ratios = f"{ours.cpu / peer.cpu:14.2f} {ours.wall / peer.wall:7.2f}" if peer else ""
+        print(f"  {what:22} {ours.wall:9.2f} {ours.cpu:8.2f} {ours.peak:8.0f}  {ratios}")
 
 
 def main() -> None:
-    """Measure the sizes asked for and print them, with the growth between them."""
+    """Measure the sizes asked for, and write what was found to a file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", nargs="*", type=int, default=[1000, 10000])
     parser.add_argument("--tags", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    print(f"{multiprocessing.cpu_count()} cores, Python {sys.version.split()[0]}")
-    results = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    results: dict[str, object] = {"cores": os.cpu_count()}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        work = Path(folder)
         for count in arguments.sizes:
-            results.append((count, bench(count, arguments.tags, Path(work))))
-            report(*results[-1])
-    for (small, before), (large, after) in pairwise(results):
-        print(f"\ngrowth from {small:,} to {large:,} ({large / small:.0f} times the collections)")
-        for name in ("cold", "no change", "one edit"):
-            one, other = before[name], after[name]
-            if isinstance(one, Cost) and isinstance(other, Cost):
-                print(f"  {name:10} cpu {other.cpu / one.cpu:6.1f} times")
+            found = bench(count, arguments.tags, arguments.runs, work)
+            report(count, found)
+            first, edit = serving(work / f"r{count}")
+            print(f"  serve: first answer {first:.2f} s, an edit to its text {edit:.3f} s")
+            results[str(count)] = {
+                **{name: {what: cost._asdict() for what, cost in mine.items()}
+                   for name, mine in found.items()},
+                "serve": {"first": first, "edit": edit},
+            }  # fmt: skip
+        for what, command in (("--version", "--version"), ("--help", "--help")):
+            cost = middle([measured([*BUILDER, command]) for _ in range(5)])
+            print(f"builder {what}: {cost.wall * 1000:.0f} ms")
+            results[what] = cost._asdict()
+        places = results["files and folders"] = counted(work, arguments.tags)
+    for target, (files, folders) in places.items():
+        print(f"{target:14} {files:5.1f} files and {folders:5.1f} folders a collection")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import click
 
 from builder.build.judge import judge_of
+from builder.cli.console import Console
 from builder.cli.intake import storage_hint
-from builder.cli.options import Common, Console, common_options, remote_options
+from builder.cli.options import Common, common_options, remote_options
 from builder.errors import (
     BuilderError,
     ContentError,

@@ -1,4 +1,4 @@
-"""One file answers for a manifest, for the tags on it, as a blob, and to people, where rules can."""
+"""One file answers for a manifest: under its tags, as a blob, and to people, where rules can."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def test_nginx_answers_from_the_one_file(
     registry: Path, two_tags: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     digest, kind = two_tags.digest, "application/vnd.oci.image.manifest.v1+json"
-    brief, long = "public, max-age=60, no-transform", "public, max-age=31536000, immutable, no-transform"
+    brief, long = (
+        "public, max-age=60, no-transform",
+        "public, max-age=31536000, immutable, no-transform",
+    )
     answers = {
         f"v2/{NAME}/manifests/1.0": (kind, brief, digest),
         f"v2/{NAME}/manifests/latest": (kind, brief, digest),
@@ -73,5 +76,6 @@ def test_nginx_answers_from_the_one_file(
             assert shown.get("Docker-Content-Digest") == held
         tags = requests.get(f"http://{host}/{NAME}/tags/", timeout=30)
         assert tags.json() == {"name": NAME, "tags": ["1.0", "latest"]}
-        for path in (f"v2/{NAME}/manifests/none", f"{NAME}/manifests/none", f"none/manifests/1.0"):
+        missing = (f"v2/{NAME}/manifests/LATEST", f"{NAME}/manifests/LATEST", "none/manifests/1.0")
+        for path in missing:
             assert requests.get(f"http://{host}/{path}", timeout=30).status_code == 404

@@ -140,10 +140,11 @@ map $uri $registry_copied {
         "/v2/$registry_whose/tags/list";
 }
 
-# The file of the manifest that the path is about.
-map $registry_docker_content_digest $registry_by_digest {
+# The manifest that the tag in a path is on. nginx folds the case of what it looks up in a map: a
+# tag is the one that was found only where both are written alike.
+map "$uri $registry_tag" $registry_by_digest {
     default /;
-    "~^(?<registry_held>.+)$" "/$registry_held";
+    "~/(?<registry_same>[^/ ]+) \k<registry_same> (?<registry_held>[^ ]+)$" "/$registry_held";
 }
 
 # What a query for referrers asks for: nothing, a type that is known here, or another one.

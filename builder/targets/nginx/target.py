@@ -64,6 +64,7 @@ class _Plan:
     lists: list[Entry] = field(default_factory=list)
     tags: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     filters: set[str] = field(default_factory=set)
+    copies: list[Entry] = field(default_factory=list)
 
     def read(self, entry: Entry) -> None:
         """Sort one entry into what it needs."""
@@ -95,6 +96,8 @@ class _Plan:
         if kind == "tags" or entry.path == "v2/_catalog":
             self.lists.append(entry)
         elif kind == "tag" and not is_referrers_tag(name):
+            if entry.copy_of:
+                self.copies.append(entry)
             self.tags[folder.removesuffix("/manifests")].append(name)
         elif kind == "referrers" and (artifact_type := type_of(entry.path)):
             self.filters.add(artifact_type)
@@ -116,6 +119,15 @@ def _type_map(plan: _Plan) -> Map:
             found.patterns.append((pattern, media_type_text(usual, kind)))
     for entry in plan.odd:
         found.add(entry, f"/{entry.path}", entry.media_type)
+    return found
+
+
+def _tag_map(plan: _Plan) -> Map:
+    """Return the map from a tag's path to the tag as it is written, and the digest it is on."""
+    found = Map("registry_tag")
+    for entry in plan.copies:
+        tag, digest = (path.rpartition("/")[2] for path in (entry.path, entry.copy_of))
+        found.add(entry, f"/{entry.path}", f"{tag} {digest}")
     return found
 
 
@@ -191,7 +203,7 @@ class Nginx(FileHost):
         for entry in entries:
             plan.read(entry)
         headers = dict(_header_maps(plan))
-        maps = [_type_map(plan), *headers.values(), *_moved_maps(plan)]
+        maps = [_type_map(plan), _tag_map(plan), *headers.values(), *_moved_maps(plan)]
         maps += [*list_maps(plan.lists, plan.tags), filter_map(plan.filters)]
         yield SideFile("http.conf", http_config(maps).encode())
         names = {name: f"${found.variable}" for name, found in headers.items()}
