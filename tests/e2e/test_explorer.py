@@ -181,6 +181,11 @@ def test_what_cannot_be_shown_says_why(browser: Any, page: str) -> None:
     assert "neither text nor a picture" in browser.find_element(By.CSS_SELECTOR, "dialog").text
     shown(browser, "top/none")
     assert "empty" in browser.find_element(By.CSS_SELECTOR, "dialog .content").text
+    browser.get("about:blank")
+    browser.get(page)
+    elsewhere = "document.querySelectorAll('[data-layer]')[2].dataset.url = 'https://b.example/x'"
+    browser.execute_script(elsewhere)
+    assert "b.example, which does not let this page read it" in shown(browser, "plain/1.txt")
 
 
 def test_strangers_names_and_contents_are_only_text(browser: Any, page: str) -> None:
