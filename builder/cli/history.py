@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from builder.cli.completing import references
 from builder.cli.options import Common, common_options
 from builder.errors import ContentError
 from builder.oci.reference import Reference
@@ -13,7 +14,7 @@ from builder.registry.history import history
 
 
 @click.command("history")
-@click.argument("reference", metavar="NAME[:TAG]")
+@click.argument("reference", metavar="NAME[:TAG]", shell_complete=references)
 @common_options
 def command(*, reference: str, common: Common) -> None:
     """Show what tags pointed to over time, newest first, from git."""

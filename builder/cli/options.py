@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from builder.cli.completing import targets
 from builder.cli.console import Console
 from builder.config import CONFIG, Config, Flags, load_config
 from builder.errors import UsageError
@@ -88,7 +89,7 @@ def build_options(function: Function) -> Function:
         click.option("--allow-missing", is_flag=True,
                      help="Leave tags with missing layers out of /v2/."),
         click.option("-D", "--drafts", is_flag=True, help="Publish _drafts/ too."),
-        click.option("-t", "--target", default="",
+        click.option("-t", "--target", default="", shell_complete=targets,
                      help="Where the site is served.  [default: registry.target]"),
         click.option("--url", help="The site's address without a path."),
         click.option("-b", "--baseurl", help="The path below which the pages are."),

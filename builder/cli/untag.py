@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from builder.cli.completing import references
 from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
@@ -11,7 +12,7 @@ from builder.registry.edit import lock, remove_tag
 
 
 @click.command("untag")
-@click.argument("reference", metavar="NAME:TAG")
+@click.argument("reference", metavar="NAME:TAG", shell_complete=references)
 @click.option("--force", is_flag=True, help="Remove a tag even if it is immutable.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 @common_options

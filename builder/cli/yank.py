@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from builder.build.judge import judge_of
+from builder.cli.completing import references
 from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
@@ -12,7 +13,7 @@ from builder.registry.edit import lock, yank_tag
 
 
 @click.command("yank")
-@click.argument("reference", metavar="NAME:TAG")
+@click.argument("reference", metavar="NAME:TAG", shell_complete=references)
 @click.argument("reason", required=False, default="")
 @click.option("--undo", is_flag=True, help="Remove the warning.")
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from builder.cli import COMMANDS, group, run
 from builder.cli.examples import EXAMPLES
@@ -81,6 +82,23 @@ def test_bash_completes_commands_and_flags(
         env=environment,
     )  # fmt: skip
     assert done.stdout.split() == ["inspect", "--delete"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "found"),
+    [
+        (["inspect"], "van", "vanessa/greeting"),
+        (["yank"], "vanessa/greeting:l", "vanessa/greeting:latest"),
+        (["build", "--target"], "github", "github-pages"),
+        (["history"], "nobody", ""),
+    ],
+)
+def test_names_tags_and_targets_are_completed(
+    words: list[str], start: str, found: str, greeting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(greeting)
+    items = ShellComplete(group, {}, "builder", "_").get_completions(words, start)
+    assert found in ([item.value for item in items] or [""])
 
 
 @pytest.mark.parametrize("words", [["serve"], ["proxy", "http://127.0.0.1:1"]])

@@ -1,0 +1,40 @@
+"""What a shell completes beside commands and flags: names, their tags, targets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+_MOST = 200  # of what begins alike
+
+
+def references(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the collections that begin like `incomplete`, after a `:` the tags of one."""
+    collections = Path(context.params.get("source") or ".") / "collections"
+    name, colon, _start = incomplete.partition(":")
+    found = _tags(collections, name) if colon else _names(collections)
+    return [CompletionItem(text) for text in sorted(found) if text.startswith(incomplete)][:_MOST]
+
+
+def targets(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the targets that begin like `incomplete`."""
+    from builder.targets import target_names  # noqa: PLC0415 - a shell waits
+
+    return [CompletionItem(name) for name in target_names() if name.startswith(incomplete)]
+
+
+def _names(collections: Path) -> Iterator[str]:
+    for folder, inner, _ in os.walk(collections):
+        if "manifests" in inner:
+            yield Path(folder).relative_to(collections).as_posix()
+        inner[:] = [name for name in inner if name not in {"manifests", "blobs", "tags"}]
+
+
+def _tags(collections: Path, name: str) -> Iterator[str]:
+    folder = collections / name / "manifests"
+    if folder.is_dir():
+        yield from (f"{name}:{item.name}" for item in folder.iterdir() if item.is_dir())
