@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from builder.errors import ContentError, LocalError, Problem
@@ -94,12 +93,7 @@ class Stage:
         self._shared.check()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Forget what was not put in place."""
         for path in (self.folder, self._store):
             shutil.rmtree(path, ignore_errors=True)

@@ -7,7 +7,6 @@ named by the hex of their digest, other manifests `<hex>.manifest.json`.
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from builder.errors import ContentError
@@ -76,10 +75,5 @@ class DirectorySource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Keep nothing open."""

@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 from builder.errors import ContentError
@@ -206,12 +205,7 @@ class DockerArchiveSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the archive and drop the converted layers."""
         for layer in self._layers.values():
             if layer.file is not None:

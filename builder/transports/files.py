@@ -12,7 +12,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from builder.errors import ContentError, UsageError
 from builder.frontmatter import decode, load_yaml
@@ -76,12 +75,7 @@ class FileSource(ArtifactSource):
         kind = media_type or mediatype.OCI_LAYER_GZIP
         return Piece(Descriptor(kind, packed.digest, packed.size, annotations), packed_path, path)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Forget what was packed."""
         self._spool.cleanup()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from builder.errors import ContentError
@@ -111,10 +110,5 @@ class RegistrySource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Keep nothing open."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from types import TracebackType
 from typing import BinaryIO, Self
 from urllib.parse import urlsplit
 
@@ -127,10 +126,5 @@ class RemoteSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Keep nothing open."""
