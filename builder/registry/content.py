@@ -20,7 +20,7 @@ from builder.errors import ContentError, Problem
 from builder.oci import mediatype
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest
+from builder.oci.digest import Digest, DigestError
 from builder.oci.graph import MAX_DEPTH, entries
 from builder.oci.image import ImageConfig, parse_config
 from builder.oci.manifest import Manifest
@@ -134,20 +134,13 @@ class ContentIndex:
     ) -> Manifest | None:
         with storage.open(text) as stream:
             raw = stream.read(size + 1)
-        if not raw.lstrip().startswith(b"{") or b'"subject"' not in raw:
+        if (manifest := referrer(raw, text)) is None:
             return None
-        try:
-            manifest = parse_manifest(raw, allow_foreign=True)
-        except ManifestError:
-            return None
-        if manifest.subject is None:
-            return None
-        digest = Digest(text)
-        if not digest.matches(raw):
+        if not manifest.digest.matches(raw):
             message = "the file's bytes do not have the digest that its name says"
             self._problem(Problem(f"{origin}/{blob_path(text)}", message=message))
             return None
-        return replace(manifest, digest=digest)
+        return manifest
 
     def _child(self, descriptor: Descriptor, origin: str) -> Manifest:
         """Return an entry of an index, under the digest that clients will ask for."""
@@ -226,6 +219,17 @@ class StorageReader:
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open content; raises FileNotFoundError."""
         return self._storage.open(descriptor.digest)
+
+
+def referrer(raw: bytes, digest: str) -> Manifest | None:
+    """Return the manifest in a blob, under the blob's name, if it refers to another."""
+    if not raw.lstrip().startswith(b"{") or b'"subject"' not in raw:
+        return None
+    try:
+        manifest = replace(parse_manifest(raw, allow_foreign=True), digest=Digest(digest))
+    except (ManifestError, DigestError):
+        return None
+    return manifest if manifest.subject else None
 
 
 def referrers_of(manifests: Sequence[Manifest]) -> dict[Digest, tuple[Digest, ...]]:

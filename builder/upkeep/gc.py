@@ -25,7 +25,7 @@ from builder.oci.layout import MARKER, ImageLayout
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
-from builder.registry.content import StorageReader
+from builder.registry.content import StorageReader, referrer
 from builder.registry.folder import TAGS, CollectionFolder
 from builder.registry.legacy import has_manifest, oci_manifest, parse_legacy
 from builder.registry.model import RegistryOptions
@@ -238,10 +238,4 @@ class _Reached:
             return None
         with self._folder.blobs.open(digest) as stream:
             raw = stream.read(MAX_BYTES + 1)
-        if not raw.lstrip().startswith(b"{") or b'"subject"' not in raw:
-            return None
-        try:
-            manifest = parse_manifest(raw, allow_foreign=True)
-        except ManifestError:
-            return None
-        return manifest if manifest.subject else None
+        return referrer(raw, digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ def test_referrers_stay_with_their_subject(options: RegistryOptions) -> None:
     assert found(options) == {orphan["digest"], sha256(b"an orphan")}
 
 
+def test_a_referrer_stays_under_the_name_that_it_has(options: RegistryOptions) -> None:
+    folder = collection(options)
+    note = referrer(folder, descriptor(MANIFEST, Image.of("one").manifest), b"a note")
+    file = folder / "blobs" / note["digest"].replace(":", "/")
+    named = folder / "blobs/sha512" / hashlib.sha512(file.read_bytes()).hexdigest()
+    named.parent.mkdir()
+    file.rename(named)
+    assert found(options) == set()
+
+
 def test_the_store_serves_every_collection(options: RegistryOptions) -> None:
     image, gone = Image.of("two"), Image.of("gone")
     image.store(options.source / "_blobs")
@@ -96,7 +107,8 @@ def test_digests_in_front_matter_are_kept(options: RegistryOptions) -> None:
 
 
 def test_other_files_are_nobodys_business(options: RegistryOptions) -> None:
-    write_tree(collection(options), {"blobs/sha256/README": "x", "blobs/md5/abc": "x"})
+    note = '{"schemaVersion": 2, "subject": 1}'
+    write_tree(collection(options), {"blobs/sha256/README": note, "blobs/md5/abc": "x"})
     assert unreachable(options) == ()
 
 
