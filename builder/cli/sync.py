@@ -41,12 +41,18 @@ class FarError(ContentError):
 @click.command("sync")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--dry-run", is_flag=True, help="Ask what has changed, change nothing.")
+@click.option(
+    "--allow-foreign",
+    is_flag=True,
+    help="Accept layers whose 'urls' send clients to other servers.",
+)
 @remote_options
 @common_options
 def command(
     *,
     names: tuple[str, ...],
     dry_run: bool,
+    allow_foreign: bool,
     insecure: bool,
     ca: str,
     common: Common,
@@ -61,7 +67,7 @@ def command(
     if not config.mirrors:
         hint = "add registry.sync to _config.yml, as in '- from: docker.io/library/alpine'"
         raise UsageError("nothing is mirrored here", hint)
-    terms = Terms(created=now(), judge=judge_of(config))
+    terms = Terms(created=now(), judge=judge_of(config), allow_foreign=allow_foreign)
     run = _Run(console, dry_run=dry_run)
     with lock(config.registry):
         asked, faults = survey(config.mirrors, config.registry, RemoteOptions(insecure, ca), names)
