@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
 
 log = logging.getLogger(__name__)
+# watchdog meets a folder that is filled while it looks twice, which does no harm.
+warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
 
 QUIET = 0.05  # seconds without an event that end a burst
 POLL_SECONDS = 1
