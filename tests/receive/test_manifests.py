@@ -331,11 +331,12 @@ def test_odd_manifests_that_other_registries_take(client: Client) -> None:
     described = descriptor(document["config"]["mediaType"], raw)
     inline = {**document["config"], "data": base64.b64encode(
         image.blobs[document["config"]["digest"]]).decode()}  # fmt: skip
-    for tag, changes in {
+    odd: dict[str, dict[str, Any]] = {
         "foreign": {"config": described, "layers": [foreign, *document["layers"]]},
         "inline": {"config": inline},
         "unknown": {"org.example.field": [1, {"a": None}]},
-    }.items():
+    }
+    for tag, changes in odd.items():
         made = Image(as_json({**document, **changes}), whole)
         assert client.push(made, tag=tag).status == 201, tag
         assert client.body(client.ask("GET", f"{MANIFESTS}/{tag}")) == made.manifest
