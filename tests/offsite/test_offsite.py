@@ -71,7 +71,7 @@ def test_a_layer_becomes_an_asset_and_clients_are_sent_to_it(
     url = f"{hub.url}/{REPOSITORY}/releases/download/{TAG}/{layer.replace(':', '-')}"
     emitted = b"".join(read_tree(registry).values()).decode("utf-8", "replace")
     assert url in emitted
-    assert (registry / "_site/v2/a/b/manifests/1").read_bytes() == image.manifest
+    assert (registry / f"_site/v2/a/b/manifests/{image.digest}").read_bytes() == image.manifest
 
 
 def test_what_is_there_is_not_sent_again(hub: GitHub, add: Add, registry: Path) -> None:
