@@ -22,10 +22,10 @@ from builder.registry.edit import lock
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError, RegistryClient
-from builder.transports import SourceOptions, has_scheme, open_source
 from builder.transports.reference import is_reference
 from builder.transports.registry_sink import Terms
 from builder.transports.remote import RemoteSource
+from builder.transports.sources import SourceOptions, has_scheme, open_source
 
 
 @click.command("add")

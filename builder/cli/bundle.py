@@ -21,11 +21,11 @@ from builder.registry.clock import now
 from builder.registry.edit import lock
 from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
-from builder.transports import ImageSource, SourceOptions, open_source
 from builder.transports.copy import copy_image, plan_copy
 from builder.transports.intake import Added, add_image
 from builder.transports.layout_sink import LayoutSink
 from builder.transports.registry_sink import Terms
+from builder.transports.sources import ImageSource, SourceOptions, open_source
 
 _BASE_PLATFORM = "linux/amd64"
 

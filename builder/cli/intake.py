@@ -14,9 +14,9 @@ from builder.oci.platform import Platform
 from builder.oci.reference import Reference, cosign_tags, is_referrers_tag, tag_fault
 from builder.registry.folder import CollectionFolder
 from builder.registry.model import RegistryOptions
-from builder.transports import ImageSource
 from builder.transports.intake import Added, add_image
 from builder.transports.registry_sink import Part, Terms
+from builder.transports.sources import ImageSource
 
 
 class Intake:

@@ -18,7 +18,7 @@ from builder.pull_requests.author import find_author
 from builder.pull_requests.origin import Origin
 from builder.pull_requests.submit import Submission, Wanted, submit
 from builder.remote.options import RemoteOptions
-from builder.transports import SourceOptions, open_source
+from builder.transports.sources import SourceOptions, open_source
 
 
 @click.command("submit")

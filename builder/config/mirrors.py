@@ -10,9 +10,9 @@ from builder.errors import UsageError, did_you_mean
 from builder.frontmatter import KeyPath
 from builder.oci.platform import Platform
 from builder.oci.reference import name_fault
+from builder.remote.reference import parse_address
 from builder.sync.model import Mirror
 from builder.sync.tags import rule_fault
-from builder.transports.remote import parse_address
 
 KEYS = ("from", "to", "tags", "exclude", "newest", "platforms", "referrers", "prune", "keep",
         "floor")  # fmt: skip

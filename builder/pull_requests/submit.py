@@ -36,9 +36,9 @@ from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
 from builder.storage.local import blob_path
 from builder.storage.parallel import Progress, silent
-from builder.transports import ImageSource
 from builder.transports.intake import Added, add_image
 from builder.transports.registry_sink import Terms
+from builder.transports.sources import ImageSource
 
 _Bring = Callable[[], None]  # brings one layer to its place, and raises RemoteError
 

@@ -28,11 +28,11 @@ from builder.registry.recipe import copy_inputs, inputs_digest
 from builder.registry.stage import Judge, judge_collection
 from builder.storage.lock import lock as lock_file
 from builder.storage.parallel import run_parallel
-from builder.transports import ImageSource, SourceOptions, open_source
 from builder.transports.copy import copy_image, plan_copy
 from builder.transports.intake import Added, add_image
 from builder.transports.layout_sink import LayoutSink
 from builder.transports.registry_sink import Terms
+from builder.transports.sources import ImageSource, SourceOptions, open_source
 
 TEST = "test.sh"
 _FOLDER = "recipes"  # below the cache

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator
 from html import escape
 from itertools import count
 from typing import NamedTuple, cast
+from xml.etree.ElementTree import Element
 
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
+from markdown.treeprocessors import Treeprocessor
+from markdown.util import AtomicString
 
 _FENCE = re.compile(r" {0,3}(?P<marks>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)")
 _LANGUAGE = re.compile(r"[ \t]*(?:\{[ \t]*\.)?([\w#.+-]*)")
@@ -51,6 +54,8 @@ _RAW = tuple(
     )
 )
 _CODE_INDENT = 4
+# What may begin something within a line: anything but letters, digits and harmless signs.
+_MARK = re.compile(r"[^\w\s.,;?'\"()+=/%$|-]|_|(?i:www\.)|  \n")
 
 Store = Callable[[str], str]
 
@@ -63,6 +68,16 @@ class CommonMarkExtension(Extension):
         md.preprocessors.deregister("html_block")
         md.parser.blockprocessors.deregister("code")
         md.preprocessors.register(_Blocks(md), "builder-commonmark", 25)
+        md.treeprocessors.register(_Plain(md), "builder-plain", 20.5)  # `inline` has 20
+
+
+class _Plain(Treeprocessor):
+    """Spares text without any mark, such as most cells of tables, the search for twenty of them."""
+
+    def run(self, root: Element) -> None:
+        for node in root.iter():
+            if node.text and _MARK.search(node.text) is None:
+                node.text = AtomicString(node.text)
 
 
 class _Blocks(Preprocessor):

@@ -3,56 +3,18 @@
 from __future__ import annotations
 
 import io
-import re
 from typing import BinaryIO, Self
-from urllib.parse import urlsplit
 
-from builder.errors import ContentError, UsageError
+from builder.errors import ContentError
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest, looks_like_digest
+from builder.oci.digest import Digest
 from builder.remote.options import RemoteOptions
+from builder.remote.reference import parse_address
 from builder.remote.registry import NotFoundError, RegistryClient, Repository
 
-DOCKER_IO = "docker.io"
-_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
 _SMALL = 64 << 10  # bytes of a blob that is read at once
 _MAX_KEPT = 64 << 20  # bytes of manifests and small blobs that stay in memory
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-
-
-def parse_address(text: str) -> tuple[str, str, str]:
-    """Return host, name and tag or digest of `//HOST/NAME[:TAG|@DIGEST]`.
-
-    A first part without a dot, a colon or `localhost` is no host: docker.io
-    is meant, as docker has it. Raises UsageError.
-    """
-    place, at, digest = text.removeprefix("//").partition("@")
-    first, slash, name = place.partition("/")
-    is_host = slash and (set(".:[") & set(first) or first == "localhost")
-    host, name = (first, name) if is_host else (DOCKER_IO, place)
-    name, colon, tag = name.partition(":")
-    fault = (
-        not _is_host(host)
-        or len(name) > 255
-        or _NAME.fullmatch(name) is None
-        or (colon and _TAG.fullmatch(tag) is None)
-        or (at and not looks_like_digest(digest))
-    )
-    if fault:
-        raise UsageError(
-            f"docker:{text}: is not an image", "write docker://HOST/NAME[:TAG|@DIGEST]"
-        )
-    return host, name, digest or tag
-
-
-def _is_host(text: str) -> bool:
-    try:
-        return _HOST.fullmatch(text) is not None and urlsplit(f"//{text}").port != 0
-    except ValueError:  # a port over 65535, or brackets around nonsense
-        return False
 
 
 class RemoteSource:

@@ -9,9 +9,9 @@ from builder.errors import UsageError
 from builder.oci.graph import Node
 from builder.oci.manifest import Manifest
 from builder.remote.options import RemoteOptions
+from builder.remote.reference import parse_address
 from builder.remote.registry import RegistryClient, Repository
 from builder.remote.upload import Uploader
-from builder.transports.remote import parse_address
 from builder.transports.sink import Opener
 
 

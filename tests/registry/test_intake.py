@@ -24,9 +24,9 @@ from builder.registry.edit import lock
 from builder.registry.model import RegistryOptions
 from builder.storage import LocalStorage
 from builder.storage.parallel import Progress, silent
-from builder.transports import SourceOptions, open_source
 from builder.transports.intake import Added, add_image
 from builder.transports.registry_sink import Terms
+from builder.transports.sources import SourceOptions, open_source
 from tests.conftest import read_tree, write_tree
 from tests.images import LAYER, MANIFEST, Image, as_json
 from tests.images import descriptor as descriptor_of

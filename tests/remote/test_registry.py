@@ -11,8 +11,8 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.remote import http
 from builder.remote.options import RemoteOptions
+from builder.remote.reference import parse_address
 from builder.remote.registry import RegistryClient, Repository
-from builder.transports.remote import parse_address
 from tests.images import MANIFEST, Image, as_json
 from tests.remote.hostile import NAME, Behaviour, Server, hostile
 

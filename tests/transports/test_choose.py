@@ -11,10 +11,10 @@ import pytest
 from builder.errors import ContentError
 from builder.oci.content import read_verified
 from builder.oci.graph import walk
-from builder.transports import SourceOptions, open_source
 from builder.transports.choose import Candidate, choose, full_name
 from builder.transports.copy import plan_copy
 from builder.transports.layout_sink import LayoutSink
+from builder.transports.sources import SourceOptions, open_source
 from tests.images import Image, as_json, descriptor, sha256
 from tests.transports.samples import DockerArchive, tar_of
 

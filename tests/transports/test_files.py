@@ -12,7 +12,7 @@ import pytest
 
 from builder.errors import BuilderError
 from builder.oci.graph import walk
-from builder.transports import SourceOptions, open_source
+from builder.transports.sources import SourceOptions, open_source
 from tests.images import Image
 
 TITLE = "org.opencontainers.image.title"

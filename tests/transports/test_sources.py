@@ -15,7 +15,7 @@ from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import walk
-from builder.transports import ImageSource, SourceOptions, open_source
+from builder.transports.sources import ImageSource, SourceOptions, open_source
 from tests.transports.samples import DockerArchive, tar_of, write_layout
 
 Make = Callable[[Path], str]
