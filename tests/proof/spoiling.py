@@ -14,7 +14,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from builder.errors import BuilderError
@@ -37,7 +37,7 @@ REFUSALS = {
 }  # fmt: skip
 _TRACED = ("strace", "-f", "--seccomp-bpf", "-qq", "-o")  # stops at the calls asked for, no others
 _SECONDS = 120  # for one run
-_SHORT = 4  # names of calls that the short form tries
+_SHORT = 3  # names of calls that the short form tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +152,9 @@ class Bench:
         """Whether the operation writes to a bucket."""
         return self._operation.start is not None
 
+    @cached_property
     def calls(self) -> Counter[str]:
-        """Return how often a run makes each of the calls."""
+        """How often a run makes each of the calls."""
         self.fresh()
         log = self.state.with_name("log")
         done = self._run_operation(*_TRACED, str(log), "-e", f"trace={','.join(CALLS)}")
@@ -176,7 +177,7 @@ def _chosen(calls: Mapping[str, int], most: int) -> list[tuple[str, int]]:
 
 def killed(bench: Bench, most: int) -> Iterator[Point]:
     """Kill at every k-th call of every name."""
-    for name, count in _chosen(bench.calls(), most):
+    for name, count in _chosen(bench.calls, most):
         for k in _steps(count, most):
             yield _traced(bench, name, k, "signal=SIGKILL", KILLED)
 
@@ -185,7 +186,7 @@ def refused(bench: Bench, most: int) -> Iterator[Point]:
     """Let every k-th call of every name fail."""
     # Whoever speaks to a bucket wakes its threads by `write`, which no disk refuses.
     names = REFUSALS.keys() - ({"write"} if bench.in_bucket else set())
-    for name, count in _chosen(bench.calls(), most):
+    for name, count in _chosen(bench.calls, most):
         for k in _steps(count, most) if name in names else []:
             yield _traced(bench, name, k, f"error={REFUSALS[name]}", WORDS)
 
