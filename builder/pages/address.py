@@ -14,6 +14,7 @@ from builder.registry.model import Collection, Companion, Tag
 from builder.remote.address import is_loopback
 
 PLACEHOLDER = "REGISTRY"
+PROXY = "localhost:5000"  # where `builder proxy` listens unless it is told otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,12 @@ class TagAddress:
     def api(self) -> str:
         """The address of the collection below `/v2/`."""
         return f"{self.options.api_url or f'https://{PLACEHOLDER}'}/v2/{self.collection.name}"
+
+    def proxied(self) -> TagAddress:
+        """Return the tag as `builder proxy` serves it to every client of this machine."""
+        able = replace(self.options.capabilities, media_types=True, redirects=True, host_root=True)
+        options = replace(self.options, host=PROXY, insecure=True, capabilities=able)
+        return replace(self, options=options, host=PROXY)
 
     def both(self, form: Callable[[str], str]) -> tuple[Command, ...]:
         """Return a command for the tag and one for the digest."""

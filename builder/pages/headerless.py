@@ -113,18 +113,6 @@ def archive(at: TagAddress) -> Client | None:
     return Client("archive", "Archive", commands) if commands else None
 
 
-def proxy(at: TagAddress) -> Client | None:
-    """Return how a registry on the user's own machine adds what the host leaves out."""
-    if not clients.blocked(at.obstacles):
-        return None
-    commands = (
-        Command("once", f"builder proxy {at.site}"),
-        Command("then", f"docker pull localhost:5000/{at.collection.name}:{at.tag.name}"),
-    )
-    note = "Docker, Podman and all others pull from localhost:5000 while it runs."
-    return Client("proxy", "Any client", commands, note)
-
-
 def _platforms(at: TagAddress) -> Iterator[tuple[str, str]]:
     """Yield the platforms of an index with a reference of each: a tag if there is one."""
     collection, tag = at.collection, at.tag

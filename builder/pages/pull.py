@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from builder import clients
 from builder.errors import Problem, some
 from builder.pages import headerless, plan
-from builder.pages.address import PLACEHOLDER, Client, Command, TagAddress
+from builder.pages.address import PLACEHOLDER, PROXY, Client, Command, TagAddress
 from builder.pages.model import PageOptions
 from builder.registry.model import Collection, LegacyLayer, Tag
 
@@ -146,6 +146,18 @@ def _titled(at: TagAddress) -> bool:
     return manifest is not None and any(_TITLE in layer.annotations for layer in manifest.layers)
 
 
+def _proxy(at: TagAddress) -> Client | None:
+    """Return how a registry on the user's own machine adds what the host leaves out."""
+    if not at.blocked:
+        return None
+    maker = _PROXIED.get(plan.tag_kind(at.collection, at.tag), _oras_pull)
+    client = maker(at.proxied())
+    pulls = [Command("then", item.text) for item in client.commands[:1]] if client else []
+    commands = (Command("once", f"builder proxy {at.site}"), *pulls)
+    note = f"Every client pulls from {PROXY} while it runs."
+    return Client("proxy", "Any client", commands, note)
+
+
 def _python(at: TagAddress) -> Client | None:
     """Return the client that needs no media types, where others do."""
     if not at.reaches(clients.PYTHON) or (
@@ -272,14 +284,16 @@ def _numbered(stem: str, layers: Sequence[LegacyLayer]) -> Iterator[tuple[int, L
 
 
 _Maker = Callable[[TagAddress], Client | None]
-_ARTIFACT: tuple[_Maker, ...] = (_oras_pull, headerless.proxy, _python, _curl)
+# Whose command stands for every client's behind the proxy; files are oras's.
+_PROXIED: dict[str, _Maker] = {"image": _docker, "chart": _helm, "sif": _sif}
+_ARTIFACT: tuple[_Maker, ...] = (_oras_pull, _proxy, _python, _curl)
 # Each kind's clients in the order of the page; a maker answers None where its client cannot.
 _MAKERS: dict[str, tuple[_Maker, ...]] = {
     "image": (
         _docker, _podman, _apptainer, _buildah, _skopeo, _crane, _oras_copy, _ctr, _dockerfile,
-        _kubernetes, headerless.archive, headerless.proxy, _python, _files_of_image,
+        _kubernetes, headerless.archive, _proxy, _python, _files_of_image,
     ),
     "chart": (_helm, *_ARTIFACT),
     "sif": (_sif, *_ARTIFACT),
-    "app": (_folder, _oras_pull, _skopeo, headerless.proxy, _python, _curl),
+    "app": (_folder, _oras_pull, _skopeo, _proxy, _python, _curl),
 }  # fmt: skip

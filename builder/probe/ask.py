@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from builder.clients import REFERRER, kind_of
 from builder.errors import ContentError, RemoteError
-from builder.oci import strictjson
+from builder.oci import mediatype, strictjson
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
@@ -113,7 +113,8 @@ class _Prober:
                 return self._ask("GET", "v2/")[0]
             self._base = self._given
         if not given.status:
-            raise RemoteError(given.fault, "is the address right, and the server up?")
+            hint = given.hint or "is the address right, and the server up?"
+            raise RemoteError(given.fault, hint)
         return given
 
     def _names(self) -> list[str]:
@@ -191,12 +192,12 @@ class _Prober:
 
     def _parts(self, kind: str, item: _Found) -> Iterator[Part]:
         """Yield what a sample needs, each as it answers HEAD: of an index its first image too."""
-        chosen = [it for it in islice(item.manifest.children(), _MAX_PARTS) if not it.urls]
+        chosen = [it for it in islice(item.manifest.children(), _MAX_PARTS) if _is_asked(it)]
         yield from _each(lambda it: self._part(kind, item, it), chosen)
         images = (self._child(item.name, it) for it in item.manifest.manifests[:_MAX_PARTS])
         first = next((image for image in images if image is not None), None)
         if first is not None:
-            blobs = [it for it in first.manifest.blobs[:_MAX_PARTS] if not it.urls]
+            blobs = [it for it in first.manifest.blobs[:_MAX_PARTS] if _is_asked(it)]
             yield from _each(lambda it: self._part(kind, first, it), blobs)
 
     def _child(self, name: str, part: Descriptor) -> _Found | None:
@@ -258,7 +259,7 @@ class _Prober:
             with self._http.send(Request(method, url, headers, {})) as answer:
                 raw = answer.text(limit) if limit and method == "GET" else b""
         except RemoteError as error:
-            return Reply(0, fault=error.message), b""
+            return Reply(0, fault=error.message, hint=error.hint), b""
         return Reply(
             answer.status,
             answer.header("Content-Type").strip(),
@@ -269,6 +270,11 @@ class _Prober:
             answer.header("OCI-Filters-Applied"),
             found=str(Digest.of(raw)) if limit and method == "GET" else "",
         ), raw
+
+
+def _is_asked(part: Descriptor) -> bool:
+    """Tell whether clients ask the registry for it: those of foreign layers ask its URLs."""
+    return not (part.urls and mediatype.is_foreign_layer(part.media_type))
 
 
 def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Reply:
     """One answer: its status (0 where none came, and `fault` says why) and what clients look at.
 
-    `found` is the SHA-256 digest of the body, where the whole of it was read.
+    `found` is the SHA-256 digest of the body, where the whole of it was read; `hint` goes
+    with `fault`.
     """
 
     status: int
@@ -21,6 +22,7 @@ class Reply:
     filters: str = ""  # OCI-Filters-Applied
     found: str = ""
     fault: str = ""
+    hint: str = ""
 
     @property
     def shown(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -28,13 +29,14 @@ FAMILY = {
 IMAGE = Image.of("one")
 
 
-def artifact() -> Image:
+def artifact(*urls: str) -> Image:
     data, empty = b"reads", b"{}"
+    far: dict[str, Any] = {"urls": list(urls)} if urls else {}
     title = {"org.opencontainers.image.title": "reads.txt"}
     document = {
         "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/vnd.example.reads",
         "config": descriptor("application/vnd.oci.empty.v1+json", empty),
-        "layers": [descriptor("text/plain", data, annotations=title)],
+        "layers": [descriptor("text/plain", data, annotations=title, **far)],
     }  # fmt: skip
     return Image(as_json(document), {sha256(empty): empty, sha256(data): data})
 
@@ -88,6 +90,18 @@ def test_page_build_and_probe_agree(
     assert warned == any(part.elsewhere for part in facts.parts) == ("stored elsewhere" in page)
 
 
+def test_a_layer_that_stays_where_its_urls_lead_is_not_in_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = artifact("https://data.example.org/reads.txt")
+    monkeypatch.setitem(CONTENT, clients.ARTIFACT, away)
+    source = registry_of(tmp_path / "registry", clients.ARTIFACT, "s3", elsewhere=True)
+    with serve_preview(source, tmp_path, "s3") as host:
+        facts = probe(f"http://{host}", RemoteOptions())
+    fails = {verdict.clients: verdict.fails for verdict in judge(facts).verdicts}
+    assert clients.ARTIFACT in fails[clients.ORAS]
+
+
 def test_what_remains_is_offered_in_words(tmp_path: Path) -> None:
     source = registry_of(tmp_path / "r", clients.ARTIFACT, "github-pages", elsewhere=True)
     assert run(["build", "-s", str(source), "--url", "https://example.org"]) == 0
@@ -95,6 +109,8 @@ def test_what_remains_is_offered_in_words(tmp_path: Path) -> None:
     assert "apptainer pull" not in page
     assert "oras.client" not in page
     assert "builder proxy https://example.org" in page
+    assert "oras pull --plain-http localhost:5000/a/b:1" in page
+    assert "docker pull" not in page
     assert "https://layers.example.org/blobs/sha256/" in page
     twin = json.loads((source / "_site/a/b/tags/1/index.json").read_bytes())
     assert twin["name"] == "a/b"
