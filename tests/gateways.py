@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
@@ -17,9 +18,7 @@ ACCESS, SECRET = "somebody", "a-long-secret"
 # The environment of whoever writes to a gateway, but for AWS_ENDPOINT_URL.
 WRITER = {"AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
 
-_PUBLIC = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",
- "Action": ["s3:GetObject", "s3:ListBucket"],
- "Resource": ["arn:aws:s3:::%(name)s", "arn:aws:s3:::%(name)s/*"]}]}"""
+_GUIDE = Path(__file__).parent.parent / "docs/guide/publishing.md"
 
 _CEPH = """[global]
 fsid = {identity}
@@ -112,7 +111,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def make_bucket(endpoint: str, name: str) -> None:
-    """Make a bucket that everybody may read."""
+    """Make a bucket that everybody may read, by the policy of the guide."""
     import boto3  # noqa: PLC0415 - slow, and for these tests only
 
     client = boto3.client(
@@ -120,7 +119,8 @@ def make_bucket(endpoint: str, name: str) -> None:
         aws_access_key_id=ACCESS, aws_secret_access_key=SECRET,
     )  # fmt: skip
     client.create_bucket(Bucket=name)
-    client.put_bucket_policy(Bucket=name, Policy=_PUBLIC % {"name": name})
+    (policy,) = re.findall(r"^```json\n(.*?)^```", _GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    client.put_bucket_policy(Bucket=name, Policy=policy.replace("BUCKET", name))
 
 
 @contextmanager

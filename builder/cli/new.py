@@ -85,7 +85,7 @@ def command(
     if not no_git:
         start(folder)
     if builder is None:
-        console.say("builder.txt does not say yet which builder CI installs: see there")
+        console.say(f"CI cannot install the builder yet: {path}/builder.txt says why")
     console.result({"path": path, "files": sorted(files)}, _NEXT.format(path=path))
 
 

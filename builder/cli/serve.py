@@ -194,7 +194,7 @@ def _say_limits(console: Console, config: Config) -> None:
         if not has
     ]
     if lacking:
-        console.say(f"note: the target {capable.name} will not do: {', '.join(lacking)}")
+        console.say(f"note: published for {capable.name} it will lack: {', '.join(lacking)}")
         console.say(f"      'builder serve -t {capable.name}' shows it exactly")
 
 

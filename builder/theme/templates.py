@@ -266,7 +266,7 @@ class Templates:
         page = page_source(context)
         rendering = f" (while rendering {page})" if page else ""
         if isinstance(error, jinja2.UndefinedError):
-            hint = "test it with 'is defined', or give it a | default('')"
+            hint = "is the name right? What may be missing takes | default('')"
         elif isinstance(error, RecursionError):
             return ContentError.at(path, f"includes itself without end{rendering}", line=line)
         else:

@@ -80,7 +80,7 @@ class Walk:
             except FileNotFoundError:
                 if required:
                     message = "there is neither a v2/_catalog nor a release.json"
-                    hint = "is this the folder, or the address, of a site?"
+                    hint = "is this the folder or address of a site, and may everybody read it?"
                     raise ContentError.at(CATALOG, message, hint) from None
                 return
             names = _texts(_mapping(raw, CATALOG), "repositories", CATALOG)
