@@ -294,7 +294,7 @@ def test_a_damaged_listing_is_a_problem(registry: Path, tmp_path: Path, capsys: 
     whole = path.read_bytes()
     path.write_text('{"version": 2}')
     assert run(["build", *flags]) == 1
-    assert "is no listing" in capsys.readouterr().err
+    assert "is not a listing" in capsys.readouterr().err
     path.write_text('{"version":1,"entries":[]}')
     assert run(["build", *flags]) == 0
     assert "was made by an older version" in capsys.readouterr().err
