@@ -25,8 +25,12 @@ def test_every_flag_is_documented(name: str) -> None:
     command = group.get_command(click.Context(group), name)
     assert command is not None
     common = (REFERENCE / "commands.md").read_text()
-    section = (REFERENCE / "commands" / f"{name}.md").read_text()
-    assert f"(commands/{name}.md)" in common
+    page = REFERENCE / "commands" / f"{name}.md"
+    assert page.is_file(), f"there is no {page}"
+    section = page.read_text()
+    does = COMMANDS[name]
+    row = f"| [`{name}`](commands/{name}.md) | {does[0].lower()}{does[1:]} |"
+    assert row in common.splitlines(), f"docs/reference/commands.md has no line {row}"
     inner = command.commands.values() if isinstance(command, click.Group) else ()
     assert [item.name for item in inner if f"`builder {name} {item.name}" not in section] == []
     params = [*command.params, *(param for item in inner for param in item.params)]
@@ -73,6 +77,8 @@ def test_the_theme_is_documented() -> None:
     text = (REFERENCE / "theme.md").read_text()
     urls = filters.UrlFilters(baseurl="", url="", assets={})
     names = {*filters.all_filters(urls, filters.DateFilters("UTC")), "markdownify"}
-    for view in (CollectionView, TagLine, TagView, Row):
-        names |= {field.name for field in fields(view)}
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+    for view in (CollectionView, TagLine, TagView, Row):
+        shown = [f"`{field.name}`" for field in fields(view) if not field.name.startswith("_")]
+        line = ", ".join(shown)
+        assert f"\n{line}" in text, f"docs/reference/theme.md lacks, of {view.__name__}: {line}"

@@ -25,7 +25,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "git push",
         "a job called pages runs 'builder build -d public' and keeps public/ as its artifact",
     ),
-    "netlify": ("npx netlify deploy --prod --dir={site}", "asks for the site once"),
+    "netlify": ("npx netlify deploy --prod --no-build --dir {site}", "asks for the site once"),
     "nginx": _FOLDER,
     "plain": _FOLDER,
     "s3": _BUCKET,

@@ -135,7 +135,6 @@ TARGET = CloudflarePages(
         max_file=25 << 20,
         max_files=20_000,
         notes=(
-            "Deploy with `wrangler pages deploy _site`.",
             "Files are limited to 25 MiB: put larger layers into registry.blobs.",
             "`tags/list?n=&last=` answers with the whole list.",
         ),

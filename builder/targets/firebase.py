@@ -65,7 +65,6 @@ TARGET = Firebase(
         redirects=True,
         max_site=10_000_000_000,
         notes=(
-            "Deploy with `firebase deploy --only hosting --config _site/firebase.json`.",
             "What is missing is answered with a page, also below /v2/.",
             "`tags/list?n=&last=` answers with the whole list.",
         ),

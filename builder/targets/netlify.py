@@ -94,7 +94,6 @@ TARGET = Netlify(
         redirects=True,
         json_errors=True,
         notes=(
-            "Deploy with `netlify deploy --prod --no-build --dir _site`.",
             "Netlify asks that large files be kept elsewhere: put layers into registry.blobs.",
             "`tags/list?n=&last=` answers with the whole list.",
         ),

@@ -60,7 +60,6 @@ TARGET = Vercel(
         max_site=100_000_000,
         max_files=16_000,
         notes=(
-            "Deploy with `vercel deploy --prod _site`.",
             "Uploads are limited to 100 MB: put layers into registry.blobs.",
             "What is missing is answered with a page, also below /v2/.",
         ),

@@ -38,7 +38,7 @@ def test_an_example_is_a_command_line(line: str) -> None:
 
 def test_every_command_has_examples() -> None:
     assert set(EXAMPLES) <= set(COMMANDS)
-    assert sorted(set(COMMANDS) - set(EXAMPLES)) == []
+    assert sorted(set(COMMANDS) - set(EXAMPLES)) == [], "builder/cli/examples.py has none"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -292,7 +292,7 @@ def test_large_files_are_not_copied(publish: Publish, greeting: Path, dest: Path
     ("arguments", "words"),
     [
         ([], "builder publish /srv/registry"),
-        (["netlify"], "netlify deploy --prod --dir="),
+        (["netlify"], "netlify deploy --prod --no-build --dir "),
         (["github-pages"], "upload-pages-artifact"),
         (["s3"], "builder publish s3://BUCKET"),
     ],

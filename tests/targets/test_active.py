@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from builder.cli import run
+from builder.targets import TARGETS, target_names
 from builder.targets.active import begins_a_page
 from tests.apps.samples import app_of, packed
 from tests.conftest import write_tree
 from tests.images import Image, sha256
 
-HEADERLESS = ("plain", "github-pages", "gitlab-pages")
-TYPED = ("nginx", "caddy", "apache", "s3", "netlify", "cloudflare-pages", "vercel", "firebase")
+TYPED = [name for name in target_names() if TARGETS[name].capabilities.media_types]
+HEADERLESS = [name for name in target_names() if name not in TYPED]
 SCRIPT = b"<script>alert(document.domain)</script>"
 
 

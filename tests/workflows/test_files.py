@@ -16,7 +16,7 @@ import yaml
 from builder.cli import run
 from builder.remote.credentials import find_credentials
 from builder.targets import target_names
-from builder.workflows.deployments import LAYER_STORES
+from builder.workflows.deployments import DEPLOYMENTS, LAYER_STORES
 from builder.workflows.render import CIS, PINS, deployable, render, updates
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,7 +38,20 @@ def test_this_repository_has_what_the_command_writes(ci: str) -> None:
 
 
 def test_every_host_can_be_deployed_to() -> None:
-    assert set(deployable()) == set(target_names()) - {"plain"}
+    wanted = set(target_names()) - {"plain"}
+    assert set(deployable()) == wanted, "DEPLOYMENTS in builder/workflows/deployments.py"
+
+
+@pytest.mark.parametrize("target", DEPLOYMENTS)
+def test_a_deployment_has_its_script_and_is_in_the_guide(target: str) -> None:
+    needs = DEPLOYMENTS[target]
+    script = ROOT / "builder/workflows/templates/shell" / needs.script
+    assert script.is_file(), f"there is no {script}"
+    guide = (ROOT / "docs/guide/ci.md").read_text()
+    row = re.search(rf"^\| [^|]*`{target}`.*$", guide, re.MULTILINE)
+    assert row is not None, f"docs/guide/ci.md has no row of {target}"
+    given = {*needs.secrets, *needs.variables} - {"BUILDER_SIGNING_KEY"}
+    assert sorted(name for name in given if f"`{name}`" not in row[0]) == [], row[0]
 
 
 TEMPLATE = (
