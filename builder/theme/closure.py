@@ -35,8 +35,17 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """A block of a template; `outer` where only what the template extends can show it."""
+
+    name: str
+    line: int
+    outer: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Uses:
-    """What one template reads: other templates, `site`, assets.
+    """What one template reads: other templates, `site`, assets; and the blocks it has.
 
     `site` is None where `site` is handed on whole, or a method of the mapping
     that it is is called; `assets` is None where an asset's name is computed.
@@ -45,11 +54,16 @@ class Uses:
     references: tuple[Reference, ...] = ()
     site: frozenset[str] | None = field(default=frozenset())
     assets: frozenset[str] | None = field(default=frozenset())
+    blocks: tuple[Block, ...] = ()
 
 
 def uses(tree: nodes.Template, text: str) -> Uses:
     """Return what the template of source `text`, parsed to `tree`, reads."""
-    return Uses(tuple(_references(tree)), _site_attributes(tree), asset_names(text))
+    blocks = tuple(
+        Block(node.name, node.lineno, node in tree.body and f"self.{node.name}" not in text)
+        for node in tree.find_all(nodes.Block)
+    )
+    return Uses(tuple(_references(tree)), _site_attributes(tree), asset_names(text), blocks)
 
 
 def _references(tree: nodes.Template) -> Iterator[Reference]:

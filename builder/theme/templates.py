@@ -54,7 +54,7 @@ class Templates:
     """Every page layout and include of a site, compiled.
 
     Raises ContentError with the problems of all of them: syntax, Liquid,
-    unknown parents and includes, cycles, links, files that are not UTF-8.
+    unknown parents, includes and blocks, cycles, links, files that are not UTF-8.
     """
 
     def __init__(self, options: TemplateOptions) -> None:
@@ -83,6 +83,7 @@ class Templates:
         )
         problems.extend(self._broken_links())
         problems.extend(() if problems else self._cycles())
+        problems.extend(() if problems else self._lost_blocks())
         if problems:
             raise ContentError(problems)
         self._compiled = {name: self._environment.get_template(name) for name in self._sources}
@@ -202,6 +203,22 @@ class Templates:
             message = f"the parent {parent!r} is not a page layout"
             hint = did_you_mean(str(parent), self.names())
             yield Problem(source.path, source.layout_line, message, hint)
+
+    def _lost_blocks(self) -> Iterator[Problem]:
+        """Yield the blocks that show nothing: what their template extends has no such block."""
+        for name, source in self._sources.items():
+            base = self._base(name)
+            known = self._blocks(base)
+            for block in self._uses[name].blocks if base else ():
+                if block.outer and block.name not in known:
+                    message = f"{base} has no block {block.name!r}"
+                    hint = did_you_mean(block.name, known) or f"it has {', '.join(sorted(known))}"
+                    yield Problem(source.path, block.line, message, hint)
+
+    def _blocks(self, name: str) -> frozenset[str]:
+        """Return the blocks of a template and of those that it extends."""
+        own = {block.name for block in self._uses[name].blocks} if name else ()
+        return self._blocks(self._base(name)).union(own) if name else frozenset()
 
     def _cycles(self) -> Iterator[Problem]:
         """Yield the cycles of `extends`, or if there are none those of `layout`."""

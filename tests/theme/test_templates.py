@@ -120,6 +120,34 @@ def test_mistakes_name_file_and_line(
     assert any(problem.startswith(said) for problem in found), found
 
 
+PACKAGED = {"_layouts/page.html": "{% block text %}{{ content }}{% endblock %}"}
+
+
+def extending(tmp_path: Path, blocks: str) -> Templates:
+    own = {"_layouts/page.html": f"{{% extends 'theme/page.html' %}}\n{blocks}"}
+    return templates(tmp_path, own, PACKAGED)
+
+
+def test_a_block_that_nothing_shows_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ContentError) as caught:
+        extending(tmp_path, "{% block texts %}1{% endblock %}\n{% block other %}{% endblock %}")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "_layouts/page.html:2: theme/page.html has no block 'texts'\n  hint: did you mean 'text'?",
+        "_layouts/page.html:3: theme/page.html has no block 'other'\n  hint: it has text",
+    ]
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        "{% block text %}{% block mine %}1{% endblock %}{% endblock %}",
+        "{% block mine %}{% endblock %}{% block text %}1{{ self.mine() }}{% endblock %}",
+    ],
+)
+def test_another_block_may_show_a_new_one(tmp_path: Path, blocks: str) -> None:
+    assert extending(tmp_path, blocks).render("page", {}, Markup("old")) == b"1"
+
+
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     found = problems(
         tmp_path,
