@@ -184,9 +184,9 @@ def test_what_a_host_does_is_what_the_guide_says(kind: str, host: tuple[str, str
 
 def test_the_table_has_every_target_and_hosts_by_rule_are_as_their_like() -> None:
     table = rows()
-    assert set(table) == set(TARGETS) - {"preview"}
+    assert set(table) == set(TARGETS) - {"preview"}, "a row of docs/guide/trust.md"
     # One that runs here is attacked, every other is said to be as one that is.
-    assert set(table) == {*SERVERS, *BY_RULE, "gitlab-pages"}
+    assert set(table) == {*SERVERS, *BY_RULE, "gitlab-pages"}, "SERVERS or BY_RULE of this file"
     for name, like in BY_RULE.items():
         assert table[name] == table[like]
     assert table["gitlab-pages"] == {**table["github-pages"], "blobs": "type guessed; no page"}
