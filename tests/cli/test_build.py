@@ -98,7 +98,8 @@ def test_referrers_have_the_tag_schema_file(greeting: Path, build: Callable[...,
     assert [item["digest"] for item in listed["manifests"]] == [signature.digest]
     assert listed["manifests"][0]["artifactType"] == "application/x-sig"
     assert json.loads((v2 / f"referrers/{subject.digest}").read_bytes()) == listed
-    assert json.loads((v2 / f"referrers/{signature.digest}").read_bytes())["manifests"] == []
+    # An empty list is one answer for all repositories, which the server has by a rule.
+    assert not (v2 / f"referrers/{signature.digest}").exists()
 
 
 def test_nothing_is_written_after_no_change(greeting: Path, build: Callable[..., int]) -> None:
