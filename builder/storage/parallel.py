@@ -85,14 +85,15 @@ class _Stack(Generic[Item]):
     def __init__(self, items: Iterable[Item]) -> None:
         self._items = list(items)[::-1]
         self._busy = 0
+        self._closed = False
         self._changed = threading.Condition()
 
     def take(self) -> Item | None:
         """Return the next item; None when there is none and will be none."""
         with self._changed:
-            while not self._items and self._busy:
+            while not self._items and self._busy and not self._closed:
                 self._changed.wait()
-            if not self._items:
+            if self._closed or not self._items:
                 return None
             self._busy += 1
             return self._items.pop()
@@ -108,8 +109,7 @@ class _Stack(Generic[Item]):
     def close(self) -> None:
         """Let nobody take anything more."""
         with self._changed:
-            self._items.clear()
-            self._busy = 0
+            self._closed = True
             self._changed.notify_all()
 
 

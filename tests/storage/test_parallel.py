@@ -76,3 +76,17 @@ def test_a_failure_wakes_those_that_wait_for_more() -> None:
 
     with pytest.raises(ValueError, match="7"):
         run_growing([7], work, threads=8, stop=threading.Event())
+
+
+def test_a_failure_ends_every_thread_that_works_or_waits() -> None:
+    stop, before = threading.Event(), set(threading.enumerate())
+
+    def work(item: int) -> list[int]:
+        if item == 0:
+            raise ValueError(item)
+        stop.wait(30)  # at work until all is to end
+        return [item + 10]
+
+    with pytest.raises(ValueError, match="0"):
+        run_growing([1, 2, 0], work, threads=6, stop=stop)
+    assert set(threading.enumerate()) == before
