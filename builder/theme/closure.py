@@ -59,11 +59,13 @@ class Uses:
 
 def uses(tree: nodes.Template, text: str) -> Uses:
     """Return what the template of source `text`, parsed to `tree`, reads."""
+    top = set(map(id, tree.body))  # Jinja compares nodes by all that is in them
     blocks = tuple(
-        Block(node.name, node.lineno, node in tree.body and f"self.{node.name}" not in text)
+        Block(node.name, node.lineno, id(node) in top and f"self.{node.name}" not in text)
         for node in tree.find_all(nodes.Block)
     )
-    return Uses(tuple(_references(tree)), _site_attributes(tree), asset_names(text), blocks)
+    site = _site_attributes(tree) if "site" in text else frozenset()
+    return Uses(tuple(_references(tree)), site, asset_names(text), blocks)
 
 
 def _references(tree: nodes.Template) -> Iterator[Reference]:
