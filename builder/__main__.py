@@ -8,6 +8,7 @@ put off until these are done.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import threading
 from types import FrameType
 
 _SOON = 0.02  # seconds
+_GARBAGE = 50_000  # new objects before the youngest are looked through: imports and templates stay
 # What the standard library runs before and after each fork.
 _AT_FORK = {"_acquireLock", "_releaseLock", "_after_fork", "_after_at_fork_child_reinit_locks"}
 
@@ -23,6 +25,7 @@ def main() -> None:
     """Run the command line and exit."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    gc.set_threshold(_GARBAGE)
     try:
         if {"recipes", "build"} <= set(sys.argv):
             from builder.recipes.hide import hide  # noqa: PLC0415 - for one command

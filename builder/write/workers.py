@@ -28,7 +28,6 @@ _COUNTER = 8  # bytes that say at which item of a batch a worker is
 _NOTE = 8192  # bytes that say what it does there, if that is limited
 _SHOWN = 500  # characters of a path; what is longer is cut
 _note: mmap.mmap | None = None  # of this process, if it is a worker
-_GARBAGE = 50_000  # new objects before the youngest are looked through
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -228,7 +227,6 @@ def _work(session: object, pipe: Connection, parents: Connection, position: mmap
     # What was read before the fork stays: looking through it again and again
     # costs time, and copies pages that the processes share.
     gc.freeze()
-    gc.set_threshold(_GARBAGE)
     while True:
         try:
             message = pipe.recv()
