@@ -269,9 +269,11 @@ class Pipeline:
         if self._compiled is None or self._compiled[0] != theme.key:
             address, config = self.config.address, self.config
             made = theme.templates(
+                self._cache,
                 baseurl=address.baseurl, url=address.url, timezone=config.site.timezone,
                 markdown=config.pages.markdown,
             )  # fmt: skip
+            self._cache.save(self._cache.drain())
             self._compiled = (theme.key, made)
         return self._compiled[1]
 

@@ -8,9 +8,10 @@ and a `site` that is handed on whole is read whole.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, cast
 
 from jinja2 import nodes
@@ -55,6 +56,21 @@ class Uses:
     site: frozenset[str] | None = field(default=frozenset())
     assets: frozenset[str] | None = field(default=frozenset())
     blocks: tuple[Block, ...] = ()
+
+    def to_text(self) -> str:
+        """Return these as JSON, to be kept."""
+        return json.dumps(astuple(self), default=sorted)
+
+    @classmethod
+    def from_text(cls, text: str) -> Uses:
+        """Return what `to_text` wrote."""
+        references, site, assets, blocks = json.loads(text)
+        return cls(
+            tuple(Reference(tuple(names), *rest) for names, *rest in references),
+            None if site is None else frozenset(site),
+            None if assets is None else frozenset(assets),
+            tuple(Block(*block) for block in blocks),
+        )
 
 
 def uses(tree: nodes.Template, text: str) -> Uses:

@@ -1,6 +1,6 @@
 """Jinja, set up: what every template may use, and that it escapes.
 
-Nothing is looked up on disk once the templates are compiled, and nothing is
+Nothing is looked up on disk once the templates are read, and nothing is
 ever compiled from a text that is not a template file.
 """
 
@@ -18,10 +18,10 @@ from builder.theme import filters
 
 
 class _CompiledLoader(jinja2.BaseLoader):
-    """Hands out what was compiled before; there is nothing to look up on disk."""
+    """Hands out what is compiled; there is nothing to look up on disk."""
 
-    def __init__(self, codes: Mapping[str, CodeType]) -> None:
-        self._codes = codes
+    def __init__(self, code: Callable[[str], CodeType | None]) -> None:
+        self._code = code
 
     def load(
         self,
@@ -30,15 +30,16 @@ class _CompiledLoader(jinja2.BaseLoader):
         globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja's name
     ) -> jinja2.Template:
         """Return the template `name`; raises TemplateNotFound."""
-        if name not in self._codes:
+        code = self._code(name)
+        if code is None:
             raise jinja2.TemplateNotFound(name)
         return environment.template_class.from_code(
-            environment, self._codes[name], {} if globals is None else globals
+            environment, code, {} if globals is None else globals
         )
 
 
 def make_environment(
-    codes: Mapping[str, CodeType],
+    code: Callable[[str], CodeType | None],
     *,
     baseurl: str,
     url: str,
@@ -46,12 +47,12 @@ def make_environment(
     markdown: str,
     assets: Mapping[str, str],
 ) -> jinja2.Environment:
-    """Return an environment for the templates in `codes`, which may be filled later.
+    """Return an environment for templates whose code `code` gives by name, or None.
 
     The rest is what Jekyll's filters know of the site.
     """
     environment = jinja2.Environment(
-        loader=_CompiledLoader(codes),
+        loader=_CompiledLoader(code),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from builder.documents.discover import assets_of
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
+from builder.storage.cache import Cache
 from builder.theme.closure import asset_names
 from builder.theme.sources import TemplateSource, read_sources
 from builder.theme.templates import TemplateOptions, Templates
@@ -57,13 +58,15 @@ class Theme(NamedTuple):
     assets: Mapping[str, Asset]
     key: str
 
-    def templates(self, *, baseurl: str, url: str, timezone: str, markdown: str) -> Templates:
-        """Compile all page layouts; raises ContentError with every problem of them."""
+    def templates(
+        self, cache: Cache, *, baseurl: str, url: str, timezone: str, markdown: str
+    ) -> Templates:
+        """Judge all page layouts; raises ContentError with every problem of them."""
         published = {name: asset.published for name, asset in self.assets.items()}
         options = TemplateOptions(
             self.source, self.folder, baseurl, url, timezone, markdown, published
         )
-        return Templates(options)
+        return Templates(options, cache)
 
 
 def find_theme(source: Path, accent: str = "") -> Theme:

@@ -2,17 +2,16 @@
 
 The theme is trusted, its data is not: everything is escaped, what is
 undefined is an error, and no text of a page is ever compiled. All templates
-are compiled when `Templates` is made, so that every mistake in them is
-reported at once and forked workers inherit the result.
+are judged when `Templates` is made, so that every mistake in them is reported
+at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import TracebackType
 from typing import Any
 
 import jinja2
@@ -20,8 +19,10 @@ from markupsafe import Markup
 
 from builder.errors import ContentError, Problem, did_you_mean
 from builder.fingerprint import fingerprint
+from builder.storage.cache import Cache
 from builder.text.markdown import PYTHON_MARKDOWN
-from builder.theme import closure, liquid
+from builder.theme import closure
+from builder.theme.compiled import Compiled
 from builder.theme.environment import make_environment, page_source
 from builder.theme.sources import INCLUDES, LAYOUTS, PACKAGED, TemplateSource, read_sources
 
@@ -51,42 +52,33 @@ class TemplateOptions:
 
 
 class Templates:
-    """Every page layout and include of a site, compiled.
+    """Every page layout and include of a site.
 
-    Raises ContentError with the problems of all of them: syntax, Liquid,
-    unknown parents, includes and blocks, cycles, links, files that are not UTF-8.
+    `cache` keeps what was found out about them, until it is drained. Raises
+    ContentError with the problems of all of them: syntax, Liquid, unknown
+    parents, includes and blocks, cycles, links, files that are not UTF-8.
     """
 
-    def __init__(self, options: TemplateOptions) -> None:
+    def __init__(self, options: TemplateOptions, cache: Cache) -> None:
         problems: list[Problem] = []
         self._options = options
         self._sources = read_sources(options.source, options.theme, problems)
-        self._codes: dict[str, CodeType] = {}
         self._fingerprints: dict[str, str] = {}
+        compiled = Compiled(self._sources, cache)
+        self._uses = compiled.judge(problems)
         self._environment = make_environment(
-            self._codes,
+            compiled.code,
             baseurl=options.baseurl,
             url=options.url,
             timezone=options.timezone,
             markdown=options.markdown,
             assets=options.assets,
         )
-        by_path: dict[str, tuple[closure.Uses, CodeType | None]] = {}
-        for source in self._sources.values():
-            if source.path not in by_path:  # a theme's template has two names
-                by_path[source.path] = self._compile(source, problems)
-        self._uses = {name: by_path[source.path][0] for name, source in self._sources.items()}
-        self._codes.update(
-            (name, code)
-            for name, source in self._sources.items()
-            if (code := by_path[source.path][1]) is not None
-        )
         problems.extend(self._broken_links())
         problems.extend(() if problems else self._cycles())
         problems.extend(() if problems else self._lost_blocks())
         if problems:
             raise ContentError(problems)
-        self._compiled = {name: self._environment.get_template(name) for name in self._sources}
         self._graph = {name: self._neighbours(name) for name in self._sources}
         self._chains = {name: self._chain(f"{name}.html") for name in self.names()}
 
@@ -109,7 +101,7 @@ class Templates:
         for name in self._chains[self._known(layout, context)] if layout else ():
             values = {**context, "layout": self._keys(name), "content": content}
             try:
-                text = self._compiled[name].render(values)
+                text = self._environment.get_template(name).render(values)
             except _RUNTIME_ERRORS as error:
                 raise self._runtime_error(name, context, error) from error
             content = Markup(text)  # noqa: S704 - what an escaping template made
@@ -165,21 +157,6 @@ class Templates:
 
     def _closure(self, layout: str) -> list[str]:
         return closure.reach([f"{self._known(layout, {})}.html"], self._graph)
-
-    def _compile(
-        self, source: TemplateSource, problems: list[Problem]
-    ) -> tuple[closure.Uses, CodeType | None]:
-        if found := list(liquid.constructs(source.text)):
-            problems.extend(
-                Problem(source.path, line, f"{what} is Liquid; page layouts are Jinja", hint)
-                for line, what, hint in found
-            )
-            return closure.Uses(), None
-        try:
-            return _compiled(source.text, source.name, source.path)
-        except jinja2.TemplateSyntaxError as error:
-            problems.append(_syntax_problem(source, error))
-            return closure.Uses(), None
 
     def _broken_links(self) -> Iterator[Problem]:
         for name, source in self._sources.items():
@@ -295,14 +272,6 @@ class Templates:
         return ContentError.at(path, f"{error}{rendering}", hint, line=line)
 
 
-@lru_cache(maxsize=500)
-def _compiled(text: str, name: str, path: str) -> tuple[closure.Uses, CodeType]:
-    """Return what a template reads, and its code; kept, for a preview compiles often."""
-    environment = make_environment({}, baseurl="", url="", timezone="UTC", markdown="", assets={})
-    tree = environment.parse(text, name, path)
-    return closure.uses(tree, text), environment.compile(tree, name, path)
-
-
 def _place(traceback: TracebackType | None, paths: Iterable[str]) -> tuple[str, int] | None:
     """Return the innermost template line of a traceback, which Jinja has already rewritten."""
     found = None
@@ -312,8 +281,3 @@ def _place(traceback: TracebackType | None, paths: Iterable[str]) -> tuple[str, 
             found = path, traceback.tb_lineno
         traceback = traceback.tb_next
     return found
-
-
-def _syntax_problem(source: TemplateSource, error: jinja2.TemplateSyntaxError) -> Problem:
-    message = error.message or "cannot be read"
-    return Problem(source.path, error.lineno, f"is not valid Jinja: {message}")

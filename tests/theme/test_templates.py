@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from builder.documents.discover import assets_of
 from builder.errors import ContentError
+from builder.storage.cache import Cache
+from builder.theme.closure import Uses
 from builder.theme.find import linked_assets
 from builder.theme.sources import read_sources
 from builder.theme.templates import TemplateOptions, Templates
@@ -29,11 +31,10 @@ def templates(
 ) -> Templates:
     source = write(tmp_path / "source", own)
     packaged = source if theme is None else write(tmp_path / "theme", theme)
-    return Templates(
-        TemplateOptions(
-            source, packaged, baseurl="/base", url="https://example.org", assets=assets or {}
-        )
+    options = TemplateOptions(
+        source, packaged, baseurl="/base", url="https://example.org", assets=assets or {}
     )
+    return Templates(options, Cache(None))
 
 
 def problems(tmp_path: Path, own: Mapping[str, str | bytes]) -> list[str]:
@@ -320,3 +321,48 @@ def test_linked_assets(tmp_path: Path) -> None:
     assert linked() == {"a.css", "b.js", "img/c.svg"}
     write(source, {"_includes/x.html": "{{ page.logo | asset_url }}"})
     assert linked() == {"own.css", "d.css"}
+
+
+def test_a_second_run_knows_what_templates_read(tmp_path: Path) -> None:
+    layout = (
+        "{% extends 'base.html' %}{% block main %}{{ site.title }}{{ site['rows'] }}"
+        "{% include ['none.html', 'head.html'] ignore missing %}{{ 'a.css' | asset_url }}"
+        "{% endblock %}"
+    )
+    own = {
+        "_layouts/base.html": "{% block main %}{% endblock %}",
+        "_layouts/page.html": layout,
+        "_layouts/whole.html": "{{ site | list }}{{ name | asset_url }}",
+        "_includes/head.html": "head",
+    }
+    source = write(tmp_path / "source", own)
+    options = TemplateOptions(source, source, assets={"a.css": "assets/a.1.css"})
+    cache = Cache(tmp_path / "cache.sqlite")
+    runs = []
+    for _ in range(2):
+        made = Templates(options, cache)
+        found = cache.drain()
+        runs.append(
+            [
+                (made.fingerprint(name), made.site_attributes(name), made._linked([f"{name}.html"]))
+                for name in sorted(made.names())
+            ]
+        )
+        cache.save(found)
+        kept = [] if len(runs) == 2 else found
+        assert all(Uses.from_text(value.decode()).to_text().encode() == value for _, value in kept)
+    assert not found, "the second run found nothing new"
+    assert runs[0] == runs[1]
+    site = {"title": "T", "rows": "R"}
+    assert made.render("page", {"site": site}, Markup()) == b"TRhead/assets/a.1.css"
+
+
+def test_a_mistake_in_a_template_is_said_in_every_run(tmp_path: Path) -> None:
+    own = {"_layouts/a.html": "{{ 1 | nofilter }}", "_layouts/b.html": "{% if %}"}
+    source = write(tmp_path / "source", own)
+    cache = Cache(tmp_path / "cache.sqlite")
+    for _ in range(2):
+        with pytest.raises(ContentError) as caught:
+            Templates(TemplateOptions(source, source), cache)
+        assert len(caught.value.problems) == 2
+        cache.save(cache.drain())
