@@ -17,6 +17,7 @@ ID_PREFIX = "user-content-"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALLOWED = frozenset({"http:", "https:", "mailto:"})
 _IGNORED = re.compile(r"[\x00-\x1f\x7f]")  # browsers drop these before they look for a scheme
+_CANDIDATE = re.compile(r"[\s,]*(\S*[^\s,])(\s+[0-9.]+[wx])?\s*(?:,|$)")
 _SAFE_REST = SAFE_PATH + "?%"
 
 Warn = Callable[[str, str], None]
@@ -76,6 +77,12 @@ class Links:
             self._warn(raw, f"the image {raw!r} is not published")
             return None
         return self._published(where) + _rest(rest)
+
+    def srcset(self, raw: str) -> str | None:
+        """Return those of an image's candidates that are on this site, or None."""
+        found = ((self.src(address), size) for address, size in _CANDIDATE.findall(raw))
+        own = [f"{src}{size}" for src, size in found if src and not is_external(src)]
+        return ", ".join(own) or None
 
     def _published(self, where: str) -> str:
         return f"{self._baseurl}{quote(where, safe=SAFE_PATH)}"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import nh3
 
 from builder.text.highlight import TOKEN_CLASSES
-from builder.text.links import Links, is_external, prefixed
+from builder.text.links import Links, prefixed
 
 
 def _words(text: str) -> frozenset[str]:
@@ -57,7 +57,7 @@ _VALUES = {
     "rowspan": re.compile(r"[1-9][0-9]?"),
     "scope": re.compile(r"col|row"),
     "start": re.compile(r"-?[0-9]{1,6}"),
-    "width": re.compile(r"[1-9][0-9]{0,3}"),
+    "width": re.compile(r"[1-9][0-9]{0,3}%?"),
 }
 _ANGLES = str.maketrans("", "", "<>")
 
@@ -96,9 +96,10 @@ def _attribute_filter(links: Links) -> Callable[[str, str, str], str | None]:
             return " ".join(word for word in value.split() if _known_class(tag, word)) or None
         if name == "href":
             return links.href(value)
-        if name in {"src", "srcset"}:
-            found = links.src(value)
-            return None if found and name == "srcset" and is_external(found) else found
+        if name == "src":
+            return links.src(value)
+        if name == "srcset":
+            return links.srcset(value)
         if name in {"id", "name"}:
             return prefixed("-".join(value.split())) if value.strip() else None
         if name in _VALUES:

@@ -80,6 +80,12 @@ SHOWN = [
         '<picture><source media="(width > 9px)" srcset="/logo.png"><img src="/logo.png"></picture>',
         '<picture><source srcset="/base/logo.png"><img',
     ),
+    (
+        '<picture><source srcset="/logo.png, /none.png 2x,/logo.png  1.5x"><img src="/logo.png">'
+        "</picture>",
+        '<source srcset="/base/logo.png, /base/logo.png  1.5x"><img',
+    ),
+    ('<img src="/logo.png" width="50%">', 'width="50%"'),
     ("<details><summary>s</summary>\n\nt\n</details>", "<details><summary>s</summary>"),
     ("a & b &copy; &lt;", "a &amp; b © &lt;"),
     ("a <kbd>Ctrl</kbd> b", "<kbd>Ctrl</kbd>"),
