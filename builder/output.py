@@ -126,6 +126,12 @@ class Entry:
         """Whether a file of its own is on disk."""
         return not (self.location or self.copy_of)
 
+    @property
+    def ruled(self) -> tuple[object, ...]:
+        """What a host's rules are made from: all but its bytes, and below `v2/` their number."""
+        size = self.size if self.path.startswith("v2/") else 0
+        return (self.path, self.media_type, self.headers, size, self.location, self.copy_of)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

@@ -221,7 +221,8 @@ class Pipeline:
                     self._render(session, workers, changed, change)
                     for name in gone:
                         change.drop(name)
-                    self._side_files(change)
+                    if change.ruled or change.damaged or record.meta("rules") != self._options:
+                        self._side_files(change)
             self._check_limits(record)
             change.report.warnings = self._judged(warnings)
         except (BuilderError, OSError):
@@ -361,7 +362,7 @@ class Pipeline:
         config = self.config
         inside, outside = [], {}
         beside = f"../{config.destination.name}.{config.target.capabilities.name}"
-        for file in config.target.side_files(change.record.content(), config.address):
+        for file in config.target.side_files(change.record.ruled(), config.address):
             if file.in_site:
                 body = Data(file.data)
                 inside.append(Output(file.path, "application/octet-stream", body, "target"))
@@ -373,6 +374,7 @@ class Pipeline:
         made = write_bundle(task, inside, change.destination, lambda output: iter((output,)))
         change.done(made, Known(""))
         change.beside(outside)
+        change.record.set_meta("rules", self._options)
 
     def _check_limits(self, record: Record) -> None:
         """Refuse a site that its host would not take whole, now that every size is known."""

@@ -79,7 +79,7 @@ SetEnvIf Request_URI "^/v2/.+/(?:manifests|blobs)/(%(digest)s)$" REGISTRY_DIGEST
 
 RewriteEngine On
 RewriteBase /v2/
-RewriteCond %{ENV:REDIRECT_STATUS} !^$
+RewriteCond %{ENV:REDIRECT_STATUS} !^(?:200)?$
 RewriteRule ^ - [L]
 RewriteRule (?:^|/)\. - [R=404,L]
 RewriteCond %{REQUEST_URI} ^/v2/.+/(?:blobs|referrers)/(?!%(any)s$)(?!uploads$)[^/]+$ [OR]
@@ -91,6 +91,13 @@ RewriteRule ^ - [R=405,L]
 RewriteCond %{REQUEST_FILENAME} ^(.+/v2/.+)/referrers(?:/|$)
 RewriteCond %1/tags/list -f
 RewriteRule ^ /v2/no-referrers.json [END]
+RewriteCond %{REQUEST_FILENAME} !-f
+RewriteCond %{REQUEST_FILENAME} ^(.+/v2/.+)/blobs/([^/]+)$
+RewriteCond %1/manifests/%2 -f
+RewriteRule ^(.+)/blobs/([^/]+)$ /v2/$1/manifests/$2 [E=REGISTRY_BLOB:1,END]
+RewriteCond %{REQUEST_FILENAME} !-f
+RewriteCond %{ENV:REGISTRY_DIGEST} (.+)
+RewriteRule ^(.+)/manifests/[^/:]+$ /v2/$1/manifests/%1 [E=REGISTRY_TAG:1,END]
 
 Header unset X-Content-Type-Options
 Header unset Access-Control-Allow-Origin
@@ -99,11 +106,21 @@ Header set Cache-Control "%(brief)s" env=REGISTRY_CACHE
 Header set Cache-Control "%(immutable)s" env=REGISTRY_DIGEST
 Header set Content-Type "%{REGISTRY_TYPE}e" env=REGISTRY_TYPE
 Header set Docker-Content-Digest "%{REGISTRY_DIGEST}e" env=REGISTRY_DIGEST
+Header set Content-Type application/octet-stream env=REDIRECT_REGISTRY_BLOB
+Header set Cache-Control "%(brief)s" env=REDIRECT_REGISTRY_TAG
 <FilesMatch "^40[045](?:-[a-z]+)?\.json$">
     Header always set Allow "GET, HEAD" "expr=%{REQUEST_STATUS} == 405"
 </FilesMatch>
 <If "%{REQUEST_URI} == '/v2/no-referrers.json'">
     Header set Content-Type "%(index)s"
+</If>
+<If "reqenv('REDIRECT_REGISTRY_PAGE') == '1' || reqenv('REDIRECT_REDIRECT_REGISTRY_PAGE') == '1'">
+    ErrorDocument 404 %(base)s/404.html
+    Header set Content-Type application/json
+    Header unset Docker-Content-Digest
+    Header unset Cache-Control
+    Header always unset Docker-Distribution-Api-Version
+    Header always unset Access-Control-Expose-Headers
 </If>
 """
 
@@ -112,7 +129,7 @@ _PAGES = r"""# Made by builder. Needs `AllowOverride All`, mod_headers, mod_rewr
 ErrorDocument 404 %(base)s/404.html
 RewriteEngine On
 RewriteRule (?:^|/)\.(?!well-known/) - [R=404,L]
-%(moved)s
+%(moved)s%(copied)s
 Header always set X-Content-Type-Options nosniff
 <FilesMatch "\.html$">
     Header set Content-Security-Policy "%(policy)s"
@@ -124,6 +141,12 @@ Header always set X-Content-Type-Options nosniff
     Header set Cache-Control "public, max-age=31536000, immutable"
 </FilesMatch>
 %(policies)s"""
+
+# What is JSON for people too is a copy of what clients get, unless it has a file of its own.
+_COPIED = r"""RewriteCond %%{REQUEST_FILENAME} !-f
+RewriteCond %%{REQUEST_FILENAME}/index.json !-f
+RewriteRule ^(.+)/%s(?:/(?:index\.json)?)?$ /v2/$1/%s [E=REGISTRY_PAGE:1,L]
+"""
 
 
 def root_directive(folder: str) -> str:
@@ -150,7 +173,7 @@ class Apache(FileHost):
         found = plan(entries)
         yield from error_files()
         yield SideFile(_NAME, _pages(found, root).encode(), in_site=True)
-        yield SideFile(f"v2/{_NAME}", _content(found).encode(), in_site=True)
+        yield SideFile(f"v2/{_NAME}", _content(found, root).encode(), in_site=True)
         yield from _folders(found)
         for folder, page in sorted(found.fallbacks.items()):
             base = f"{root}/{_text(folder, folder)}"
@@ -160,7 +183,7 @@ class Apache(FileHost):
             yield SideFile(f"{folder}/{_NAME}", f"{line}\n".encode(), in_site=True)
 
 
-def _content(found: Plan) -> str:
+def _content(found: Plan, base: str) -> str:
     types = [
         f'SetEnvIf Request_URI "^/v2/.+/{pattern}$" REGISTRY_TYPE={found.usual[kind]}'
         for kind, pattern in KINDS.items()
@@ -168,6 +191,7 @@ def _content(found: Plan) -> str:
     ]
     values = {
         "static": _STATIC + _ENCODINGS_BELOW,
+        "base": base,
         "types": "\n".join(types),
         "digest": DIGEST,
         "any": ANY_DIGEST,
@@ -192,6 +216,11 @@ def _pages(found: Plan, base: str) -> str:
         "base": base,
         "policy": POLICY,
         "moved": "".join(lines),
+        "copied": "".join(
+            f'RewriteRule "^{re.escape(app)}/" - [L]\n' for app in sorted(found.fallbacks)
+        )
+        + _COPIED % (rf"manifests/({DIGEST}|[\w.-]+?)", "manifests/$2")
+        + _COPIED % ("tags", "tags/list"),
         "policies": "".join(_policies(found)),
     }
     return _filled(_PAGES, values)

@@ -80,7 +80,7 @@ class Target(Protocol):
         """Yield the rules that make the host answer as `entries` say.
 
         `entries` are all that is published, in byte order of their paths, and
-        may be read once only.
+        may be read once only. A pure function of the address and `Entry.ruled`.
         """
 
 
@@ -93,6 +93,7 @@ SERVER = Capabilities(
     redirects=True,
     index_names=("index.html", "index.json"),
     unknown_referrers=True,
+    copies=True,
     json_errors=True,
     fallbacks=True,
 )

@@ -93,6 +93,16 @@ handle /v2/* {
 			header @none Content-Type %(index)s
 			rewrite @none /v2/no-referrers.json
 		}
+		@twin path_regexp twin ^/v2/(.+)/blobs/([^/]+)$
+		handle @twin {
+			@elsewhere not file
+			rewrite @elsewhere /v2/{re.twin.1}/manifests/{re.twin.2}
+		}
+		@tag path_regexp tag ^/v2/(.+)/manifests/[^/:]+$
+		handle @tag {
+			@elsewhere not file
+			rewrite @elsewhere /v2/{re.tag.1}/manifests/{registry_digest}
+		}
 		file_server {
 			index index.json
 		}
@@ -115,7 +125,29 @@ handle %(pages)s {
 		header @json Access-Control-Allow-Origin *
 		@named path_regexp ^/assets/.*\.[0-9a-f]{8,}\.[a-z0-9]+$
 		header @named Cache-Control "public, max-age=31536000, immutable"
-%(policies)s%(fallbacks)s		file_server {
+%(policies)s%(fallbacks)s
+		@manifest path_regexp copied ^/(.+)/manifests/([^/]+?)(?:/(?:index\.json)?)?$
+		route @manifest {
+			@elsewhere not file {path} {path}/index.json
+			rewrite @elsewhere /v2/{re.copied.1}/manifests/{re.copied.2}
+			@tag {
+				path /v2/*
+				not file
+			}
+			rewrite @tag /v2/{re.copied.1}/manifests/{registry_digest}
+		}
+		@tags path_regexp copied ^/(.+)/tags(?:/(?:index\.json)?)?$
+		handle @tags {
+			@elsewhere not file {path} {path}/index.json
+			rewrite @elsewhere /v2/{re.copied.1}/tags/list
+		}
+		@copy {
+			path /v2/*
+			file
+		}
+		header @copy Content-Type application/json
+		header @copy Access-Control-Allow-Origin *
+		file_server {
 			index index.html index.json
 		}
 	}

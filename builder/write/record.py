@@ -152,9 +152,16 @@ class Record:
         A target's rules are made from these alone: from its own files of the
         last build it would make others than from an empty folder.
         """
-        query = f"SELECT {_COLUMNS} FROM outputs WHERE bundle != ? ORDER BY path"  # noqa: S608
-        for row in self._db.execute(query, (SIDE,)):
-            yield _entry(row)
+        return self._content(_COLUMNS)
+
+    def ruled(self) -> Iterator[Entry]:
+        """Yield the same with nothing in them but what `Entry.ruled` says."""
+        columns = _COLUMNS.replace("digest, size", "'', IIF(path GLOB 'v2/*', size, 0)")
+        return self._content(columns.replace("fingerprint", "''"))
+
+    def _content(self, columns: str) -> Iterator[Entry]:
+        query = f"SELECT {columns} FROM outputs WHERE bundle != ? ORDER BY path"  # noqa: S608
+        return map(_entry, self._db.execute(query, (SIDE,)))
 
     def totals(self, *, without: str = "") -> tuple[int, int]:
         """Return the bytes and the number of all files, except those below the path `without`."""

@@ -12,7 +12,7 @@ from builder.errors import ContentError, Problem
 from builder.output import Bundle, Data, Entry, File, Made, Output, Redirect, Streamed
 from builder.write.destination import Change, Destination
 from builder.write.folder import is_inside
-from builder.write.record import Known, Record, shifted
+from builder.write.record import SIDE, Known, Record, shifted
 from builder.write.workers import limited
 
 Adapt = Callable[[Output], Iterator[Output]]
@@ -169,7 +169,8 @@ class Transaction:
 
     `begin` finds out what the destination holds; `done` books a bundle that
     was handed over; `publish` lets all of it be seen, and the record with it.
-    As a context it gives up what was not published.
+    As a context it gives up what was not published. `ruled` tells whether
+    anything changed that a host's rules are made from.
     """
 
     def __init__(self, destination: Destination, record: Record) -> None:
@@ -178,6 +179,7 @@ class Transaction:
         self.trusted = False
         self.damaged: set[str] = set()
         self.report = Report()
+        self.ruled = False
         self._known: set[str] = set()  # paths that the marker lists
         self._stale: set[str] = set()
         self._fresh: set[str] = set()
@@ -223,6 +225,7 @@ class Transaction:
         self._stale.update(path for path, entry in before.items() if entry.has_file)
         self._fresh.update(entry.path for entry in made.entries if entry.has_file)
         self._written += made.written
+        self._compare(made.name, before.values(), made.entries)
         self._identity = shifted(self._identity, minus=before.values(), plus=made.entries)
         self.record.replace_outputs(made.name, before, made.entries)
         self.record.save_bundle(made.name, known)
@@ -244,9 +247,14 @@ class Transaction:
         self._fresh.update(after)
         self.record.set_beside(after)
 
+    def _compare(self, name: str, before: Iterable[Entry], after: Iterable[Entry]) -> None:
+        if name != SIDE and not self.ruled:
+            self.ruled = {entry.ruled for entry in before} != {entry.ruled for entry in after}
+
     def drop(self, name: str) -> None:
         """Book that a bundle of the last build is gone."""
         before = self.record.forget(name)
+        self._compare(name, before.values(), ())
         self._stale.update(path for path, entry in before.items() if entry.has_file)
         self._identity = shifted(self._identity, minus=before.values(), plus=())
 

@@ -9,13 +9,15 @@ import pytest
 import requests
 
 from builder.output import Capabilities, Data, Output
+from builder.targets import target_names
 from builder.targets.base import adapt
 from tests.conftest import read_tree
-from tests.hosts import run_nginx
+from tests.hosts import HOSTS, ROOT
 from tests.images import Image
 
 NAME = "vanessa/greeting"
 Build = Callable[..., int]
+SERVERS = ("nginx", "caddy", "apache")
 
 
 @pytest.fixture
@@ -35,10 +37,11 @@ def test_a_copy_is_a_file_of_its_own_unless_the_host_has_rules(copies: bool, kep
     assert [item.copy_of for item in adapt(output, host)] == [kept]
 
 
-def test_the_tree_for_nginx_has_one_file_for_a_manifest(
-    registry: Path, two_tags: Image, build: Build
+@pytest.mark.parametrize("target", SERVERS)
+def test_the_tree_for_a_server_has_one_file_for_a_manifest(
+    registry: Path, two_tags: Image, build: Build, target: str
 ) -> None:
-    assert build("-t", "nginx") == 0
+    assert build("-t", target) == 0
     tree = read_tree(registry / "_site")
     held = [path for path, data in tree.items() if data == two_tags.manifest]
     assert held == [f"v2/{NAME}/manifests/{two_tags.digest}"]
@@ -48,9 +51,27 @@ def test_the_tree_for_nginx_has_one_file_for_a_manifest(
     assert {f"v2/{NAME}/manifests/1.0", f"v2/{NAME}/blobs/{two_tags.digest}"} <= set(held)
 
 
+@pytest.mark.parametrize("target", target_names())
+def test_the_reference_says_how_many_files_a_collection_is(
+    registry: Path, build: Build, target: str
+) -> None:
+    collection = registry / "collections" / NAME
+    for tag in ("1.0", "1.1", "1.2"):
+        Image.of("alike", annotations={"version": tag}).tag(collection, tag)
+    (collection / "README.md").write_text("---\ntitle: Greeting\n---\n")
+    assert build("-q", "-t", target, "--baseurl", "") == 0
+    below = [
+        path for place in (NAME, f"v2/{NAME}") for path in (registry / "_site" / place).rglob("*")
+    ]
+    folders = 2 + sum(path.is_dir() for path in below)
+    row = f"| `{target}` | {len(below) + 2 - folders} | {folders} |\n"
+    assert row in (ROOT / "docs/reference/targets.md").read_text()
+
+
 @pytest.mark.e2e
-def test_nginx_answers_from_the_one_file(
-    registry: Path, two_tags: Image, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("target", SERVERS)
+def test_a_server_answers_from_the_one_file(
+    registry: Path, two_tags: Image, target: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     digest, kind = two_tags.digest, "application/vnd.oci.image.manifest.v1+json"
     brief, long = (
@@ -62,20 +83,27 @@ def test_nginx_answers_from_the_one_file(
         f"v2/{NAME}/manifests/latest": (kind, brief, digest),
         f"v2/{NAME}/manifests/{digest}": (kind, long, digest),
         f"v2/{NAME}/blobs/{digest}": ("application/octet-stream", long, digest),
-        f"{NAME}/manifests/1.0": ("application/json", "no-cache", None),
-        f"{NAME}/manifests/latest/": ("application/json", "no-cache", None),
-        f"{NAME}/manifests/{digest}/index.json": ("application/json", "no-cache", None),
+        f"{NAME}/manifests/1.0": ("application/json", None, None),
+        f"{NAME}/manifests/latest/": ("application/json", None, None),
+        f"{NAME}/manifests/{digest}/index.json": ("application/json", None, None),
     }
-    with run_nginx(registry, tmp_path_factory.mktemp("site")) as host:
+    with HOSTS[target](registry, tmp_path_factory.mktemp("site")) as host:
         for path, (media_type, cache, held) in answers.items():
             found = requests.get(f"http://{host}/{path}", timeout=30)
             assert (path, found.status_code, found.content) == (path, 200, two_tags.manifest)
             shown = found.headers
             assert (path, shown["Content-Type"]) == (path, media_type)
-            assert shown["Cache-Control"] == cache
+            assert shown.get("Cache-Control") in ((cache,) if cache else (None, "no-cache"))
             assert shown.get("Docker-Content-Digest") == held
-        tags = requests.get(f"http://{host}/{NAME}/tags/", timeout=30)
-        assert tags.json() == {"name": NAME, "tags": ["1.0", "latest"]}
+        for path in (f"{NAME}/tags", f"{NAME}/tags/", f"{NAME}/tags/index.json"):
+            tags = requests.get(f"http://{host}/{path}", timeout=30)
+            assert tags.json() == {"name": NAME, "tags": ["1.0", "latest"]}
+            assert tags.headers["Content-Type"] == "application/json"
         missing = (f"v2/{NAME}/manifests/LATEST", f"{NAME}/manifests/LATEST", "none/manifests/1.0")
         for path in missing:
-            assert requests.get(f"http://{host}/{path}", timeout=30).status_code == 404
+            missed = requests.get(f"http://{host}/{path}", timeout=30)
+            for_clients = path.startswith("v2/")
+            assert (missed.status_code, "json" in missed.headers["Content-Type"]) == (
+                404,
+                for_clients,
+            )

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ SITE = [
 def side_files(target: str, entries: Iterable[Entry]) -> dict[str, str]:
     files = open_target(target).side_files(entries, Address())
     return {file.path: file.data.decode() for file in files}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rules_are_made_from_nothing_but_what_decides_whether_they_are_made(target: str) -> None:
+    entries = [*SITE, Entry("a/b/index.html", "text/html", (), TWO, 9, fingerprint="made so")]
+    others = [
+        replace(entry, digest="", size=7 if entry.path.startswith("v2/") else 1, fingerprint="")
+        for entry in entries
+    ]
+    assert [entry.ruled for entry in entries] == [entry.ruled for entry in others]
+    assert side_files(target, entries) == side_files(target, others)
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,4 @@ def _page_types(plan: _Plan) -> dict[str, str]:
     return found
 
 
-TARGET = Nginx(
-    replace(SERVER, name="nginx", title="nginx", copies=True, queries=True, notes=(_NOTE,))
-)
+TARGET = Nginx(replace(SERVER, name="nginx", title="nginx", queries=True, notes=(_NOTE,)))
