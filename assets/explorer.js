@@ -1,7 +1,7 @@
 // The file explorer of a tag's page: what its layers make together, and single files out of them.
 // All names and contents are strangers': they are only ever put in as text, pictures by their bytes.
-const section = document.querySelector("[data-explorer]");
-const { make, filesize, count, json, visible } = await import(section.dataset.elements);
+const sections = [...document.querySelectorAll("[data-explorer]")];
+const { make, filesize, count, json, visible } = await import(sections[0].dataset.elements);
 
 const SHOWN = 300; // rows of one folder or search, before "more"
 const TEXT = 512 << 10; // bytes of a text that are shown
@@ -16,6 +16,7 @@ const KINDS = { d: "folder", l: "link", c: "character device", b: "block device"
 const mode = (bits) => [..."rwxrwxrwx"].map((letter, n) => (bits >> 8 - n & 1 ? letter : "-")).join("");
 class Explorer {
   #section;
+  #mark; // what an address of a file of this image begins with
   #layers;
   #tree;
   #pathOf;
@@ -24,6 +25,7 @@ class Explorer {
 
   constructor(section) {
     this.#section = section;
+    this.#mark = `#file${section.dataset.explorer && `:${section.dataset.explorer}`}=`;
     const links = [...section.querySelectorAll("a[data-layer]")];
     const open = make("button", { type: "button", class: "primary" }, "Open the explorer");
     this.start = () => this.loaded ??= this.#start(links, open);
@@ -131,20 +133,19 @@ class Explorer {
     chip.style.setProperty("--hue", item.layer * 137 % 360);
     if (gone) row.append(make("del", {}, make("bdi", {}, visible(name))));
     else if ("cbp".includes(item.kind)) row.append(make("bdi", {}, visible(name)));
-    else row.append(make("a", { href: `#file=${encodeURIComponent(this.#pathOf(item))}` }, make("bdi", {}, visible(name))));
+    else row.append(make("a", { href: `${this.#mark}${encodeURIComponent(this.#pathOf(item))}` }, make("bdi", {}, visible(name))));
     row.append(facts);
     if (item.layer || gone) row.append(make(gone ? "del" : "ins", { class: "mark" }, item.mark));
     row.append(chip);
     return row;
   }
 
-  // Shows the file that the address names, or none.
+  // Shows the file that the address names, where it is one of this image.
   async follow() {
-    const wanted = /^#file=(.+)$/s.exec(location.hash)?.[1];
-    if (wanted === undefined) {
-      document.querySelector("dialog.file")?.close();
-      return;
-    }
+    if (!location.hash.startsWith(this.#mark)) return;
+    const wanted = location.hash.slice(this.#mark.length);
+    const folded = this.#section.closest("details");
+    if (folded) folded.open = true;
     if (!await this.start()) return;
     let path;
     try {
@@ -190,7 +191,7 @@ class Explorer {
     dialog.addEventListener("close", () => {
       for (const link of dialog.querySelectorAll("[download]")) URL.revokeObjectURL(link.href);
       dialog.remove();
-      if (location.hash.startsWith("#file=")) history.pushState(null, "", location.pathname + location.search);
+      if (location.hash.startsWith(this.#mark)) history.pushState(null, "", location.pathname + location.search);
     });
     document.body.append(dialog);
     dialog.showModal();
@@ -238,6 +239,10 @@ const content = (bytes, path) => {
   }
 };
 
-const explorer = new Explorer(section);
-addEventListener("hashchange", () => explorer.follow());
-explorer.follow();
+const explorers = sections.map((section) => new Explorer(section));
+const follow = () => {
+  if (!/^#file[:=]/.test(location.hash)) document.querySelector("dialog.file")?.close();
+  for (const explorer of explorers) explorer.follow();
+};
+addEventListener("hashchange", follow);
+follow();

@@ -104,13 +104,18 @@
     const input = make("input", { type: "search", placeholder: "Filter tags", "aria-label": "Filter tags" });
     const count = make("span", { role: "status" });
     tables[0].parentElement.before(make("p", { class: "tools" }, count, input));
-    const more = document.querySelector(".tagged details");
+    const names = (some) => some.reduce((sum, row) => sum + row.cells[0].querySelectorAll("a:not(.badge)").length, 0);
+    const groups = all(".tagged details").filter((group) => group.querySelector("table"));
     input.addEventListener("input", () => {
       const wanted = input.value.trim().toLowerCase();
       for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
-      const shown = rows.filter((row) => !row.hidden).length;
-      count.textContent = wanted ? (shown ? `${shown} of ${rows.length}` : `no tag of ${rows.length} has "${wanted}"`) : "";
-      if (more) more.open = Boolean(wanted);
+      const shown = names(rows.filter((row) => !row.hidden));
+      count.textContent = wanted ? (shown ? `${shown} of ${names(rows)}` : `no tag of ${names(rows)} has "${wanted}"`) : "";
+      for (const table of tables) table.parentElement.hidden = !table.querySelector("tbody tr:not([hidden])");
+      for (const group of groups) {
+        group.hidden = group.querySelector(".scroll").hidden;
+        group.open = Boolean(wanted) && !group.hidden;
+      }
     });
   };
 

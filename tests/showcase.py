@@ -14,12 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from builder.layers.record import record_listing
+from builder.oci.descriptor import Descriptor
 from tests.conftest import write_tree
 from tests.images import CONFIG, INDEX, LAYER, MANIFEST, as_json, descriptor, layer_of, sha256
 
+APP_CONFIG = "application/vnd.alembic.app.config.v1+json"
+BASE_NAME = "org.opencontainers.image.base.name"
 TITLE = "org.opencontainers.image.title"
 EMPTY = "application/vnd.oci.empty.v1+json"
 LONG = "laboratory-of-computational-genomics/single-cell-rna-sequencing-quality-control-and-report"
+GZIP = b"\x1f\x8b"
 PLATFORMS = (
     ("linux", "amd64", ""), ("linux", "arm64", "v8"), ("linux", "arm", "v7"), ("linux", "386", ""),
     ("linux", "ppc64le", ""), ("linux", "s390x", ""), ("linux", "riscv64", ""),
@@ -71,9 +76,17 @@ class Collection:
             {
                 "config": self.blob(CONFIG, as_json(config)),
                 "layers": [self.blob(LAYER, layer) for layer, _ in layers],
+                "annotations": {BASE_NAME: "docker.io/library/debian:12"},
             },
             platform=where,
         )
+
+    def list_files(self) -> None:
+        """Keep the listing of every layer."""
+        for path in sorted((self.folder / "blobs/sha256").iterdir()):
+            if path.read_bytes().startswith(GZIP):
+                layer = descriptor(LAYER, path.read_bytes())
+                record_listing(self.folder, Descriptor.from_json(layer), path)
 
     def artifact(
         self, artifact_type: str, files: Iterable[tuple[str, str, bytes]], **more: Any
@@ -156,6 +169,8 @@ def _images(root: Path) -> None:
         names = (version, "latest") if version == "1.1.0" else (version,)
         wide.tag(index, *names, created=f"2025-05-0{1 + int(version[2])}T00:00:00Z")
     _attach(wide, index)
+    for collection in (tall, wide):
+        collection.list_files()
     old = Collection(
         root, "vendor/old", readme("Old", "Was good once", deprecated="vendor/everywhere")
     )
@@ -255,7 +270,7 @@ def _packages(root: Path) -> None:
     app = Collection(root, "web/clock", readme("Clock", "Shows the time"))
     page = {"index.html": "<!doctype html><title>Clock</title><p>12:00"}
     app.tag(
-        app.artifact("application/vnd.alembic.app.v1", [("app.tar.gz", LAYER, _tgz(page))]),
+        app.artifact("", [("", LAYER, _tgz(page))], config=app.blob(APP_CONFIG, b"{}")),
         "1.0",
         "latest",
     )
@@ -298,7 +313,7 @@ def _small(root: Path) -> None:
         )
         for version in range(1, 3):
             made.tag(
-                made.image(["base\n", f"small {n} {version}\n" * 9]),
+                made.image([*(f"base {n}\n" for n in range(4)), f"small {n} {version}\n" * 9]),
                 f"{version}.0",
                 created=f"2024-{1 + n % 12:02}-0{version}T00:00:00Z",
             )

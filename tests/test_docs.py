@@ -11,7 +11,8 @@ import pytest
 
 from builder.cli import COMMANDS, group
 from builder.config import KEYS, REGISTRY_KEYS
-from builder.pages.views import CollectionView, TagLine, TagView
+from builder.pages.tagtable import TagGroup, TagLine, TagRow, TagTable
+from builder.pages.views import CollectionView, TagView
 from builder.registry.model import Row
 from builder.registry.schema import COLLECTION_KEYS, TAG_KEYS
 from builder.targets import target_names
@@ -79,7 +80,7 @@ def test_the_theme_is_documented() -> None:
     urls = filters.UrlFilters(baseurl="", url="", assets={})
     names = {*filters.all_filters(urls, filters.DateFilters("UTC")), "markdownify"}
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
-    for view in (CollectionView, TagLine, TagView, Row):
+    for view in (CollectionView, TagLine, TagTable, TagGroup, TagRow, TagView, Row):
         shown = [f"`{field.name}`" for field in fields(view) if not field.name.startswith("_")]
         line = ", ".join(shown)
         assert f"\n{line}" in text, f"docs/reference/theme.md lacks, of {view.__name__}: {line}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WIDTH, _HEIGHT = 640, 120
+_WIDTH, _HEIGHT = 1000, 60
 _MARGIN = 10
-_MAX_POINTS = 60
+_MIN_POINTS, _MAX_POINTS = 4, 60
 _TONES = 6
 _MAX_TILES = 60
 
@@ -30,7 +30,8 @@ class Point:
 class Curve:
     """Sizes over tags, oldest first; `line` and `area` are SVG paths.
 
-    `largest` is the size at the top, in bytes; the bottom is zero.
+    `largest` is the size at the top, in bytes; the bottom is zero. `total`
+    counts the tags there are, of which the last are shown.
     """
 
     width: int
@@ -39,12 +40,13 @@ class Curve:
     points: tuple[Point, ...]
     line: str
     area: str
+    total: int
 
 
 def curve(sizes: Sequence[tuple[str, int]]) -> Curve | None:
-    """Return the drawing of the last sixty `(tag, bytes)`; None with fewer than two."""
-    shown = [(tag, size) for tag, size in sizes if size > 0][-_MAX_POINTS:]
-    if len(shown) < 2:
+    """Return the drawing of the last sixty `(tag, bytes)`; None with fewer than four."""
+    shown = sizes[-_MAX_POINTS:]
+    if len(shown) < _MIN_POINTS:
         return None
     largest = max(size for _, size in shown)
     across, up = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
@@ -59,7 +61,7 @@ def curve(sizes: Sequence[tuple[str, int]]) -> Curve | None:
     )
     line = "M" + "L".join(f"{point.x} {point.y}" for point in points)
     area = f"{line}V{_HEIGHT}H{points[0].x}Z"
-    return Curve(_WIDTH, _HEIGHT, largest, points, line, area)
+    return Curve(_WIDTH, _HEIGHT, largest, points, line, area, len(sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,13 @@ class Tile:
     @property
     def labelled(self) -> bool:
         """Whether the tile has room for its number."""
-        return self.width >= 28 and self.height >= 20
+        return self.width >= 28 and self.height >= 18
 
 
 def treemap(sizes: Sequence[int]) -> tuple[Tile, ...]:
     """Return one rectangle for each size above zero, area for bytes, largest first.
 
-    The box is 640 by 120. A run of tiles is laid along the shorter side of
+    The box is 1000 by 60. A run of tiles is laid along the shorter side of
     what is left for as long as that makes them squarer.
     """
     order = sorted((n for n, size in enumerate(sizes) if size > 0), key=lambda n: -sizes[n])

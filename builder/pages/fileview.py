@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from builder.layers.listing import FileEntry, Listing
@@ -14,7 +14,7 @@ from builder.pages.downloads import blob_url
 from builder.pages.model import PageOptions
 from builder.registry.model import Collection
 
-SHOWN = 100
+SHOWN = 50
 CHANGES_SHOWN = 50
 _WAYS = ("added", "removed", "changed")
 
@@ -47,14 +47,16 @@ class ListedLayer:
 class Files:
     """The files of an image: how many, how large together, and the largest of them.
 
-    `cut` tells that a listing is not whole.
+    `cut` tells that a listing is not whole. Of the other images of an index
+    only the layers are known.
     """
 
-    count: int
-    size: int
-    lines: tuple[FileLine, ...]
+    platform: str
     layers: tuple[ListedLayer, ...]
     cut: bool
+    count: int = 0
+    size: int = 0
+    lines: tuple[FileLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,27 @@ class FileChanges:
     lines: tuple[tuple[str, str], ...]
 
 
-def files_of(collection: Collection, manifest: Manifest, options: PageOptions) -> Files | None:
-    """Return the files of an image; None unless every layer has a listing."""
-    listings = _listings(collection, manifest)
-    if not listings:
-        return None
-    image = _merged(tuple(listings), collection.origin, os.getpid())
-    largest = image.largest(SHOWN)
-    return Files(
-        *image.total(),
-        tuple(FileLine(entry.path, entry.size, layer + 1) for layer, entry in largest),
-        tuple(_layers(collection, listings, options)),
-        any(listing.facts.cut for listing in listings),
-    )
+def files_of(
+    collection: Collection, main: Manifest, others: Mapping[str, Manifest], options: PageOptions
+) -> Iterator[Files]:
+    """Yield the files of an image, then of the others by platform, where all layers are listed."""
+    if listings := _listings(collection, main):
+        image = _merged(tuple(listings), collection.origin, os.getpid())
+        largest = image.largest(SHOWN)
+        lines = tuple(FileLine(entry.path, entry.size, layer + 1) for layer, entry in largest)
+        count, size = image.total()
+        listed = _listed("", collection, listings, options)
+        yield replace(listed, count=count, size=size, lines=lines)
+    for platform, manifest in others.items():
+        if listings := _listings(collection, manifest):
+            yield _listed(platform, collection, listings, options)
+
+
+def _listed(
+    platform: str, collection: Collection, listings: Sequence[Listing], options: PageOptions
+) -> Files:
+    layers = tuple(_layers(collection, listings, options))
+    return Files(platform, layers, any(listing.facts.cut for listing in listings))
 
 
 def _layers(

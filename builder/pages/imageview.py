@@ -39,12 +39,14 @@ _SHELL = re.compile(
 )
 _BUILDKIT = "# buildkit"
 _TITLE = "org.opencontainers.image.title"
+_BASE_NAME = "org.opencontainers.image.base.name"
+_MIN_BASE = 2  # layers that are worth to be folded
 _URL = re.compile(r"https?://[^\s\"'<>`\\^{|}]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its number from 1, size in bytes, share in percent, and who else has it.
+    """One layer: its number from 1, size in bytes, share in percent, and how many others have it.
 
     `unpacked` is in bytes too, 0 where nobody knows.
     """
@@ -74,6 +76,19 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """What an image is built on: its first layers, which more tags share than the next.
+
+    `name` is empty where the image does not say it; `size` is in bytes.
+    """
+
+    name: str
+    layers: int
+    size: int
+    other_tags: int
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One image of a tag: the only one, or that of one platform."""
 
@@ -90,6 +105,7 @@ class Image:
     annotations: tuple[Pair, ...]
     dockerfile: str
     artifact_type: str = ""
+    base: Base | None = None
 
 
 def image_view(
@@ -117,7 +133,19 @@ def image_view(
         annotations=tuple(pairs(manifest.annotations)),
         dockerfile="\n".join(text for text, _ in steps[:_MAX_STEPS]),
         artifact_type="" if manifest.is_image else manifest.effective_artifact_type,
+        base=_base(layers, manifest.annotations.get(_BASE_NAME, "")),
     )
+
+
+def _base(layers: Sequence[Layer], name: str) -> Base | None:
+    """Return what to fold: two or more first layers, where others follow that fewer tags have."""
+    count = 0
+    while count < len(layers) and layers[count].other_tags == layers[0].other_tags > 0:
+        count += 1
+    if count < _MIN_BASE or count == len(layers) or layers[count].other_tags > layers[0].other_tags:
+        return None
+    size = sum(layer.size for layer in layers[:count])
+    return Base(bounded(name), count, size, layers[0].other_tags)
 
 
 def _layers(

@@ -14,7 +14,8 @@ from typing import Any
 from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions
 from builder.pages.search import row_json
-from builder.pages.views import CollectionView, TagLine, TagView
+from builder.pages.tagtable import TagLine
+from builder.pages.views import CollectionView, TagView
 from builder.registry.model import Namespace, Row
 
 _TAG_FACTS = (

@@ -45,7 +45,8 @@ class Facts:
     """What the pages of one collection share.
 
     `order` holds the tags as lists show them; `aliases` the names of all tags
-    that point to a digest; `layer_tags` how many tags hold a layer; `sizes`
+    that point to a digest; `layer_tags` how many digests of
+    tags hold a layer; `sizes`
     the compressed bytes of each tag; `previous` the version before each
     version.
     """
@@ -63,15 +64,14 @@ def facts(collection: Collection) -> Facts:
     order = sort_tags(collection.tags)
     aliases: defaultdict[str, list[str]] = defaultdict(list)
     layer_tags: Counter[str] = Counter()
-    seen: dict[str, frozenset[str]] = {}
+    seen: set[str] = set()
     for tag in order:
         digest = digest_of(tag)
         if digest:
             aliases[digest].append(tag.name)
-        if tag.manifest is not None:
-            if digest not in seen:
-                seen[digest] = frozenset(_layers(collection, tag.manifest))
-            layer_tags.update(seen[digest])
+        if tag.manifest is not None and digest not in seen:
+            seen.add(digest)
+            layer_tags.update(set(_layers(collection, tag.manifest)))
     return Facts(
         order,
         newest_of(order),

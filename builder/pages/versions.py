@@ -32,11 +32,23 @@ def key(tag: str) -> Key:
         return _TOOL, (), 0, _reversed(tag)
     match = _VERSION.fullmatch(tag)
     if match is None or (match["rest"] and match["rest"][0].isalnum() and not _is_pre(tag)):
-        return _NAME, (), 0, _reversed(tag)
+        return _name_key(tag)
     numbers = tuple(int(part) for part in re.split(r"[._-]", match["numbers"]))
     if _is_pre(tag):
         return _PRE, numbers, 0, _natural(match["rest"])
     return _RELEASE, numbers, 0 if match["rest"] else 1, _reversed(match["rest"])
+
+
+def _name_key(tag: str) -> Key:
+    """Return a key of a name: from A to Z, and by the number at its end the highest first."""
+    stem = tag.rstrip("0123456789._-")
+    return _NAME, (), 0, _reversed(stem) + _natural(tag[len(stem) :])
+
+
+def major(tag: str) -> str:
+    """Return the first number of a version, empty for what is none."""
+    rank, numbers, _, _ = key(tag)
+    return str(numbers[0]) if rank in {_RELEASE, _PRE} else ""
 
 
 def is_version(tag: str) -> bool:

@@ -7,20 +7,21 @@ it is undefined.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
 from builder.oci.manifest import Manifest
 from builder.oci.reference import name_fault
-from builder.pages import attached, charts, imageview, jsonhtml, mirrored, plan, statement
+from builder.pages import attached, charts, imageview, jsonhtml, mirrored, plan, statement, versions
 from builder.pages.difference import Difference, difference
 from builder.pages.downloads import Download, downloads
 from builder.pages.fileview import Files, files_of
 from builder.pages.headerless import ArchiveLine, CompanionLine, archive_lines, companion_lines
 from builder.pages.model import PageOptions
 from builder.pages.pull import Pull, pull_of
+from builder.pages.tagtable import TagLine, TagTable, tag_table
 from builder.registry.model import Collection, Row, Tag
 from builder.text.markdown import Rendered
 
@@ -35,25 +36,6 @@ class Link:
 
     title: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class TagLine:
-    """One tag in a collection's table; see `state_of` for `state`."""
-
-    name: str
-    url: str
-    digest: str
-    aliases: tuple[str, ...]
-    platforms: tuple[str, ...]
-    size: int
-    created: str
-    built: str
-    yanked: str
-    state: str
-    attached: tuple[str, ...]
-    description: str
-    app_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +56,7 @@ class CollectionView:
     platforms: tuple[str, ...]
     attached: tuple[str, ...]
     tags: tuple[TagLine, ...]
+    table: TagTable
     sizes: charts.Curve | None
     pull: Pull | None
     license: str
@@ -130,7 +113,7 @@ class TagView:
     legacy_layers: tuple[imageview.Layer, ...]
     attached: tuple[attached.Group, ...]
     difference: Difference | None
-    files: Files | None
+    files: tuple[Files, ...]
     downloads: tuple[Download, ...]
     recipe_name: str
     recipe_state: str
@@ -234,7 +217,8 @@ def collection_view(about: PageContext) -> CollectionView:
         platforms=row.platforms,
         attached=_kinds(about, newest) if newest is not None else (),
         tags=lines,
-        sizes=charts.curve(_sizes(about)),
+        table=tag_table(lines),
+        sizes=charts.curve(_sizes(lines)),
         pull=pull_of(collection, pull_tag, about.options) if pull_tag is not None else None,
         license=row.license,
         license_url="" if row.hidden else browse_url("license", row.license),
@@ -319,18 +303,21 @@ def _kinds(about: PageContext, tag: Tag) -> tuple[str, ...]:
     return tuple(group.kind for group in about.groups(tag))
 
 
-def _sizes(about: PageContext) -> list[tuple[str, int]]:
-    """Return `(tag, bytes)` from the oldest to the newest, each digest once."""
-    seen: set[str] = set()
-    found: list[tuple[str, str, int]] = []
-    for tag in reversed(plan.without_tools(about.known.order)):
-        digest = plan.digest_of(tag)
-        if tag.name != "latest" and digest and digest not in seen:
-            seen.add(digest)
-            found.append((tag.date, tag.name, about.known.sizes.get(tag.name, 0)))
-    if all(date for date, _, _ in found):
-        found.sort(key=lambda item: item[0])
-    return [(name, size) for _, name, size in found]
+def _sizes(lines: Sequence[TagLine]) -> list[tuple[str, int]]:
+    """Return `(tag, bytes)` of releases but for variants, the lowest first, each digest once."""
+    releases = (
+        line
+        for line in reversed(lines)
+        if versions.is_version(line.name)
+        and not versions.is_pre_release(line.name)
+        and not versions.variant(line.name)
+    )
+    best = {
+        line.digest: line
+        for line in sorted(releases, key=lambda line: versions.precision(line.name))
+    }
+    shown = sorted(best.values(), key=lambda line: versions.key(line.name))
+    return [(line.name, line.size) for line in shown if line.digest and line.size]
 
 
 def tag_view(about: PageContext, tag: Tag) -> TagView:
@@ -370,7 +357,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         legacy_layers=_legacy_layers(tag),
         attached=statement.read(collection, about.groups(tag), about.options.api_root),
         difference=difference(collection, tag, known),
-        files=_files(about, manifest) if manifest is not None else None,
+        files=tuple(_files(about, manifest)) if manifest is not None else (),
         downloads=_downloads(about, tag, kind),
         recipe_name=recipe.name if recipe is not None else "",
         recipe_state=recipe.state if recipe is not None else "",
@@ -390,9 +377,15 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
     )
 
 
-def _files(about: PageContext, manifest: Manifest) -> Files | None:
+def _files(about: PageContext, manifest: Manifest) -> Iterator[Files]:
     collection = about.collection
-    return files_of(collection, plan.main_image(collection, manifest), about.options)
+    main = plan.main_image(collection, manifest)
+    others = {
+        str(item.platform or ""): item.manifest
+        for item in collection.images(manifest)
+        if item.manifest is not None and item.manifest is not main
+    }
+    return files_of(collection, main, others, about.options)
 
 
 def _downloads(about: PageContext, tag: Tag, kind: str) -> tuple[Download, ...]:
