@@ -57,9 +57,10 @@ class Links:
         where = self._find(raw, path, "link")
         if not where or is_external(where):
             return where + _rest(rest) if where else None
-        if rest.startswith("#") and (self._addresses is None or self._addresses.is_text(where)):
-            self.onward.append((raw, where, unquote(rest[1:])))
-            rest = f"#{prefixed(rest[1:])}"
+        query, _, fragment = rest.partition("#")
+        if fragment and (self._addresses is None or self._addresses.is_text(where)):
+            self.onward.append((raw, where, unquote(fragment)))
+            rest = f"{query}#{prefixed(fragment)}"
         return self._published(where) + _rest(rest)
 
     def src(self, raw: str) -> str | None:

@@ -96,10 +96,8 @@ def _attribute_filter(links: Links) -> Callable[[str, str, str], str | None]:
             return " ".join(word for word in value.split() if _known_class(tag, word)) or None
         if name == "href":
             return links.href(value)
-        if name == "src":
-            return links.src(value)
-        if name == "srcset":
-            return links.srcset(value)
+        if name in {"src", "srcset"}:
+            return (links.src if name == "src" else links.srcset)(value)
         if name in {"id", "name"}:
             return prefixed("-".join(value.split())) if value.strip() else None
         if name in _VALUES:

@@ -117,6 +117,7 @@ HREFS = [
     (ONE, "README.md#build", "/a/one/#user-content-build"),
     (ONE, "../two/", "/a/two/"),
     (ONE, "../two/#usage", "/a/two/#user-content-usage"),
+    (ONE, "../two/?x=1#usage", "/a/two/?x=1#user-content-usage"),
     (ONE, "../../../guide/intro.md", "/guide/intro/"),
     (ONE, "/collections/a/two/README.md", "/a/two/"),
     (ONE, "../README.md", "/a/"),

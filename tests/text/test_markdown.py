@@ -81,8 +81,7 @@ SHOWN = [
         '<picture><source srcset="/base/logo.png"><img',
     ),
     (
-        '<picture><source srcset="/logo.png, /none.png 2x,/logo.png  1.5x"><img src="/logo.png">'
-        "</picture>",
+        '<picture><source srcset="/logo.png, /no.png 2x,/logo.png  1.5x"><img src="/logo.png">',
         '<source srcset="/base/logo.png, /base/logo.png  1.5x"><img',
     ),
     ('<img src="/logo.png" width="50%">', 'width="50%"'),
