@@ -77,8 +77,7 @@ def command(
     allow_foreign: bool,
     force: bool,
     dry_run: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
     """Import an image or files under a tag.
@@ -91,7 +90,7 @@ def command(
     """
     console = common.console
     config = common.config()
-    options, remote = config.registry, RemoteOptions(insecure, ca)
+    options = config.registry
     lister = FileLister(options, remote, console) if files else None
     terms = Terms(
         created=now(), look=lister, judge=judge_of(config), force=force, dry_run=dry_run,

@@ -101,8 +101,7 @@ def command(
     output: str,
     force: bool,
     dry_run: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
     """Make an artifact of a static website, and give it a version.
@@ -134,9 +133,8 @@ def command(
         with lock(options):
             found = [_add(console, options, bundle, wanted, terms)]
             if runnable:
-                remote = SourceOptions(spool, RemoteOptions(insecure, ca))
                 image = Reference(wanted.name, f"{wanted.tag}-image")
-                with open_source([base], remote) as medium:
+                with open_source([base], SourceOptions(spool, remote)) as medium:
                     top = select_platform(
                         medium.resolve(), medium, medium.label, parse_platform(platform)
                     )

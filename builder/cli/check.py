@@ -77,7 +77,7 @@ def command(
 
     console = common.console
     if site:
-        check_site(context, site, console)
+        check_site(context, site, proposed["remote"], console)
         return
     proposal = judged(context, base, proposed, common.flags(allow_missing=allow_missing))
     found = Checked((), 0, 0)

@@ -17,7 +17,6 @@ from builder.pull_requests.base import open_base
 from builder.pull_requests.judge import judge
 from builder.pull_requests.model import Limits, Proposal
 from builder.pull_requests.summary import summary
-from builder.remote.options import RemoteOptions
 
 
 def judged(
@@ -38,13 +37,12 @@ def judged(
         _size(proposed, "max_file"), proposed["max_files"], _size(proposed, "max_fetch")
     )
     author = proposed["author"]
-    remote = RemoteOptions(proposed["insecure"], proposed["ca"])
     base = open_base(flags, revision)
     return judge(
         base,
         find_author(os.environ) if author is None else author,
         limits,
-        None if proposed["no_fetch"] else remote,
+        None if proposed["no_fetch"] else proposed["remote"],
     )
 
 

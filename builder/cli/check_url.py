@@ -17,10 +17,10 @@ _FITTING = frozenset({"site", "source", "configs", "quiet", "as_json", "no_color
                       "ca"})  # fmt: skip
 
 
-def check_site(context: click.Context, url: str, console: Console) -> None:
+def check_site(context: click.Context, url: str, remote: RemoteOptions, console: Console) -> None:
     """Ask a site and print what it is good for; raises ContentError for what it breaks."""
     _refuse_others(context)
-    facts = probe(url, RemoteOptions(context.params["insecure"], context.params["ca"]))
+    facts = probe(url, remote)
     judgement = judge(facts)
     problems = [Problem(f"{facts.url}/{path}", 0, message) for path, message in judgement.broken]
     value = {

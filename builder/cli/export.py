@@ -49,8 +49,7 @@ def command(
     referrers: bool,
     repo_tag: str,
     allow_foreign: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
     """Copy an image to an image layout or an archive.
@@ -62,7 +61,6 @@ def command(
     wanted = Reference.parse(reference, tag="latest")
     scheme, path, name = _target(target)
     options = common.config().registry
-    remote = RemoteOptions(insecure, ca)
     medium = RegistrySource.load(options, wanted.name, remote, allow_foreign=allow_foreign)
     top = medium.resolve(wanted.digest or wanted.tag)
     if platform:

@@ -45,8 +45,7 @@ def command(
     history: bool,
     no_fetch: bool,
     dry_run: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
     """Import an original static registry from its checkout DIR.
@@ -66,7 +65,6 @@ def command(
         _settings(original, Path(common.source), problems, over=True)
     options = common.config().registry
     cache = options.source / ".builder-cache"
-    remote = RemoteOptions(insecure, ca)
     migration = Migration(
         original, options, remote, now(), cache, fetch=not no_fetch, cloned=history
     )

@@ -15,6 +15,7 @@ from builder.cli.console import Console
 from builder.config import CONFIG, Config, Flags, load_config
 from builder.errors import UsageError
 from builder.registry.model import RegistryOptions
+from builder.remote.options import RemoteOptions
 from builder.storage import CloudStorage
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -108,8 +109,14 @@ def given(context: click.Context) -> Iterator[click.Parameter]:
             yield parameter
 
 
-def remote_options(function: Function) -> Function:
-    """Add the flags of everything that talks to other machines."""
+def remote_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of everything that talks to other machines, which reach it as `remote`."""
+
+    @wraps(function)
+    def with_remote(*arguments: Any, insecure: bool, ca: str, **more: Any) -> Any:
+        return function(*arguments, remote=RemoteOptions(insecure, ca), **more)
+
+    command: Callable[..., Any] = with_remote
     options: tuple[Any, ...] = (
         click.option("--insecure", is_flag=True,
                      help="Allow plain http to other machines, and untrusted certificates."),
@@ -117,8 +124,27 @@ def remote_options(function: Function) -> Function:
                      help="Also trust the certificate authorities in FILE."),
     )  # fmt: skip
     for option in options:
-        function = option(function)
-    return function
+        command = option(command)
+    return command
+
+
+def server_options(port: int) -> Callable[[Function], Function]:
+    """Return the flags of everything that listens; `port` is the usual one."""
+
+    def add(function: Function) -> Function:
+        options: tuple[Any, ...] = (
+            click.option("--allow-host", "allowed", multiple=True, metavar="NAME",
+                         help="Another name to accept in the Host header; may be repeated."),
+            click.option("-P", "--port", type=click.IntRange(0, 65535), default=port,
+                         show_default=True, help="Port; 0 takes a free one."),
+            click.option("-H", "--host", default="127.0.0.1", show_default=True,
+                         help="Address to bind."),
+        )  # fmt: skip
+        for option in options:
+            function = option(function)
+        return function
+
+    return add
 
 
 def blobs_option(help_text: str) -> Callable[[Function], Function]:

@@ -9,31 +9,17 @@ from pathlib import Path
 
 import click
 
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, common_options, remote_options, server_options
 from builder.cli.stopping import run_until_stopped
 from builder.config.keys import parse_size
 from builder.errors import UsageError
+from builder.remote.address import is_loopback
 from builder.remote.options import RemoteOptions
 
 
 @click.command("proxy")
 @click.argument("site", metavar="URL")
-@click.option("-H", "--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option(
-    "-P",
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=5000,
-    show_default=True,
-    help="Port; 0 takes a free one.",
-)
-@click.option(
-    "--allow-host",
-    "allowed",
-    multiple=True,
-    metavar="NAME",
-    help="Another name by which clients may call this registry.",
-)
+@server_options(5000)
 @click.option(
     "--cache",
     "folder",
@@ -62,8 +48,7 @@ def command(
     folder: str,
     limit: str,
     no_cache: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
 ) -> None:  # fmt: skip
     """Serve the registry at URL with the headers that container clients need.
 
@@ -83,7 +68,7 @@ def command(
         raise UsageError(f"--cache-size {limit}: is not a size", "write 10 GiB, or bytes")
     if no_cache and folder:
         raise UsageError("--cache and --no-cache exclude each other")
-    far = Site(site, RemoteOptions(insecure, ca))
+    far = Site(site, remote)
     if not far.check():
         console.say(f"warning: {far.url}/v2/ is missing: is a static registry published there?")
     with ExitStack() as closing:
@@ -94,7 +79,7 @@ def command(
         responder = ProxyResponder(proxied, open_target("preview").capabilities)
         server = Server(responder, host=host, port=port, reload=False, blocking=True,
                         allow_hosts=allowed)  # fmt: skip
-        if host not in ("127.0.0.1", "localhost", "::1"):
+        if not is_loopback(host):
             console.say(f"warning: anyone who reaches {host} can pull from this registry")
 
         def ready() -> None:

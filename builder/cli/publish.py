@@ -25,6 +25,7 @@ from builder.documents.content import epoch
 from builder.errors import ContentError, LocalError, UsageError, counted, did_you_mean
 from builder.publish.hosts import deploy_command
 from builder.publish.plan import Half, Plan, PublishOptions, site_name
+from builder.remote.options import RemoteOptions
 from builder.targets import target_names
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ def command(
     expires: int | None,
     endpoint: str,
     dry_run: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
     jobs: int,
     strict: bool,
@@ -127,7 +127,7 @@ def command(
     if not bucket and (not dest or _is_host(dest)):
         _say_how(console, dest or target, config)
         return
-    store = _open(dest, endpoint=endpoint, insecure=insecure, ca=ca, reload_command=reload_command)
+    store = _open(dest, endpoint=endpoint, remote=remote, reload_command=reload_command)
     if store is None:
         _check_folder(dest, config.source)
     reloading = _words(reload_command)
@@ -200,7 +200,7 @@ def _to_bucket(
 
 
 def _open(
-    dest: str, *, endpoint: str, insecure: bool, ca: str, reload_command: str
+    dest: str, *, endpoint: str, remote: RemoteOptions, reload_command: str
 ) -> ObjectStore | None:
     """Return the bucket that DEST names, None for a folder; raises UsageError for flags amiss."""
     if "://" not in dest:
@@ -211,7 +211,7 @@ def _open(
         raise UsageError("--reload is for folders", "a bucket's server reads no rules")
     from builder.storage.objects import open_objects  # noqa: PLC0415 - 20 ms
 
-    return open_objects(dest, endpoint=endpoint, insecure=insecure, ca=ca)
+    return open_objects(dest, endpoint=endpoint, insecure=remote.insecure, ca=remote.ca)
 
 
 def _words(command: str) -> list[str]:

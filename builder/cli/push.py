@@ -63,8 +63,7 @@ def command(
     mount_from: tuple[str, ...],
     dry_run: bool,
     allow_foreign: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
     """Copy an image to another registry.
@@ -75,7 +74,6 @@ def command(
     console = common.console
     wanted = Reference.parse(reference)
     options = common.config().registry
-    remote = RemoteOptions(insecure, ca)
     medium = RegistrySource.load(options, wanted.name, remote, allow_foreign=allow_foreign)
     with RemoteSink.parse(target, remote, mount_from) as sink:
         names = list(_names(medium, wanted, sink.tag, all_tags=all_tags))

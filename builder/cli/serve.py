@@ -26,7 +26,8 @@ from builder.cli.options import (
     build_options,
     common_options,
     remote_options,
-)
+    server_options,
+)  # fmt: skip
 from builder.cli.serve_apps import serve_apps
 from builder.cli.stopping import run_until_stopped
 from builder.config import Config
@@ -35,13 +36,13 @@ from builder.errors import BuilderError, ContentError, LockedError, UsageError
 from builder.pull_requests.owners import find_owners
 from builder.receive.receiver import Receiver, Rules
 from builder.registry.folder import TAGS
+from builder.remote.address import is_loopback
 from builder.remote.options import RemoteOptions
 from builder.write.lookup import PreviewSite
 
 if TYPE_CHECKING:
     from builder.preview.users import Users
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SWEEP = 100  # builds between two looks for what no page leads to any more
 
 
@@ -64,22 +65,7 @@ class _Door(NamedTuple):
 
 
 @click.command("serve")
-@click.option("-H", "--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option(
-    "-P",
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=4000,
-    show_default=True,
-    help="Port; 0 takes a free one.",
-)
-@click.option(
-    "--allow-host",
-    "allowed",
-    multiple=True,
-    metavar="NAME",
-    help="Another name to accept in the Host header; may be repeated.",
-)
+@server_options(4000)
 @click.option("--push", is_flag=True, help="Also take what clients push, into the registry.")
 @click.option("--tls-cert", metavar="FILE", default="", help="Speak TLS: the certificate, PEM.")
 @click.option("--tls-key", metavar="FILE", default="", help="The certificate's key, PEM.")
@@ -125,8 +111,7 @@ def command(
     no_livereload: bool,
     registry: str | None,
     kind: str | None,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
 ) -> None:  # fmt: skip
     """Build, serve on this machine, and reload on change.
 
@@ -138,11 +123,11 @@ def command(
     if registry and push:
         raise UsageError("--push is for this registry, --from for another", "give one of them")
     if registry:
-        serve_apps(context, registry, RemoteOptions(insecure, ca), host=host, port=port)
+        serve_apps(context, registry, remote, host=host, port=port)
         return
     if push and target:
         raise UsageError("--push needs every header, and -t takes some away", "leave -t away")
-    if insecure or ca or kind:
+    if remote != RemoteOptions() or kind:
         raise UsageError("--insecure, --ca and --type are for --from alone")
     del strict, verbose
     flags: dict[str, Any] = {"baseurl": baseurl, "drafts": drafts, "allow_missing": allow_missing}
@@ -157,10 +142,10 @@ def command(
         _say_limits(console, common.config(target="", destination="", url=url or "", **flags))
     if bool(tls_cert) != bool(tls_key):
         raise UsageError("--tls-cert and --tls-key go together", "give both")
-    if push and host not in _LOOPBACK and not (tls_cert and htpasswd):
+    if push and not is_loopback(host) and not (tls_cert and htpasswd):
         hint = "give --tls-cert, --tls-key and --htpasswd, or push to this machine only"
         raise UsageError(f"--push on {host} would let everybody write", hint)
-    if host not in _LOOPBACK:
+    if not is_loopback(host):
         who = "anyone who logs in" if htpasswd else "anyone who reaches it"
         console.say(f"warning: on {host} {who} can read this registry")
     from builder.preview.listening import tls_context  # noqa: PLC0415 - tornado is heavy

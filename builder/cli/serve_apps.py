@@ -12,6 +12,7 @@ from builder.cli.options import given
 from builder.cli.stopping import run_until_stopped
 from builder.errors import UsageError
 from builder.oci.mediatype import is_valid
+from builder.remote.address import is_loopback
 from builder.remote.options import RemoteOptions
 
 _FITTING = frozenset({"registry", "kind", "host", "port", "source", "quiet", "insecure", "ca",
@@ -37,7 +38,7 @@ def serve_apps(
     apps = RegistryApps(place, options, cache, config_type=kind)
     apps.check()
     capable = open_target("preview").capabilities
-    near = host in ("127.0.0.1", "localhost", "::1")
+    near = is_loopback(host)
     answers = (OwnOrigins if near else Responder)(apps, capable)
     if not near:
         click.echo(

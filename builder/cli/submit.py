@@ -63,8 +63,7 @@ def command(
     no_fetch: bool,
     push: bool,
     dry_run: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
     **how: Any,
 ) -> None:  # fmt: skip
@@ -82,7 +81,6 @@ def command(
     if origin.folder is None and not (push or dry_run):
         hint = "add --push, or --dry-run to see what would be pushed"
         raise UsageError("the branch of a URL is either pushed or lost", hint)
-    remote = RemoteOptions(insecure, ca)
     wanted = Reference.parse(name)
     if wanted.digest:
         raise UsageError(f"{name}: an image is proposed under a tag", "write NAME:TAG")

@@ -53,8 +53,7 @@ def command(
     names: tuple[str, ...],
     dry_run: bool,
     allow_foreign: bool,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
 ) -> None:
     """Bring the mirrors of registry.sync up to date.
@@ -70,7 +69,7 @@ def command(
     terms = Terms(created=now(), judge=judge_of(config), allow_foreign=allow_foreign)
     run = _Run(console, dry_run=dry_run)
     with lock(config.registry):
-        asked, faults = survey(config.mirrors, config.registry, RemoteOptions(insecure, ca), names)
+        asked, faults = survey(config.mirrors, config.registry, remote, names)
         if names and not asked and not faults:
             raise UsageError(f"no mirror is called {' or '.join(names)}")
         for fault in faults:

@@ -13,6 +13,7 @@ from builder.cli.console import Console
 from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, Problem, RemoteError, counted, printable
 from builder.oci.digest import Digest
+from builder.remote.options import RemoteOptions
 
 if TYPE_CHECKING:
     from builder.remote.http import Http
@@ -67,8 +68,7 @@ def command(
     only: str | None,
     sample: int,
     jobs: int,
-    insecure: bool,
-    ca: str,
+    remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
     """Fetch and hash everything that a published site leads to.
@@ -80,7 +80,6 @@ def command(
     from builder.publish.plan import site_name  # noqa: PLC0415
     from builder.publish.signing import PublicKey, find_public_key  # noqa: PLC0415
     from builder.remote.http import Http  # noqa: PLC0415
-    from builder.remote.options import RemoteOptions  # noqa: PLC0415
     from builder.verify.findings import VerifyOptions  # noqa: PLC0415 - with the cryptography
     from builder.verify.seen import Seen  # noqa: PLC0415
 
@@ -95,7 +94,7 @@ def command(
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     options = VerifyOptions(keys, half, sample / 100, jobs, name or "", now)
     folder = Path(state) if state else config.cache if config.files else None
-    http = Http(RemoteOptions(insecure, ca))
+    http = Http(remote)
     if config.registry.offsite is not None:
         http.trust(config.registry.offsite.url(Digest.of(b"")))  # the user wrote where layers are
     done = [_verify(console, place, http, options, Seen(folder)) for place in places]
