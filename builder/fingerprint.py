@@ -12,7 +12,10 @@ What makes a part of a page later says with `made_from()` what it will make it o
 from __future__ import annotations
 
 import marshal
+import re
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -37,6 +40,24 @@ def code_key() -> str:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         total.update(path.read_bytes())
     return total.hexdigest()
+
+
+@cache
+def software_key() -> str:
+    """Return an identity of this code and of all that it runs on, for machines that work together.
+
+    That is Python's version, and those of the libraries that the package needs.
+    """
+    from importlib import metadata  # noqa: PLC0415 - 30 ms, and one machine alone has no use for it
+
+    found = []
+    with suppress(metadata.PackageNotFoundError):
+        for text in metadata.requires("static-container-registry") or ():
+            name = re.split(r"[^\w.-]", text)[0]
+            if "extra ==" not in text:
+                with suppress(metadata.PackageNotFoundError):
+                    found.append((name, metadata.version(name)))
+    return fingerprint(code_key(), sys.version_info[:2], found)
 
 
 def fingerprint(*parts: object) -> str:

@@ -38,6 +38,7 @@ ONLY_IN = {
     "click": {"cli"}, "rich": {"cli"}, "sqlite3": {"storage", "layers"}, "urllib3": {"remote"},
     "indexed_gzip": {"layers"}, "backports": {"layers"}, "compression": {"layers"},
     "bcrypt": {"preview"}, "cryptography": {"publish", "oci"}, "obstore": {"storage"},
+    "distributed": {"write"}, "dask": {"write"},
 }  # fmt: skip
 
 

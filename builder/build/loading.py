@@ -13,7 +13,8 @@ from builder.registry.model import Namespace
 from builder.storage.cache import Cache
 from builder.storage.parallel import Steps
 from builder.text.addresses import Anchors, Answer
-from builder.write.workers import Death, Workers
+from builder.write.engine import Pool
+from builder.write.workers import Death
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Texts:
 
 
 def load(
-    workers: Workers,
+    pool: Pool,
     names: Iterable[str],
     sources: Sources,
     *,
@@ -60,7 +61,7 @@ def load(
     items += [("document", name) for name in sorted(sources.content.documents)]
     texts = Texts()
     learnt = []
-    results: Iterator[LoadedItem] = workers.run("load", items, key=_itself, died=_died)
+    results: Iterator[LoadedItem] = pool.run("load", items, key=_itself, died=_died)
     try:
         for count, result in enumerate(results, 1):
             progress("reading", count, len(items))

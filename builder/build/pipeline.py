@@ -43,6 +43,7 @@ from builder.text.addresses import Answer, dead_anchors
 from builder.theme.find import Theme
 from builder.theme.templates import Templates
 from builder.write.destination import Destination, Nowhere
+from builder.write.engine import Engine, Pool
 from builder.write.folder import Folder
 from builder.write.lookup import BuiltSite, PreviewSite
 from builder.write.objects import Objects
@@ -64,16 +65,21 @@ class Checked:
 
 
 def check(
-    config: Config, *, jobs: int = 0, strict: bool = False, progress: Steps | None = None
+    config: Config,
+    *,
+    jobs: int = 0,
+    strict: bool = False,
+    progress: Steps | None = None,
+    engine: Engine = Workers,
 ) -> Checked:
     """Build the site to nowhere: believe no cache, hash every blob, make every page.
 
     Raises whatever `Pipeline.build` would raise from an empty folder. Writes
-    nothing to the registry's folder.
+    nothing to the registry's folder; machines of a cluster share its caches'.
     """
     with tempfile.TemporaryDirectory(prefix="builder-check-") as folder:
         made = Pipeline(config, jobs=jobs, strict=strict, progress=progress, cache=Path(folder),
-                        destination=Nowhere())  # fmt: skip
+                        destination=Nowhere(), engine=engine)  # fmt: skip
         report = made.build()
         rows = made.rows()
         return Checked(tuple(report.warnings), len(rows), sum(len(row.tags) for row in rows))
@@ -92,7 +98,8 @@ class Pipeline:
     """Builds one site into one destination, as often as asked.
 
     `strict` makes problems of warnings; `cache` is the folder of caches and
-    records, `.builder-cache` by default, as the destination is a folder.
+    records, `.builder-cache` by default, as the destination is a folder; `engine`
+    does what is worth while to do in several places at once.
     """
 
     def __init__(
@@ -104,9 +111,11 @@ class Pipeline:
         progress: Steps | None = None,
         cache: Path | None = None,
         destination: Destination | None = None,
+        engine: Engine = Workers,
     ) -> None:
         self.config = config
         self._jobs = jobs or min(os.cpu_count() or 1, 8)
+        self._engine = engine
         self._strict = strict
         self._progress = progress or _silent
         self._destination = destination or Folder(config.destination)
@@ -196,9 +205,9 @@ class Pipeline:
         read = set(self._inventory.changed(record, sources.addresses))
         try:
             session = self._session(sources)
-            with Workers(session, self._jobs if len(read) > FEW else 1) as workers:
+            with self._pool(session, len(read)) as pool:
                 texts = load(
-                    workers,
+                    pool,
                     read,
                     sources,
                     inventory=self._inventory,
@@ -211,14 +220,14 @@ class Pipeline:
                 problems = [*sources.problems, *texts.problems, *dead]
                 warnings = self._warnings(loaded.values(), problems)
                 self._check_sound(loaded.values(), problems, warnings)
-                bundles = self._plan(sources, session, workers, texts, loaded)
+                bundles = self._plan(sources, session, pool, texts, loaded)
                 changed = self._changed(bundles, known, change)
                 read |= {item.name.removeprefix(COLLECTION) for item in changed if item.rank == 0}
                 gone = known.keys() - {item.name for item in bundles} - {SIDE}
                 if changed or gone or not change.trusted or change.damaged:
                     self._check_claims(bundles, changed)
                     change.open()
-                    self._render(session, workers, changed, change)
+                    self._render(session, pool, changed, change)
                     for name in gone:
                         change.drop(name)
                     if change.ruled or change.damaged or record.meta("rules") != self._options:
@@ -237,6 +246,10 @@ class Pipeline:
         record.set_meta("asked", json.dumps(on_disk))
         record.set_meta("warnings", json.dumps([*map(astuple, warnings)]))
         change.publish()
+
+    def _pool(self, session: Session, many: int) -> Pool:
+        """Return who makes so many things: the engine, or for a few of them one process here."""
+        return self._engine(session, self._jobs) if many > FEW else Workers(session, 1)
 
     def _check_unchanged(self, sources: Sources, names: Iterable[str]) -> None:
         there = self._inventory.folders
@@ -296,7 +309,7 @@ class Pipeline:
         self,
         sources: Sources,
         session: Session,
-        workers: Workers,
+        pool: Pool,
         texts: Texts,
         loaded: Mapping[str, Loaded],
     ) -> list[Bundle]:
@@ -309,7 +322,7 @@ class Pipeline:
         session.state = SiteState(time, rows, namespaces, documents, content.data)
         layouts = session.templates.names()
         session.learn(site_of(session.templates, layouts, session.pages, session.state))
-        workers.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
+        pool.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
         return bundles_of(loaded, session, content, texts.signatures, options=self._options)
 
     def _changed(
@@ -330,24 +343,22 @@ class Pipeline:
             self._checked = {item.name: item.claims for item in bundles}
 
     def _render(
-        self, session: Session, workers: Workers, bundles: list[Bundle], change: Transaction
+        self, session: Session, pool: Pool, bundles: list[Bundle], change: Transaction
     ) -> None:
         """Make bundles in worker processes: those of collections where they were loaded."""
         first = [item for item in bundles if item.rank == 0]
         rest = [item for item in bundles if item.rank > 0]
-        problems = self._render_in(workers, first, change)
-        with Workers(session, self._jobs if len(rest) > FEW else 1) as anew:
+        problems = self._render_in(pool, first, change)
+        with self._pool(session, len(rest)) as anew:
             problems += self._render_in(anew, rest, change)
         if problems:
             raise ContentError(problems)
 
-    def _render_in(
-        self, workers: Workers, bundles: list[Bundle], change: Transaction
-    ) -> list[Problem]:
+    def _render_in(self, pool: Pool, bundles: list[Bundle], change: Transaction) -> list[Problem]:
         by_name = {item.name: item for item in bundles}
         tasks = [change.task(item) for item in bundles]
         problems: list[Problem] = []
-        results: Iterator[MadeItem] = workers.run("make", tasks, key=_task_key, died=_make_died)
+        results: Iterator[MadeItem] = pool.run("make", tasks, key=_task_key, died=_make_died)
         for count, made in enumerate(results, 1):
             self._progress("writing", count, len(tasks))
             if made.written is None:

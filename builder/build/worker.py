@@ -177,6 +177,11 @@ class Session:
     _markdown: MarkdownRenderer | None = None
     _press: PageRenderer | None = None
 
+    def __reduce__(self) -> tuple[type[Session], tuple[Any, ...]]:
+        """Let another machine begin with what was given, and make the rest itself."""
+        given = [item.name for item in fields(self) if not item.name.startswith("_")]
+        return Session, tuple(getattr(self, name) for name in given)
+
     @property
     def press(self) -> PageRenderer:
         """The maker of pages, for the `site` that is known."""

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from builder.cli.options import Common, build_options, common_options
+from builder.cli.options import Common, build_options, common_options, engine_option
 from builder.errors import counted
 from builder.write.writer import Report
 
@@ -15,6 +15,7 @@ from builder.write.writer import Report
 @click.command("build")
 @common_options
 @build_options
+@engine_option
 def command(
     *,
     common: Common,
@@ -26,6 +27,7 @@ def command(
     allow_missing: bool,
     strict: bool,
     jobs: int,
+    engine: str,
     verbose: bool,
 ) -> None:
     """Build the site from the source folder.
@@ -35,6 +37,7 @@ def command(
     changed; one after no change writes nothing.
     """
     from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.write.engine import open_engine  # noqa: PLC0415
 
     console = common.console
     config = common.config(destination=destination, baseurl=baseurl, url=url,
@@ -53,7 +56,9 @@ def command(
     if not config.address.url and not console.as_json:
         console.say("note: 'url' is not known: no feeds and no sitemap, which hold full addresses")
     began = time.monotonic()
-    report = Pipeline(config, jobs=jobs, strict=strict, progress=console.step).build()
+    workers = open_engine(engine, config.cache / "engine")
+    pipeline = Pipeline(config, jobs=jobs, strict=strict, progress=console.step, engine=workers)
+    report = pipeline.build()
     console.warn_all(report.warnings)
     text = f"{summary(report)} in {time.monotonic() - began:.2f} s"
     console.result(_json(report), "" if console.quiet else text)

@@ -12,6 +12,7 @@ from builder.cli.options import (
     Common,
     blobs_option,
     common_options,
+    engine_option,
     open_bucket,
     remote_options,
 )
@@ -49,6 +50,7 @@ from builder.registry.model import RegistryOptions
 )
 @click.option("--no-fetch", is_flag=True, help="Fetch nothing from elsewhere.")
 @click.option("--url", "site", metavar="URL", help="Judge a deployed site instead.")
+@engine_option
 @remote_options
 @common_options
 @click.pass_context
@@ -62,6 +64,7 @@ def command(
     blobs: bool,
     base: str | None,
     site: str | None,
+    engine: str,
     **proposed: Any,
 ) -> None:  # fmt: skip
     """Report every problem in content, configuration and store.
@@ -74,6 +77,7 @@ def command(
     from builder.build.pipeline import Checked, check  # noqa: PLC0415 - as heavy as a build
     from builder.cli.check_base import is_contained, judged, told  # noqa: PLC0415 - with git and the network
     from builder.cli.check_url import check_site  # noqa: PLC0415
+    from builder.write.engine import open_engine  # noqa: PLC0415
 
     console = common.console
     if site:
@@ -85,7 +89,8 @@ def command(
     try:
         if is_contained(proposal):
             config = common.config(allow_missing=allow_missing)
-            found = check(config, strict=strict, progress=console.step)
+            workers = open_engine(engine, config.cache / "engine")
+            found = check(config, strict=strict, progress=console.step, engine=workers)
             more = [*found.warnings, *(_offsite(config.registry) if blobs else ())]
     except ContentError as error:
         more = list(error.problems)

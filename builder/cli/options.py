@@ -102,6 +102,13 @@ def build_options(function: Function) -> Function:
     return function
 
 
+def engine_option(function: Function) -> Function:
+    """Add the flag that says where the work is done, which reaches the command as `engine`."""
+    option = click.option("--engine", default="local", metavar="ENGINE", show_default=True,
+                          help="Where the work is done: local, or dask://HOST:PORT.")  # fmt: skip
+    return option(function)
+
+
 def given(context: click.Context) -> Iterator[click.Parameter]:
     """Yield the arguments and flags that stand on the command line."""
     for parameter in context.command.params:

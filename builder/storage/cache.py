@@ -37,6 +37,10 @@ class Cache:
         self._connection: sqlite3.Connection | None = None
         self._fresh: dict[str, bytes] = {}
 
+    def __reduce__(self) -> tuple[type[Cache], tuple[None]]:
+        """Let other machines begin with nothing: SQLite's log is for one machine's processes."""
+        return Cache, (None,)
+
     def get(self, key: str) -> bytes | None:
         """Return the value of `key`, or None."""
         if key in self._fresh:

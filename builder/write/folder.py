@@ -134,23 +134,40 @@ class Folder:
         del digest
         try:
             write_new(self._stage.place(path), data)
+        except FileExistsError:
+            with self._vacant(path) as place:
+                write_new(place, data)
         except OSError as error:
             raise _cannot(f"{self._place}/{path}", error) from error
 
     def link(self, path: str, file: File) -> None:
         """Stage a file that is to be at `path`: a hard link where it is large, else a copy."""
-        staged = self._stage.place(path)
-        if file.size <= LINK_ABOVE or not linked(file.path, staged):
-            copy_new(file, staged, self.root / path)
+        with self._vacant(path) as place:
+            if file.size <= LINK_ABOVE or not linked(file.path, place):
+                copy_new(file, place, self.root / path)
 
     def stream(self, path: str, chunks: Iterable[bytes], size: int) -> tuple[str, bool]:
         """Stage what is streamed; return its digest, and whether that is new at `path`."""
-        staged = self._stage.place(path)
-        digest = write_chunks(staged, chunks)
+        with self._vacant(path) as place:
+            digest = write_chunks(place, chunks)
         if self.holds(path, digest, size):
-            os.unlink(staged)
+            os.unlink(self._stage.place(path))
             return digest, False
         return digest, True
+
+    @contextmanager
+    def _vacant(self, path: str) -> Iterator[str]:
+        """Give a name to make the staged file of `path` under; where it is new that is its own.
+
+        A worker that died may have left one, whole or not: it is replaced at once.
+        """
+        staged = self._stage.place(path)
+        if not os.path.lexists(staged):
+            yield staged
+            return
+        vacant = self._stage.vacant(path)
+        yield vacant
+        os.replace(vacant, staged)
 
     def publish(self, change: Change, commit: Callable[[], None]) -> None:
         """Put what is staged in place, content before names before pages, removals last.

@@ -1,9 +1,11 @@
 """Files on their way into a folder: made out of sight, then put in place by rename.
 
 They lie in `.builder-tmp/` of the folder itself, on the same disk as their
-places. A file whose folder is there already is kept under a name made from
-its path; a new folder is put together whole, so that it appears with all its
-files in one rename, and a first build writes each file once and moves none.
+places, in a folder of this run: a machine that was given up for dead and still
+writes for an earlier one finds no place for that. A file whose folder is there
+already is kept under a name made from its path; a new folder is put together
+whole, so that it appears with all its files in one rename, and a first build
+writes each file once and moves none.
 """
 
 from __future__ import annotations
@@ -34,24 +36,26 @@ class Stage:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._place = f"{root}/{STAGE}"
+        self._place = f"{root}/{STAGE}/{os.urandom(6).hex()}"
         self._there = dict(_ROOT)
         self._made: set[str] = set()
 
     def open(self) -> None:
         """Make an empty stage, whatever was there."""
         self.close()
-        os.mkdir(self._place)  # nobody can have planted anything in what is new
+        os.mkdir(f"{self._root}/{STAGE}")  # nobody can have planted anything in what is new
+        os.mkdir(self._place)
         for name in ("files", "new", "old"):
             os.mkdir(f"{self._place}/{name}")
 
     def close(self) -> None:
         """Remove the stage with all that is on it."""
         self._there, self._made = dict(_ROOT), set()
+        stage = f"{self._root}/{STAGE}"
         with suppress(FileNotFoundError):
-            if not stat.S_ISDIR(os.lstat(self._place).st_mode):
-                os.unlink(self._place)
-            shutil.rmtree(self._place, ignore_errors=True)
+            if not stat.S_ISDIR(os.lstat(stage).st_mode):
+                os.unlink(stage)
+            shutil.rmtree(stage, ignore_errors=True)
 
     def place(self, path: str) -> str:
         """Return where the file is written that is to be at `path`."""
@@ -61,6 +65,10 @@ class Stage:
             return f"{self._place}/files/{mark.hexdigest()}"
         self._make(folder)
         return f"{self._place}/new/{path}"
+
+    def vacant(self, path: str) -> str:
+        """Return a name beside the stage's own for what a worker that died had begun to make."""
+        return f"{self.aside(path)}-{os.urandom(6).hex()}"
 
     def is_new(self, folder: str) -> bool:
         """Tell whether a folder is known not to be in the site yet."""

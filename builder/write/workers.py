@@ -238,7 +238,7 @@ def _work(session: object, pipe: Connection, parents: Connection, position: mmap
         try:
             answer: Any = _answers(getattr(session, task), batch, position)
         except BuilderError as error:
-            answer = _portable(error)
+            answer = portable(error)
         except OSError as error:
             answer = _portable_local(error)
         try:
@@ -255,7 +255,7 @@ def _answers(method: Callable[[Any], Any], batch: Sequence[Any], position: mmap.
     return results
 
 
-def _portable(error: BuilderError) -> BuilderError:
+def portable(error: BuilderError) -> BuilderError:
     """Return an error that survives a pipe: exceptions with own arguments do not."""
     if isinstance(error, ContentError):
         return _ProblemsError(error)
