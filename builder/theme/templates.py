@@ -82,9 +82,9 @@ class Templates:
         self._graph = {name: self._neighbours(name) for name in self._sources}
         self._chains = {name: self._chain(f"{name}.html") for name in self.names()}
 
-    def __reduce__(self) -> tuple[type[Templates], tuple[TemplateOptions]]:
+    def __reduce__(self) -> tuple[type[Templates], tuple[TemplateOptions, Cache]]:
         """Let another machine compile them anew: code is not for the way."""
-        return Templates, (self._options,)
+        return Templates, (self._options, Cache(None))
 
     def names(self) -> frozenset[str]:
         """Return what front matter may write after `layout:`."""
