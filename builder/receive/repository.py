@@ -90,6 +90,7 @@ class Repository:
 
     def lacks(self, descriptor: Descriptor) -> bool:
         """Tell whether content is nowhere that this registry could serve it from."""
+        self.waiting.drop_damaged(descriptor.digest, descriptor.size)
         try:
             self.open(descriptor).close()
         except FileNotFoundError:

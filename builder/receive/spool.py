@@ -6,6 +6,7 @@ have. What nobody names for a day is swept.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -20,7 +21,7 @@ from builder.oci.digest import Digest, VerifiedReader
 from builder.receive.uploads import Upload, Uploads
 from builder.storage import LocalStorage
 from builder.storage.base import Source
-from builder.storage.local import LINK_ABOVE
+from builder.storage.local import LINK_ABOVE, open_regular
 
 KEPT_SECONDS = 24 * 3600
 _SWEEP_SECONDS = 3600
@@ -29,16 +30,28 @@ _LABEL = ".builder-cache/receive"
 
 
 class Waiting:
-    """What one repository was sent and no tag needs yet: blobs, and manifests by digest."""
+    """What one repository was sent and no tag needs yet: blobs, and manifests by digest.
+
+    What is small is brought to the disk with the tag that needs it.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.blobs = LocalStorage(folder, _LABEL)
-        self.manifests = LocalStorage(folder / "manifests", _LABEL)
+        self.blobs = LocalStorage(folder, _LABEL, durable=False)
+        self.manifests = LocalStorage(folder / "manifests", _LABEL, durable=False)
 
     def sweep(self) -> None:
         """Remove what killed runs left; call with the registry's lock held."""
         self.blobs.sweep()
         self.manifests.sweep()
+
+    def drop_damaged(self, digest: Digest, size: int) -> None:
+        """Forget content that a power cut has damaged, so that it is sent again."""
+        for storage in (self.blobs, self.manifests):
+            if storage.size(digest) not in (None, size):
+                with open_regular(storage.path(digest), _LABEL) as stream:
+                    found = hashlib.file_digest(stream, digest.algorithm).hexdigest()
+                if found != digest.encoded:
+                    storage.delete(digest)
 
     def drop(self, digest: str) -> bool:
         """Forget a blob or manifest; tell whether it was there."""

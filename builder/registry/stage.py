@@ -1,8 +1,8 @@
 """The next state of a collection: made in hidden folders, judged, then put in place.
 
 Nothing of it is seen before `commit`, which renames: content first, the names
-that lead to it last. What a killed run leaves is hidden, and swept by the
-next. Call with `edit.lock` held.
+that lead to it last. Nothing is brought to the disk before, and then all of
+it together. What a killed run leaves is hidden, and swept by the next. Call with `edit.lock` held.
 """
 
 from __future__ import annotations
@@ -31,7 +31,15 @@ from builder.registry.scan import README, is_litter
 from builder.storage import LocalStorage
 from builder.storage.base import Source
 from builder.storage.cache import Cache
-from builder.storage.local import TEMPORARY, make_folder, open_regular, sync_folder, write_durably
+from builder.storage.local import (
+    TEMPORARY,
+    make_folder,
+    open_regular,
+    sync_files,
+    sync_folder,
+    sync_names,
+    write_whole,
+)
 
 OUTGOING = ".builder-cache/outgoing"  # where what goes elsewhere waits until it was judged
 _numbers = itertools.count()  # several may be made at once
@@ -79,8 +87,8 @@ class Stage:
         name = f"{TEMPORARY}{os.getpid()}-{next(_numbers)}"
         self.folder = self._lists / name
         self._store = options.source / options.store / name
-        self.blobs = LocalStorage(self.folder, folder.origin)
-        self.large = LocalStorage(self._store, options.store)
+        self.blobs = LocalStorage(self.folder, folder.origin, durable=False)
+        self.large = LocalStorage(self._store, options.store, durable=False)
         self._shared = LocalStorage(options.source / options.store, options.store)
         self._cache = Cache(options.source / ".builder-cache" / "cache.sqlite")
         self._made = [path for path in (self._store.parent, self._lists) if not path.exists()]
@@ -147,7 +155,7 @@ class Stage:
                 if tag not in self._tags:
                     self._copy(f"{TAGS}/{tag}")
         staged = Staged(self._target.name, self.folder, self._store)
-        make_folder(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         refuse(judge, self._options, staged, self._cache)
         self._cache.close()  # it belongs to the thread that opened it
 
@@ -155,6 +163,7 @@ class Stage:
         """Put it in place; on return all of it survives a power cut. Raises LocalError."""
         with _uninterrupted():
             try:
+                self._settle()
                 for stored in self.large.list():
                     self._shared.adopt(stored.digest, self.large.path(stored.digest))
                 self._place()
@@ -166,6 +175,18 @@ class Stage:
                     if storage.size(digest) is not None:
                         self._note(storage, digest)
             self._cache.save(self._cache.drain())
+
+    def _settle(self) -> None:
+        """Bring all that is staged to the disk, with those names that go along with it."""
+        for folder in (self._store, self.folder):
+            sync_files(folder)
+        if self.folder.is_dir():
+            whole = not self._target.path.exists()
+            for inner in [""] if whole else [f"{TAGS}/{tag}" for tag in self._tags]:
+                sync_names(self.folder / inner)
+        for path in self._made:
+            if path.is_dir():
+                sync_folder(path.parent)
 
     def _place(self) -> None:
         final = self._target.path
@@ -189,12 +210,16 @@ class Stage:
 
     def _place_blobs(self, fresh: list[str]) -> None:
         """Move the blobs, and note in `fresh` what was not there before."""
-        target = self._target.blobs
-        found = [stored.digest for stored in self.blobs.list()]
-        for digest in sorted(found, key=lambda item: item in self._last):
-            if target.size(digest) is None:
-                fresh.append(digest)
-            target.adopt(digest, self.blobs.path(digest))
+        target = LocalStorage(self._target.path, self._target.origin, durable=False)
+        found = {stored.digest for stored in self.blobs.list()}
+        for group in (found.difference(self._last), found.intersection(self._last)):
+            for digest in sorted(group):
+                if target.size(digest) is None:
+                    fresh.append(digest)
+                make_folder(target.path(digest).parent)
+                target.adopt(digest, self.blobs.path(digest))
+            for folder in {target.path(digest).parent for digest in group}:
+                sync_folder(folder)
         for path in sorted((self.folder / "blobs").rglob("*")):
             if path.is_file():
                 self._move(path.relative_to(self.folder).as_posix())
@@ -217,8 +242,8 @@ class Stage:
     def _write(self, inner: str, source: Source) -> None:
         path = self.folder / inner
         try:
-            make_folder(path.parent)
-            write_durably(path.with_name(f"{TEMPORARY}{path.name}"[:255]), path, source)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path.with_name(f"{TEMPORARY}{path.name}"[:255]), path, source)
         except OSError as error:
             raise LocalError(f"{self._target.origin}/{inner}: {error.strerror}") from error
 

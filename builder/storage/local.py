@@ -1,7 +1,8 @@
 """Blobs in a folder: `<root>/blobs/<algorithm>/<hex>`, as in an image layout.
 
 A blob appears under its name only when it is whole and on the disk: temporary
-name, fsync, rename, fsync of the folder.
+name, fsync, rename, fsync of the folder. Where blobs are on their way to
+another place they are whole, and it is that place that brings them to the disk.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from builder.errors import ContentError, LocalError
 from builder.storage.base import Source, Stored
 
 CHUNK = 1 << 20
+# How a file that is whole gets its name: its descriptor, the temporary name, the final one.
+Show = Callable[[int, Path, Path], None]
 ALGORITHMS = ("sha256", "sha512")  # what else is in `blobs/` is no blob
 _FICLONE = 0x40049409  # from linux/fs.h
 LINK_ABOVE = 1 << 20  # bytes; smaller files are copied, so that nobody shares an inode with git
@@ -29,11 +32,16 @@ TEMPORARY = ".incoming-"  # how the names of unfinished files and folders start
 
 
 class LocalStorage:
-    """A folder of blobs. `label` names it in messages, as the user would."""
+    """A folder of blobs. `label` names it in messages, as the user would.
 
-    def __init__(self, root: Path, label: str = "") -> None:
+    What is put where `durable` is false is whole, and may be lost in a power
+    cut until its file and its folder are brought to the disk.
+    """
+
+    def __init__(self, root: Path, label: str = "", *, durable: bool = True) -> None:
         self._root = root
         self._label = label or str(root)
+        self._durable = durable
 
     def path(self, digest: str) -> Path:
         """Return where the blob is or would be."""
@@ -55,7 +63,7 @@ class LocalStorage:
 
     def put(self, digest: str, source: Source) -> None:
         """Keep `source` under `digest`; see `Storage.put`."""
-        self._put(digest, lambda temporary, final: write_durably(temporary, final, source))
+        self._put(digest, lambda new, final: _write(new, final, source, self._show))
 
     def clone(
         self, digest: str, stream: BinaryIO, size: int, verified: Callable[[BinaryIO], Source]
@@ -67,9 +75,11 @@ class LocalStorage:
         """
         if not _is_whole_file(stream, size):
             return False
-        return self._put(
-            digest, lambda temporary, final: _clone_durably(stream, temporary, final, verified)
-        )
+
+        def clone(temporary: Path, final: Path) -> bool:
+            return _clone(temporary, final, stream, verified, self._show)
+
+        return self._put(digest, clone)
 
     def link(
         self, digest: str, stream: BinaryIO, size: int, verified: Callable[[BinaryIO], Source]
@@ -80,9 +90,11 @@ class LocalStorage:
         """
         if not _is_whole_file(stream, size) or not os.fstat(stream.fileno()).st_mode & stat.S_IROTH:
             return False
-        return self._put(
-            digest, lambda temporary, final: _link_durably(stream, temporary, final, verified)
-        )
+
+        def link(temporary: Path, final: Path) -> bool:
+            return _link(temporary, final, stream, verified, self._show)
+
+        return self._put(digest, link)
 
     def adopt(self, digest: str, file: Path) -> None:
         """Let a file that is whole, verified and on the disk be the blob: it is moved here."""
@@ -94,8 +106,9 @@ class LocalStorage:
                 if error.errno != errno.EXDEV:
                     raise
                 with open_regular(file, str(file)) as stream:
-                    return write_durably(temporary, final, stream)
-            sync_folder(final.parent)
+                    return _write(temporary, final, stream, self._show)
+            if self._durable:
+                sync_folder(final.parent)
             return True
 
         self._put(digest, move)
@@ -110,10 +123,17 @@ class LocalStorage:
         temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{final.name[:16]}"
         try:
             self._refuse_links(final.parent)
-            make_folder(final.parent)
+            if self._durable:
+                make_folder(final.parent)
+            else:
+                final.parent.mkdir(parents=True, exist_ok=True)
             return write(temporary, final)
         except OSError as error:
             raise LocalError(f"{self._label}/{blob_path(digest)}: {error.strerror}") from error
+
+    @property
+    def _show(self) -> Show:
+        return _settle if self._durable else _rename
 
     def _refuse_links(self, folder: Path) -> None:
         """Raise ContentError where a link would lead what is written out of this storage."""
@@ -233,20 +253,17 @@ def sweep_folder(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_durably(temporary: Path, final: Path, source: Source) -> bool:
+def write_durably(temporary: Path, final: Path, source: Source) -> None:
     """Write `source` to `final` by way of `temporary`, so that it survives a power cut.
 
-    Nothing is left behind when `source.read` or the disk fails. Returns True.
+    Nothing is left behind when `source.read` or the disk fails.
     """
-    try:
-        with os.fdopen(new_file(temporary), "wb") as file:
-            while chunk := source.read(CHUNK):
-                file.write(chunk)
-            file.flush()
-            _settle(file.fileno(), temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
+    _write(temporary, final, source, _settle)
+
+
+def write_whole(temporary: Path, final: Path, source: Source) -> None:
+    """Write as `write_durably` does; `sync_files` brings it to the disk later."""
+    _write(temporary, final, source, _rename)
 
 
 def _settle(number: int, temporary: Path, final: Path) -> None:
@@ -255,10 +272,32 @@ def _settle(number: int, temporary: Path, final: Path) -> None:
     sync_folder(final.parent)
 
 
-def _clone_durably(
-    stream: BinaryIO, temporary: Path, final: Path, verified: Callable[[BinaryIO], Source]
+def _rename(number: int, temporary: Path, final: Path) -> None:
+    if os.fstat(number).st_size > LINK_ABOVE:  # the disk works while others are still read
+        os.fsync(number)
+    temporary.replace(final)
+
+
+def _write(temporary: Path, final: Path, source: Source, show: Show) -> bool:
+    try:
+        with os.fdopen(new_file(temporary), "wb") as file:
+            while chunk := source.read(CHUNK):
+                file.write(chunk)
+            file.flush()
+            show(file.fileno(), temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _clone(
+    temporary: Path,
+    final: Path,
+    stream: BinaryIO,
+    verified: Callable[[BinaryIO], Source],
+    show: Show,
 ) -> bool:
-    """Do as `write_durably` does by sharing blocks; tell whether the file system can."""
+    """Do as `_write` does by sharing blocks; tell whether the file system can."""
     try:
         with os.fdopen(new_file(temporary), "r+b") as file:
             if not _share_blocks(stream.fileno(), file.fileno()):
@@ -266,16 +305,20 @@ def _clone_durably(
             source = verified(file)
             while source.read(CHUNK):
                 pass
-            _settle(file.fileno(), temporary, final)
+            show(file.fileno(), temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
     return True
 
 
-def _link_durably(
-    stream: BinaryIO, temporary: Path, final: Path, verified: Callable[[BinaryIO], Source]
+def _link(
+    temporary: Path,
+    final: Path,
+    stream: BinaryIO,
+    verified: Callable[[BinaryIO], Source],
+    show: Show,
 ) -> bool:
-    """Do as `write_durably` does with one more name of the file; tell whether it can have one."""
+    """Do as `_write` does with one more name of the file; tell whether it can have one."""
     try:
         try:
             # By what is open: the name it had may be another file's by now. The descriptor of
@@ -287,7 +330,7 @@ def _link_durably(
         source = verified(stream)
         while source.read(CHUNK):
             pass
-        _settle(stream.fileno(), temporary, final)
+        show(stream.fileno(), temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
     return True
@@ -337,6 +380,25 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_files(folder: Path) -> None:
+    """Make what all files below `folder` hold survive a power cut, if not their names.
+
+    One after the other without a write between them: the first makes the disk
+    do most of the work for all.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with open_regular(path, str(path)) as stream:
+                os.fsync(stream.fileno())
+
+
+def sync_names(folder: Path) -> None:
+    """Make the names of all that is below `folder` survive a power cut."""
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            sync_folder(path)
 
 
 def sync_disk(folder: Path) -> None:

@@ -88,6 +88,20 @@ def test_a_digest_waits_for_its_tag(client: Client) -> None:
     assert tags(client) == ["1.0"]
 
 
+def test_what_a_power_cut_damaged_is_sent_again(client: Client) -> None:
+    image = Image.of("one")
+    for data in image.blobs.values():
+        client.upload(NAME, data)
+    for digest in image.blobs:
+        (path,) = client.source.rglob(digest.removeprefix("sha256:"))
+        path.write_bytes(b"")
+    answer = client.manifest(image.manifest)
+    assert (answer.status, client.error(answer)) == (404, "MANIFEST_BLOB_UNKNOWN")
+    for digest in image.blobs:
+        assert client.ask("HEAD", f"/v2/{NAME}/blobs/{digest}").status == 404
+    assert client.push(image).status == 201
+
+
 def test_tags_beside_a_digest(client: Client) -> None:
     image = Image.of("one")
     answer = client.push(image, tag=f"{image.digest}?tag=a&tag=b")

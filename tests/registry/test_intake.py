@@ -8,6 +8,7 @@ import threading
 from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -190,14 +191,50 @@ def test_an_interrupted_run_leaves_nothing(options: RegistryOptions, *, before: 
     assert sorted(os.listdir(options.source / "collections")) == (["x"] if before else [])
 
 
+@pytest.mark.parametrize("below", [1 << 30, 0], ids=["in the collection", "in the store"])
+def test_all_of_it_survives_a_power_cut(
+    options: RegistryOptions, below: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(options, commit_below=below)
+    settled: set[int] = set()
+    fsync = os.fsync
+
+    def noting(number: int) -> None:
+        fsync(number)
+        settled.add(os.fstat(number).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    for image, reference in (
+        (Image.of("one"), "x/y:latest"), (Image.of("two"), "x/y:other"),
+        (Image.of("three"), "x/y:latest"), (Image.of("four"), "z:latest"),
+    ):  # fmt: skip
+        settled.clear()
+        known = set(everything(options))
+        add(options, image, reference)
+        fresh = set(everything(options)) - known
+        assert fresh
+        for path in fresh:
+            assert path.stat().st_ino in settled, path
+            assert path.parent.stat().st_ino in settled, path
+
+
+def everything(options: RegistryOptions) -> Iterator[Path]:
+    for name in (options.collections, options.store):
+        yield from (path for path in (options.source / name).rglob("*"))
+
+
 def refusing(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["sync_folder", "write_durably", "make_folder"])
+STEPS = ["storage.local.new_file", "storage.local.sync_folder", "registry.stage.sync_files",
+         "registry.stage.make_folder"]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_full_disk(options: RegistryOptions, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(f"builder.storage.local.{step}", refusing)
+        patch.setattr(f"builder.{step}", refusing)
         with pytest.raises((LocalError, OSError), match="No space left"):
             add(options, Image.of("one"))
     assert names(options.source / "collections") == []
@@ -210,7 +247,7 @@ def test_a_disk_that_fills_when_the_tag_is_written(
     add(options, Image.of("one"))
     tree = read_tree(folder(options))
     with monkeypatch.context() as patch:
-        patch.setattr("builder.registry.stage.write_durably", refusing)
+        patch.setattr("builder.registry.stage.write_whole", refusing)
         with pytest.raises(LocalError, match="No space left"):
             add(options, Image.of("two"), "x/y:new")
     assert read_tree(folder(options)) == tree
