@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -29,11 +31,11 @@ serve: $(READY) ## serve the example registry on http://127.0.0.1:4000; PORT=400
 build: $(READY) ## build the example registry into _site
 	$(BIN)/builder build
 
-test: $(READY) ## run all tests; those that need real clients or servers run where these are
-	$(BIN)/python -m pytest -q
+test: $(READY) ## run all tests, JOBS=2 files at once; those that need real clients run where these are
+	$(PYTEST)
 
 quick: $(READY) ## run the tests that need nothing but Python and git
-	$(BIN)/python -m pytest -q -m "not e2e"
+	$(PYTEST) -m "not e2e"
 
 coverage: $(READY) ## print which lines of each module `make quick` reaches
 	$(BIN)/python -m coverage run --source builder -m pytest -q -m "not e2e"
@@ -43,7 +45,7 @@ oracle: $(READY) ## random edits, each build compared with a first one: STEPS=20
 	$(BIN)/python -u -m tests.oracle
 
 e2e: $(READY) ## run only the tests with real clients, servers and a browser
-	$(BIN)/python -m pytest -q -m e2e
+	$(PYTEST) -m e2e
 
 differential: $(READY) ## compare what 1000 random images hold with what umoci unpacks
 	DIFFERENTIAL=1000 $(BIN)/python -m pytest -q tests/layers/test_differential.py

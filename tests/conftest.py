@@ -48,22 +48,25 @@ def remedies(missing: Sequence[str]) -> list[str]:
     return debian + ["make hosts"] * any(tool in NPM_TOOLS for tool in missing)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and say so, what needs programs that this machine does not have.
+def _missing() -> list[str]:
+    """Return the programs that this machine does not have; in CI their tests fail instead."""
+    every = () if os.environ.get("CI") else (*TOOLS, *NPM_TOOLS)
+    return [tool for tool in every if shutil.which(tool) is None]
 
-    In CI nothing is left out: there a missing program fails its test.
-    """
-    missing = [tool for tool in (*TOOLS, *NPM_TOOLS) if shutil.which(tool) is None]
-    if not missing or os.environ.get("CI"):
-        return
-    needing = [item for item in items if item.get_closest_marker("e2e")]
-    config.hook.pytest_deselected(items=needing)
-    items[:] = [item for item in items if not item.get_closest_marker("e2e")]
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if needing and reporter is not None:
-        names = " ".join(missing)
-        reporter.write_line(f"{len(needing)} end-to-end tests left out; missing here: {names}")
-        reporter.write_line(f"to run them: {' && '.join(remedies(missing))}")
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say that tests were left out, why, and what brings them back."""
+    if missing := _missing():
+        terminalreporter.write_line(f"end-to-end tests left out; missing here: {' '.join(missing)}")
+        terminalreporter.write_line(f"to run them: {' && '.join(remedies(missing))}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs programs that this machine does not have."""
+    if _missing():
+        needing = [item for item in items if item.get_closest_marker("e2e")]
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if not item.get_closest_marker("e2e")]
 
 
 Tree = Mapping[str, str | bytes]
