@@ -172,6 +172,7 @@ class Capabilities:
     unknown_referrers: bool = False  # 200 and an empty index for unknown digests
     copies: bool = False  # answers below several paths with one file
     queries: bool = False  # sees ?n= and ?artifactType=
+    releases: bool = False  # `builder publish` brings sites there, with a log of tag moves
     host_root: bool = True  # can own /v2/ at the root of its host
     json_errors: bool = False  # JSON bodies for 404s below /v2/
     fallbacks: bool = False  # the nearest 200.html or 404.html answers for what is missing

@@ -14,13 +14,20 @@ from typing import Any
 import click
 
 from builder.cli import annotation, inert
-from builder.errors import Problem
+from builder.errors import Problem, printable
 
 
 def spelled(text: str) -> str:
-    """Return JSON that is UTF-8, whatever file names are, and no command to GitHub Actions."""
-    text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Return JSON with nothing in it that a terminal or GitHub Actions would act on.
+
+    It is UTF-8, whatever file names are.
+    """
+    text = re.sub(r"[^\n -~]", _escaped, text)
     return text.replace("##[", "#\\u0023[")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 class Console:
@@ -40,6 +47,8 @@ class Console:
         """Print a result: `text` for people, `value` with --json."""
         if self.as_json:
             text = spelled(json.dumps(value, indent=2, ensure_ascii=False))
+        else:
+            text = inert("\n".join(printable(line) for line in text.split("\n")))
         if text:
             Console.answered = True
             click.echo(text)

@@ -13,7 +13,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("builder serve", "builder serve -P 8000 -t github-pages"),
     "check": ("builder check", "builder check --strict --json", "builder check --base origin/main"),
     "list": ("builder list", "builder list --tags", "builder list --json"),
-    "history": ("builder history team/tool", "builder history team/tool:latest --json"),
+    "history": (
+        "builder history team/tool",
+        "builder history team/tool --from https://registry.example.org",
+    ),
     "theme": ("builder theme list", "builder theme eject _includes/tags.html"),
     "yank": (
         'builder yank team/tool:1.0 "reads files of other users"',

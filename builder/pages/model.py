@@ -58,6 +58,11 @@ class PageOptions:
         return not self.host or not site or self.host == site
 
     @property
+    def keeps_log(self) -> bool:
+        """Whether what publishes the site also writes the log of tag moves beside its pages."""
+        return self.capabilities.releases and self.own_host
+
+    @property
     def typed(self) -> bool:
         """Whether the host gives each manifest its own media type."""
         return self.capabilities.media_types or not self.own_host

@@ -130,6 +130,7 @@ class TagView:
     annotations: tuple[imageview.Pair, ...]  # of an index
     mirror: str
     moves: tuple[mirrored.Moved, ...]
+    log: str
     _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
 
@@ -374,6 +375,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         annotations=_index_annotations(manifest),
         mirror=mirrored.mirror_of(tag),
         moves=tuple(mirrored.moves_of(collection, tag)),
+        log="/moves.json" if tag.in_v2 and about.options.keeps_log else "",
     )
 
 

@@ -96,6 +96,7 @@ SERVER = Capabilities(
     copies=True,
     json_errors=True,
     fallbacks=True,
+    releases=True,
 )
 
 

@@ -54,7 +54,14 @@ class Pages(FileHost):
 
 # Any file server: files by path, `index.html` for a folder, types by extension.
 PLAIN = FileHost(
-    Capabilities(name="plain", title="any file server", runs=True, guesses=True, notes=_BY_NAME)
+    Capabilities(
+        name="plain",
+        title="any file server",
+        runs=True,
+        guesses=True,
+        releases=True,
+        notes=_BY_NAME,
+    )
 )
 # Sets no header, redirects nothing, owns few roots; Jekyll, which drops `_` names, is off.
 GITHUB_PAGES = Pages(
@@ -97,6 +104,7 @@ S3 = FileHost(
         name="s3",
         title="object storage",
         media_types=True,
+        releases=True,
         notes=(
             "Publish with `builder publish s3://BUCKET` (or gs://, az://), which sets each type.",
             "/v2/ must be at the root of the host: use a domain of the bucket's own.",
@@ -106,4 +114,6 @@ S3 = FileHost(
     )
 )
 # What the preview server is when no target is asked for: a host that can do everything.
-PREVIEW = FileHost(replace(SERVER, name="preview", title="the preview server", queries=True))
+PREVIEW = FileHost(
+    replace(SERVER, name="preview", title="the preview server", queries=True, releases=False)
+)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
-from builder.errors import LocalError, UsageError, redacted
+from builder.errors import ContentError, LocalError, UsageError, redacted
 from builder.oci import strictjson
 from builder.oci.digest import looks_like_digest
 from builder.remote.fetch import BUFFER, open_stream
@@ -27,6 +27,7 @@ from builder.storage.local import open_inside
 
 _TAG = re.compile(r"v2/(?P<name>.+)/manifests/(?P<tag>[^/:]+)")
 _SAFE = "/:@!$&'()*+,;=~"  # what a path may hold as it is. Source: RFC 3986, section 3.3
+_PIECE = 64 << 10
 # A bucket whose list is not public answers 403 for what it has not.
 MISSING = (403, 404, 410)
 
@@ -159,6 +160,20 @@ class _UrlPlace:
         except NotFoundError as error:
             raise FileNotFoundError(error.message) from None
         return io.BufferedReader(stream, BUFFER)
+
+
+def read_small(
+    place: Place, path: str, size: int | None = None, limit: int = strictjson.MAX_BYTES
+) -> bytes:
+    """Return the bytes of a small file; raises ContentError over `limit`, and what `open` does."""
+    data = bytearray()
+    with place.open(path, size) as stream:
+        # Not at once: a reader makes room for all that it is asked for.
+        while chunk := stream.read(min(_PIECE, limit + 1 - len(data))):
+            data += chunk
+    if len(data) > limit:
+        raise ContentError.at(path, f"is over {limit} bytes long")
+    return bytes(data)
 
 
 def open_place(text: str, http: Http) -> Place:

@@ -29,11 +29,10 @@ from builder.storage.parallel import Stopped, run_growing
 from builder.targets.rules import kind_of
 from builder.verify.extras import digest_of, unlisted
 from builder.verify.findings import Finding, Verified, VerifyOptions
-from builder.verify.places import MISSING, Place
+from builder.verify.places import MISSING, Place, read_small
 from builder.verify.walk import Task, Walk
 
 CHUNK = 1 << 20
-_PIECE = 64 << 10
 _MOST_FAR = 20  # paths that cannot be reached before nothing more is tried
 # What hosts keep for themselves, or answer with for other paths only.
 _KEPT = frozenset({"_headers", "_redirects", ".nojekyll", ".htaccess", "CNAME", "404.html",
@@ -46,6 +45,7 @@ class Verifier:
     def __init__(self, place: Place, http: Http, options: VerifyOptions) -> None:
         self.result = Verified(place.address)
         self._place = place
+        self._small = partial(read_small, place)
         self._http = http
         self._options = options
         self._advance: Callable[[int], None] = lambda _: None
@@ -251,16 +251,6 @@ class Verifier:
             return list(task())
 
         run_growing(tasks, work, threads=self._options.threads, stop=self._stop)
-
-    def _small(self, path: str, size: int | None = None, limit: int = MAX_BYTES) -> bytes:
-        data = bytearray()
-        with self._place.open(path, size) as stream:
-            # Not at once: a reader makes room for all that it is asked for.
-            while chunk := stream.read(min(_PIECE, limit + 1 - len(data))):
-                data += chunk
-        if len(data) > limit:
-            raise ContentError.at(path, f"is over {limit} bytes long")
-        return bytes(data)
 
     def _compare(
         self, path: str, read: Callable[[int], bytes], digest: Digest, size: int | None

@@ -90,6 +90,22 @@ def test_history_is_what_git_remembers(several: Path, capsys: pytest.CaptureFixt
     assert run(["history", "-s", str(several), "vanessa/greeting:none"]) == 1
 
 
+def test_whoever_committed_says_nothing_to_the_terminal(
+    several: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(several, "init", "-q")
+    git(several, "add", "-A")
+    name = "eve\x1b[2J\x9b31m\u202egone"
+    git(several, "commit", "-q", "-m", "x", f"--author={name} <e@example.org>")
+    capsys.readouterr()
+    for flags in ([], ["--json"]):
+        assert run(["history", "-s", str(several), "vanessa/greeting", *flags]) == 0
+        shown = capsys.readouterr().out
+        assert "eve" in shown
+        assert shown.replace("\n", "").isprintable()
+    assert json.loads(shown)[0]["author"] == name
+
+
 def test_a_failure_is_json_too(several: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["inspect", "-s", str(several), "vanessa/nobody", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

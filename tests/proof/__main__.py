@@ -1,7 +1,7 @@
 """Spoils every operation at every point; writes how many were tried into docs/guide/trust.md.
 
 `python -m tests.proof [--most N] [NAME...]`: N points of each call at most (all by default), of
-the operations of these names (all by default). Needs root, strace and some hours.
+the operations of these names (all by default). Needs root, strace, faketime and some hours.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import re
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from tests.gateways import WRITER, run_moto
@@ -58,11 +60,13 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=sys.maxsize)
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
-    results = {}
+    names = given.names or list(OPERATIONS)
     with tempfile.TemporaryDirectory() as folder, run_moto(Path(folder)) as url:
         os.environ.update({**WRITER, "AWS_ENDPOINT_URL": url})
-        for number, name in enumerate(given.names or OPERATIONS):
-            results[name] = prove(name, given.most, Path(folder) / str(number))
+        places = [Path(folder) / str(number) for number in range(len(names))]
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(prove, names, repeat(given.most), places)
+            results = dict(zip(names, found, strict=True))
     text = table(results)
     _say(text)
     if not given.names:

@@ -1,5 +1,5 @@
 """Ways to spoil a run: killed or refused at a system call, on a disk that is full or read-only,
-without descriptors, as somebody else, beside another run.
+without descriptors, as somebody else, beside another run, with a clock that is wrong.
 
 Each yields a point for everything that it tried, with what did not hold.
 """
@@ -36,6 +36,7 @@ REFUSALS = {
     "unlinkat": "EACCES", "rmdir": "EACCES",
 }  # fmt: skip
 _TRACED = ("strace", "-f", "--seccomp-bpf", "-qq", "-o")  # stops at the calls asked for, no others
+_MOVED = ("-3d", "+30y", "-50y")  # what the clock of a run is off by
 _SECONDS = 120  # for one run
 _SHORT = 3  # names of calls that the short form tries
 
@@ -238,6 +239,13 @@ def two_at_once(bench: Bench, most: int) -> Iterator[Point]:
         yield point
 
 
+def by_another_clock(bench: Bench, most: int) -> Iterator[Point]:
+    """Run with a clock that is ahead or behind, among files that are dated by the right one."""
+    for shift in _MOVED[:most]:
+        bench.fresh()
+        yield bench.attempt(f"the clock is off by {shift}", WORDS, "faketime", "-f", shift)
+
+
 WAYS = {
     "killed at a call": killed,
     "refused a call": refused,
@@ -246,6 +254,7 @@ WAYS = {
     "another user": as_somebody_else,
     "few descriptors": without_descriptors,
     "two at once": two_at_once,
+    "a moved clock": by_another_clock,
 }
 
 

@@ -13,6 +13,7 @@ from builder.cli import run
 from builder.errors import ContentError
 from builder.publish.moves import FOLDER, HEAD, TILE, Log, Move, _Tree, next_log, read_log
 from builder.publish.signing import SigningKey
+from tests.conftest import write_tree
 from tests.images import Image, sha256
 from tests.publish.conftest import Publish
 from tests.publish.fake_s3 import FakeS3
@@ -153,6 +154,46 @@ def test_a_bucket_has_every_move(
     fake.store(HEAD, Log().to_files()[HEAD], stored.headers)
     status, said = publish("s3://bucket", *V2)
     assert (status, "moves.json: does not begin with the moves" in said) == (1, True)
+
+
+def test_history_from_a_log(
+    publish: Publish, move: Callable[[str], Image], greeting: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    tags = greeting / "collections" / NAME / "manifests"
+    one, two = journey(publish, str(tmp_path / "srv"), move, tags)
+    with served(tmp_path / "srv/current") as url:
+        for place in (url, str(tmp_path / "srv")):
+            assert run(["history", "--from", place, NAME, "--json"]) == 0
+            rows = json.loads(capsys.readouterr().out)
+            assert [(row["tag"], row["before"], row["digest"]) for row in rows] == [
+                *reversed(expected(one, two))
+            ]
+        assert run(["history", "--from", url, f"{NAME}:latest"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1] == f"2024-05-01  latest  {two}  from {one}"
+        assert len(lines) == 3
+        assert run(["history", "--from", url, f"{NAME}:none"]) == 1
+        assert "the log knows of no such tag" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "there is no log of tag moves"),
+        ({HEAD: b"{"}, "moves.json"),
+        ({HEAD: b'{"size": 1, "root": "00", "tiles": []}'}, "there is no log of tag moves"),
+        ({**long(2).to_files(), HEAD: long(1).to_files()[HEAD]}, ""),
+        ({**long(2).to_files(), HEAD: Log().to_files()[HEAD]}, "knows of no such tag"),
+        ({**long(2).to_files(), HEAD: b'{"size": 2, "root": "00", "tiles": []}'}, "another root"),
+    ],
+)
+def test_history_from_a_log_that_cannot_be_read(
+    files: dict[str, bytes], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tree(tmp_path, files)
+    assert run(["history", "--from", str(tmp_path), NAME]) == (1 if said else 0)
+    assert said in capsys.readouterr().err
 
 
 def test_pages_alone_have_no_log(publish: Publish, tmp_path: Path) -> None:
