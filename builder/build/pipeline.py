@@ -217,7 +217,8 @@ class Pipeline:
                 loaded = self._inventory.loaded()
                 anchors = (place for item in loaded.values() for place in item.facts.anchors)
                 dead = dead_anchors([*texts.anchors, *anchors])
-                problems = [*sources.problems, *texts.problems, *dead]
+                unused = session.templates.unused()
+                problems = [*sources.problems, *texts.problems, *dead, *unused]
                 warnings = self._warnings(loaded.values(), problems)
                 self._check_sound(loaded.values(), problems, warnings)
                 bundles = self._plan(sources, session, pool, texts, loaded)

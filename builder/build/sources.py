@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
@@ -16,6 +16,7 @@ from builder.fingerprint import fingerprint
 from builder.pages.lists import LISTS
 from builder.registry.scan import is_picture, scan
 from builder.text.addresses import Addresses
+from builder.theme.filters import is_external
 from builder.theme.find import Theme, find_theme
 
 
@@ -67,7 +68,18 @@ def look(
         total.update(f"{name} {folder.signature}\n".encode())
     key = fingerprint(total.hexdigest(), options, theme.key, content.key, store, epoch())
     addresses = _addresses(config, inventory, theme, content)
+    problems = [*problems, *_dead_links(config, addresses)]
     return Sources(config, inventory, theme, content, addresses, store, key, tuple(problems))
+
+
+def _dead_links(config: Config, addresses: Addresses) -> Iterator[Problem]:
+    """Yield a warning for each address of the configuration that nothing is published at."""
+    for place, address in config.links:
+        path = unquote(address).partition("#")[0].partition("?")[0]
+        if not is_external(address) and not addresses.find(path.strip("/"), path):
+            hint = "addresses are those of the site, and begin with '/'"
+            yield replace(place, message=f"{address!r} leads to nothing that is published",
+                          hint=hint, warning=True)  # fmt: skip
 
 
 def _addresses(config: Config, inventory: Inventory, theme: Theme, content: Content) -> Addresses:

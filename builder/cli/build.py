@@ -37,6 +37,7 @@ def command(
     changed; one after no change writes nothing.
     """
     from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.theme.find import replaces_sheet  # noqa: PLC0415
     from builder.write.engine import open_engine  # noqa: PLC0415
 
     console = common.console
@@ -55,6 +56,8 @@ def command(
         console.say(f"note: {shown} gives manifests no media type; -V says who can pull from it")
     if not config.address.url and not console.as_json:
         console.say("note: 'url' is not known: no feeds and no sitemap, which hold full addresses")
+    if not console.as_json and replaces_sheet(config.source):
+        console.say("note: assets/style.css replaces the whole sheet; custom.css is added to it")
     began = time.monotonic()
     workers = open_engine(engine, config.cache / "engine")
     pipeline = Pipeline(config, jobs=jobs, strict=strict, progress=console.step, engine=workers)

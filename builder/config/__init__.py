@@ -22,6 +22,7 @@ from builder.config.reader import CONFIG, Reader
 from builder.config.slices import (
     app_options,
     output_folder,
+    page_links,
     page_options,
     registry_options,
     release_keys,
@@ -57,6 +58,9 @@ class Config:
     mirrors: tuple[Mirror, ...] = ()
     files: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    links: tuple[
+        tuple[Problem, str], ...
+    ] = ()  # of every page: where each is said, and the address
 
     @property
     def cache(self) -> Path:
@@ -105,6 +109,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         mirrors,
         tuple(reader.files),
         tuple(reader.problems),
+        tuple(page_links(keys, reader)),
     )
 
 

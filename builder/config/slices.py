@@ -16,7 +16,7 @@ from builder.config.keys import parse_size
 from builder.config.reader import Reader
 from builder.documents.content import epoch
 from builder.documents.discover import CollectionOptions, Default, SiteOptions
-from builder.errors import UsageError
+from builder.errors import Problem, UsageError
 from builder.oci.mediatype import APP_CONFIG, is_valid
 from builder.pages.model import PageOptions
 from builder.registry.model import RegistryOptions
@@ -223,6 +223,17 @@ def _stores(said: Mapping[str, Any]) -> Iterator[str]:
         parts = urlsplit(str(said.get(key) or ""))
         if parts.scheme in ("http", "https"):
             yield f"{parts.scheme}://{parts.netloc}"
+
+
+def page_links(keys: Mapping[str, Any], reader: Reader) -> Iterator[tuple[Problem, str]]:
+    """Yield the addresses that every page leads to or shows, each with where it is said."""
+    for key in ("logo", "image"):
+        if isinstance(keys.get(key), str):
+            yield reader.place((key,)), keys[key]
+    nav = keys.get("nav")
+    for number, item in enumerate(nav if isinstance(nav, list) else ()):
+        if isinstance(item, dict) and item.get("url"):
+            yield reader.place(("nav", number)), str(item["url"])
 
 
 def _check_nav(keys: Mapping[str, Any], reader: Reader) -> None:

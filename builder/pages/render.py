@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from builder.oci import mediatype
 from builder.output import Claim, Made, Output
-from builder.pages import feeds, json_pages, listing, plan
+from builder.pages import badge, feeds, json_pages, listing, plan
 from builder.pages.lists import Lists
 from builder.pages.model import SiteState
 from builder.pages.page import Page, crumbs, software
@@ -92,6 +92,7 @@ class Renderer:
             f"{name}/index.json", origin,
             json_pages.collection_json, view, row, children, self._options,
         )  # fmt: skip
+        yield self._press.data(f"{name}/{badge.FILE}", badge.SVG, origin, badge.badge, row)
         entries = feeds.collection_entries(collection, about.known)
         yield from self._press.feed(f"{name}/", row.title, entries, origin)
 
@@ -220,11 +221,11 @@ def page_claims(collection: Collection, row: Row) -> tuple[Claim, ...]:
     tags' pages inside them included.
     """
     name, origin = collection.name, collection.readme_path or collection.origin
-    mine = (f"{name}/index.html", f"{name}/index.json", f"{name}/feed.xml")
+    mine = ("index.html", "index.json", "feed.xml", badge.FILE)
     folder = collection.origin
     images = (Claim(f"{name}/{file}", f"{folder}/{file}") for file in collection.files)
     return (
-        *(Claim(path, origin) for path in mine),
+        *(Claim(f"{name}/{path}", origin) for path in mine),
         *images,
         *redirect_claims(row.redirect_from, origin),
     )

@@ -25,7 +25,9 @@ SAFE_PATH = "/!$&'()*+,;=:@-._~"
 _NOT_COMMITTED = frozenset({".git", ".builder-cache", "_blobs", "_site", ".venv", "node_modules"})
 # Of a collection or a namespace: what endpoints and lists publish below its page.
 _MARKDOWN = (".md", ".markdown")
-_ENDPOINTS = frozenset({"tags", "manifests", "blobs", "page", "index.json", "feed.xml"})
+_ENDPOINTS = frozenset(
+    {"tags", "manifests", "blobs", "page", "index.json", "feed.xml", "badge.svg"}
+)
 _DEEPEST = 2  # manifests/latest
 
 

@@ -50,12 +50,15 @@ class Uses:
 
     `site` is None where `site` is handed on whole, or a method of the mapping
     that it is is called; `assets` is None where an asset's name is computed.
+    `lost` is the line of text that nobody sees: it extends another template
+    and stands in no block.
     """
 
     references: tuple[Reference, ...] = ()
     site: frozenset[str] | None = field(default=frozenset())
     assets: frozenset[str] | None = field(default=frozenset())
     blocks: tuple[Block, ...] = ()
+    lost: int = 0
 
     def to_text(self) -> str:
         """Return these as JSON, to be kept."""
@@ -64,12 +67,13 @@ class Uses:
     @classmethod
     def from_text(cls, text: str) -> Uses:
         """Return what `to_text` wrote."""
-        references, site, assets, blocks = json.loads(text)
+        references, site, assets, blocks, lost = json.loads(text)
         return cls(
             tuple(Reference(tuple(names), *rest) for names, *rest in references),
             None if site is None else frozenset(site),
             None if assets is None else frozenset(assets),
             tuple(Block(*block) for block in blocks),
+            lost,
         )
 
 
@@ -81,7 +85,19 @@ def uses(tree: nodes.Template, text: str) -> Uses:
         for node in tree.find_all(nodes.Block)
     )
     site = _site_attributes(tree) if "site" in text else frozenset()
-    return Uses(tuple(_references(tree)), site, asset_names(text), blocks)
+    return Uses(tuple(_references(tree)), site, asset_names(text), blocks, _lost(tree))
+
+
+def _lost(tree: nodes.Template) -> int:
+    """Return the line of the first text outside of blocks, 0 where all of it can be seen."""
+    if not any(isinstance(node, nodes.Extends) for node in tree.body):
+        return 0
+    for node in tree.body:
+        for part in node.nodes if isinstance(node, nodes.Output) else ():
+            text = part.data if isinstance(part, nodes.TemplateData) else "shown"
+            if text.strip():
+                return part.lineno + text[: len(text) - len(text.lstrip())].count("\n")
+    return 0
 
 
 def _references(tree: nodes.Template) -> Iterator[Reference]:

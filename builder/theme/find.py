@@ -27,7 +27,7 @@ def packaged_theme() -> Path:
     return carried if carried.is_dir() else package.parent
 
 
-ACCENT = "accent.css"
+SHEET, ACCENT = "style.css", "accent.css"
 # On a dark ground the colour is mixed with white, so that it can be read.
 _ACCENT_CSS = """\
 :root{{--accent:{0};--tint:color-mix(in srgb,{0} 12%,var(--card))}}
@@ -36,6 +36,12 @@ _ACCENT_CSS = """\
 :root:not([data-theme=light]){{--accent:color-mix(in srgb,{0} 45%,white)}}
 }}
 """
+
+
+def replaces_sheet(source: Path) -> bool:
+    """Tell whether the registry in `source` has a style sheet in place of the theme's."""
+    own = source / "assets" / SHEET
+    return own.is_file() and source.resolve() != packaged_theme().resolve()
 
 
 class Asset(NamedTuple):

@@ -86,6 +86,15 @@ class Templates:
         """Let another machine compile them anew: code is not for the way."""
         return Templates, (self._options, Cache(None))
 
+    def unused(self) -> Iterator[Problem]:
+        """Yield a warning for each include that no layout reaches."""
+        layouts = [name for name, source in self._sources.items() if source.kind == LAYOUTS]
+        reached = {self._sources[name].path for name in closure.reach(layouts, self._graph)}
+        for name, source in self._sources.items():
+            if source.path not in reached and not name.startswith(PACKAGED):
+                hint = did_you_mean(name, {*self._sources} - {name})
+                yield Problem(source.path, 0, "no template includes this", hint, warning=True)
+
     def names(self) -> frozenset[str]:
         """Return what front matter may write after `layout:`."""
         return frozenset(
@@ -186,10 +195,14 @@ class Templates:
             yield Problem(source.path, source.layout_line, message, hint)
 
     def _lost_blocks(self) -> Iterator[Problem]:
-        """Yield the blocks that show nothing: what their template extends has no such block."""
+        """Yield what shows nothing: blocks that the extended one lacks, text outside of any."""
         for name, source in self._sources.items():
             base = self._base(name)
             known = self._blocks(base)
+            if line := self._uses[name].lost:
+                message = f"what stands outside of blocks is not shown: this extends {base}"
+                hint = f"put it into a block: {', '.join(sorted(known))}"
+                yield Problem(source.path, line, message, hint)
             for block in self._uses[name].blocks if base else ():
                 if block.outer and block.name not in known:
                     message = f"{base} has no block {block.name!r}"

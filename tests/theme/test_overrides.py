@@ -116,3 +116,33 @@ def test_pages_are_made_again_by_other_code(
     )
     assert build() == 0
     assert page.read_text() != before
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"_layouts/collection.html": '{% extends "theme/collection.html" %}\n\n  Hello'},
+            "_layouts/collection.html:3: what stands outside of blocks is not shown",
+        ),
+        (
+            {"_includes/footer.html": "x"},
+            "_includes/footer.html: warning: no template includes this",
+        ),
+        ({"assets/style.css": "a{}"}, "note: assets/style.css replaces the whole sheet"),
+        (
+            {"_config.yml": "title: T\nlogo: /none.svg\n"},
+            "_config.yml:2: warning: '/none.svg' leads to nothing that is published",
+        ),
+        (
+            {"_config.yml": "title: T\nnav:\n- {title: A, url: /api/}\n- {title: B, url: /b/}\n"},
+            "_config.yml:4: warning: '/b/' leads to nothing that is published",
+        ),
+    ],
+)
+def test_what_changes_nothing_or_too_much_is_said(
+    files: dict[str, str], said: str, greeting: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_tree(greeting, files)
+    run(["build", "-s", str(greeting)])
+    assert said in capfd.readouterr().err

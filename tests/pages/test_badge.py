@@ -1,0 +1,45 @@
+"""The badge of a collection: a picture that says what people must know first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from builder.pages.badge import badge
+from builder.pages.plan import row
+from tests.pages.samples import Maker
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"newest": "1.13.9"}, "1.13.9"),
+        ({"newest": "1.13.9", "yanked": ("1.13.9",)}, "yanked"),
+        ({"newest": "1.13.9", "deprecated": "other/one"}, "deprecated"),
+        ({"newest": ""}, "no tag yet"),
+    ],
+)
+def test_what_a_badge_says(facts: Any, said: str) -> None:
+    about = replace(row(Maker("bio/samtools").done(), {}), **facts)
+    picture = ET.fromstring(badge(about))  # noqa: S314 - made here
+    assert picture.get("aria-label") == f"samtools: {said}"
+    assert [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")] == [
+        "samtools",
+        said,
+    ]
+
+
+def test_a_page_has_its_badge_and_the_markdown_of_it(
+    greeting: Path, build: Callable[..., int]
+) -> None:
+    (greeting / "_config.yml").write_text("url: https://registry.example\n")
+    assert build() == 0
+    page = greeting / "_site/vanessa/greeting"
+    assert b"greeting: latest" in (page / "badge.svg").read_bytes()
+    link = "https://registry.example/vanessa/greeting/"
+    assert f"[![vanessa/greeting]({link}badge.svg)]({link})" in (page / "index.html").read_text()
