@@ -14,6 +14,7 @@ from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, printable
 from builder.oci.reference import Reference
 from builder.registry.history import history
+from builder.remote.options import RemoteOptions
 
 if TYPE_CHECKING:
     from builder.publish.moves import Move
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
 )
 @remote_options
 @common_options
-def command(*, reference: str, place: str, insecure: bool, ca: str, common: Common) -> None:
+def command(*, reference: str, place: str, remote: RemoteOptions, common: Common) -> None:
     """Show what tags pointed to over time, newest first, from git.
 
     With --from, from the log of tag moves that `builder publish` writes.
     """
     wanted = Reference.parse(reference)
     if place:
-        _tell_log(common, list(_logged(place, wanted, insecure=insecure, ca=ca)), wanted)
+        _tell_log(common, list(_logged(place, wanted, remote)), wanted)
     else:
         _tell_git(common, wanted)
 
@@ -57,14 +58,13 @@ def _tell_git(common: Common, wanted: Reference) -> None:
     common.console.result([asdict(move) for move in moves], "\n".join(lines))
 
 
-def _logged(place: str, wanted: Reference, *, insecure: bool, ca: str) -> Iterator[Move]:
+def _logged(place: str, wanted: Reference, remote: RemoteOptions) -> Iterator[Move]:
     """Yield the moves that a site's log has, newest first; raises ContentError for no log."""
     from builder.publish.moves import HEAD, read_log  # noqa: PLC0415 - only for a published log
     from builder.remote.http import Http  # noqa: PLC0415
-    from builder.remote.options import RemoteOptions  # noqa: PLC0415
     from builder.verify.places import open_place, read_small  # noqa: PLC0415
 
-    site = open_place(place, Http(RemoteOptions(insecure, ca)))
+    site = open_place(place, Http(remote))
     try:
         log = read_log(partial(read_small, site))
     except FileNotFoundError:
