@@ -198,6 +198,7 @@
     const draw = (found, query) => {
       for (const [key, element] of selects) fill(key, element, found);
       const shown = found.filter((one) => fits(one)).sort(orders[order.value]);
+      results.hidden = false;
       status.textContent = `${shown.length} found${shown.length > SHOWN ? `, the first ${SHOWN} shown` : ""}`;
       list.hidden = !shown.length;
       list.replaceChildren(...shown.slice(0, SHOWN).map((one) => row(one, terms(query))));
@@ -208,8 +209,11 @@
       const query = field.value.trim();
       const state = new URLSearchParams(Object.entries({ ...chosen, q: query }).filter(([, value]) => value && value !== "Best match"));
       history.replaceState(null, "", `${location.pathname}${state.size ? `?${state}` : ""}`);
-      results.hidden = !state.size;
-      if (names) names.hidden = !results.hidden;
+      if (!state.size) {
+        results.hidden = true;
+        delete root.dataset.asked;
+      }
+      if (names) names.hidden = Boolean(state.size);
       if (state.size) for await (const found of find(query)) if (mine === turn) draw(found, query);
     };
     field.value = chosen.q ?? field.value;
@@ -219,7 +223,7 @@
 
   // Below the field of any other page: the first few.
   const menu = (form, field, results, status, list) => {
-    const all = make("a", {}, "All results");
+    const all = make("a", { href: `${base}search/` }, "All results");
     results.append(status, list, make("p", { class: "all" }, all));
     let turn = 0;
     field.addEventListener("focus", load, { once: true });

@@ -21,6 +21,9 @@
   };
   dress();
 
+  // What was asked for is shown in place of the list that stands there without script.
+  if (document.currentScript.dataset.asks && location.search) root.dataset.asked = "";
+
   const themeButton = () => {
     const button = make("button", { type: "button" });
     const show = () => {
@@ -66,14 +69,20 @@
   const times = () => {
     const words = new Intl.RelativeTimeFormat(root.lang || "en", { numeric: "auto" });
     const today = new Date().setUTCHours(0, 0, 0, 0);
-    for (const element of all("time")) {
+    const ago = (element) => {
       const days = (new Date(element.dateTime).setUTCHours(0, 0, 0, 0) - today) / 864e5;
-      if (Number.isNaN(days)) continue;
+      if (Number.isNaN(days)) return "";
       const [length, unit] = [[365, "year"], [30, "month"], [1, "day"]].find(([n]) => Math.abs(days) >= n) ?? [1, "day"];
-      const text = words.format(Math.trunc(days / length), unit);
-      if ("ago" in element.dataset) element.append(`, ${text}`);
-      else element.title = text;
+      return words.format(Math.trunc(days / length), unit);
+    };
+    for (const element of all("time[data-ago]")) {
+      const text = ago(element);
+      if (text) element.append(`, ${text}`);
     }
+    // The others say it when asked: there may be hundreds.
+    addEventListener("mouseover", ({ target }) => {
+      if (target.matches?.("time:not([data-ago],[title])")) target.title = ago(target);
+    });
   };
 
   const sortable = (table) => {

@@ -128,8 +128,11 @@ def changes(rows: Sequence[Row], count: int = NEWEST) -> tuple[Change, ...]:
     )
 
 
+_SHORT = {"sif": "SIF", "wasm": "WASM"}  # how abbreviations are written
+
+
 def _kinds_of(row: Row) -> tuple[str, ...]:
-    return () if row.kind == "empty" else (row.kind,)
+    return () if row.kind == "empty" else (_SHORT.get(row.kind, row.kind),)
 
 
 _GROUPS: tuple[tuple[str, str, Callable[[Row], tuple[str, ...]]], ...] = (

@@ -50,6 +50,7 @@ class CollectionView:
     logo: str
     deprecated: str
     replacement: str
+    yanked: str
     newest: str
     updated: str
     size: int
@@ -129,6 +130,7 @@ class TagView:
     warnings: tuple[str, ...]
     annotations: tuple[imageview.Pair, ...]  # of an index
     mirror: str
+    comparable: bool  # whether another tag of the collection holds something else
     moves: tuple[mirrored.Moved, ...]
     log: str
     _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
@@ -212,6 +214,7 @@ def collection_view(about: PageContext) -> CollectionView:
         logo=_logo(collection),
         deprecated=row.deprecated,
         replacement=replacement_of(row.deprecated),
+        yanked=pull_tag.yanked if pull_tag is not None else "",
         newest=row.newest,
         updated=row.updated,
         size=row.size,
@@ -374,6 +377,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         warnings=_shown(tag.warnings),
         annotations=_index_annotations(manifest),
         mirror=mirrored.mirror_of(tag),
+        comparable=digest in known.aliases and len(known.aliases) > 1,
         moves=tuple(mirrored.moves_of(collection, tag)),
         log="/moves.json" if tag.in_v2 and about.options.keeps_log else "",
     )

@@ -1,0 +1,66 @@
+"""What pages weigh, and that they stand still while scripts add to them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.cli import run
+from tests.browsing import SHOWCASE_PAGES, show
+from tests.e2e.conftest import serving
+from tests.showcase import make_showcase
+
+pytestmark = pytest.mark.e2e
+WATCH = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+PAINTED = "requestAnimationFrame(() => requestAnimationFrame(arguments[arguments.length - 1]))"
+LARGE = ("many-tags", "layers", "platforms", "found", "files-tag", "app")
+PAGE, HOME, SHEET, SCRIPT = 15_000, 100_000, 6_000, 8_000  # bytes, packed
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_showcase(tmp_path_factory.mktemp("showcase") / "registry")
+
+
+@pytest.fixture(scope="module")
+def shown(registry: Path) -> Iterator[str]:
+    with serving(registry, "--no-livereload") as host:
+        yield host
+
+
+def test_pages_stand_still(browser: Any, shown: str) -> None:
+    told = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+    try:
+        moved = {}
+        for width in (390, 1280):
+            show(browser, width, "light")
+            for page in LARGE:
+                browser.get(f"http://{shown}/{SHOWCASE_PAGES[page]}")
+                browser.execute_async_script(PAINTED)
+                moved[width, page] = browser.execute_script("return shift")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", told)
+    assert {page: shift for page, shift in moved.items() if shift >= 0.02} == {}
+
+
+def test_pages_are_small(registry: Path, tmp_path: Path) -> None:
+    assert run(["build", "-s", str(registry), "-d", str(tmp_path / "site"), "-q"]) == 0
+
+    def packed(*files: Path) -> int:
+        return sum(len(gzip.compress(file.read_bytes())) for file in files)
+
+    for name in ("many-tags", "layers", "platforms", "tag", "sif"):
+        assert packed(tmp_path / "site" / SHOWCASE_PAGES[name] / "index.html") <= PAGE, name
+    assert packed(tmp_path / "site/index.html") <= HOME
+    assets = tmp_path / "site/assets"
+    assert packed(*assets.glob("style.*")) <= SHEET
+    assert packed(*assets.glob("site.*"), *assets.glob("search.*")) <= SCRIPT
