@@ -1,5 +1,7 @@
 """The program `builder`: interrupted at any moment it says so, and shows no traceback.
 
+It ends as it should where nobody can hear it, too.
+
 The handler stands before anything slow is imported. An interruption in the
 middle of an import can be swallowed by the import system, or come out of it
 as another error, and one in a callback of a fork is printed and lost: it is
@@ -9,11 +11,13 @@ put off until these are done.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 _SOON = 0.02  # seconds
 _GARBAGE = 50_000  # new objects before the youngest are looked through: imports and templates stay
@@ -21,8 +25,34 @@ _GARBAGE = 50_000  # new objects before the youngest are looked through: imports
 _AT_FORK = {"_acquireLock", "_releaseLock", "_after_fork", "_after_at_fork_child_reinit_locks"}
 
 
+class _Heedless(io.FileIO):
+    """Standard error: what cannot be said there does not change how a run ends."""
+
+    def write(self, data: Any) -> int:
+        """Write as much as can be."""
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
+
+
+def guard_streams() -> None:
+    """Let the three standard streams be open, so that no file that is written gets their number.
+
+    Results that cannot be written are an error of their own; messages are not.
+    """
+    while (number := os.open(os.devnull, os.O_RDONLY)) < 3:
+        pass
+    os.close(number)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w")
+    errors = io.BufferedWriter(_Heedless(2, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(errors, errors="backslashreplace", line_buffering=True)
+
+
 def main() -> None:
     """Run the command line and exit."""
+    guard_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     gc.set_threshold(_GARBAGE)

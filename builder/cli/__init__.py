@@ -164,6 +164,8 @@ def _invoke(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         raise
+    except SystemExit:  # click's own answer to a closed pipe, even where it is not to exit
+        raise BrokenPipeError from None
     except OSError as error:
         if trace or error.filename is None:
             raise

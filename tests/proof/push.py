@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from builder.__main__ import guard_streams
 from builder.errors import BuilderError
 from builder.oci import mediatype
 from builder.preview.respond import Response
@@ -43,6 +44,7 @@ def answers(client: Client, layout: Path, name: str, tag: str) -> list[Response]
 
 def main() -> int:
     """Push; say what was refused."""
+    guard_streams()
     parser = argparse.ArgumentParser()
     parser.add_argument("command")
     parser.add_argument("-q", action="store_true")

@@ -1,0 +1,44 @@
+"""Runs whose results or messages nobody can hear end as they should, and write what they should."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import read_tree
+from tests.hosts import BUILDER
+
+# The command, the streams as a shell spells them, the exit code.
+RUNS = [
+    ("list", ">/dev/full", 3),
+    ("list", ">&-", 3),
+    ("list", "<&- >&- 2>&-", 3),
+    ("list", "2>/dev/full", 0),
+    ("list", "2>&-", 0),
+    ("inspect vanessa/none", ">&-", 1),
+    ("inspect vanessa/none", "2>/dev/full", 1),
+    ("no-such-command", "2>&-", 2),
+    ("list --json", "| true; exit ${PIPESTATUS[0]}", 0),
+    ("build -q -d OUT", "<&- 2>&-", 0),
+]
+
+
+@pytest.mark.parametrize(("command", "streams", "status"), RUNS, ids=str)
+def test_whatever_the_streams_are(
+    command: str, streams: str, status: int, greeting: Path, tmp_path: Path
+) -> None:
+    name, *rest = command.replace("OUT", str(tmp_path / "out")).split()
+    line = shlex.join([*BUILDER, name, *rest, *(["-s", str(greeting)] if rest else [])])
+    before = read_tree(greeting)
+    done = subprocess.run(
+        ["bash", "-c", f"{line} {streams}"], cwd=greeting, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (status, False), done
+    if name == "build":
+        assert (tmp_path / "out/v2/_catalog").exists()
+    else:
+        assert read_tree(greeting) == before
