@@ -130,7 +130,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = _invoke(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # which is click's own answer to a closed pipe
         _silence_stdout()
         return 0
     except OSError as error:
@@ -164,8 +164,6 @@ def _invoke(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         raise
-    except SystemExit:  # click's own answer to a closed pipe, even where it is not to exit
-        raise BrokenPipeError from None
     except OSError as error:
         if trace or error.filename is None:
             raise
