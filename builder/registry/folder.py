@@ -73,9 +73,12 @@ class CollectionFolder:
             raise ContentError.at(self.origin, "the collection is an image layout", hint)
 
     def require(self) -> None:
-        """Raise ContentError when there is no such collection."""
-        if not self.path.is_dir() or self.path.is_symlink():
-            raise ContentError.at(self.origin, "there is no such collection", "see 'builder list'")
+        """Raise ContentError when there is no such collection, which a namespace is not."""
+        below = scan(self._options.source, self._options.collections, self.name).folders
+        found = None if self.path.is_symlink() else below.get(self.name)
+        if found is None or not found.is_collection:
+            message = "is a namespace" if below else "there is no such collection"
+            raise ContentError.at(self.origin, message, "see 'builder list'")
 
     def sweep(self) -> None:
         """Remove what killed runs left; call with the registry's lock held."""

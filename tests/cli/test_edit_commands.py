@@ -110,11 +110,16 @@ def test_dry_run_changes_nothing(arguments: tuple[str, ...]) -> None:
         (("untag", NAME), 2, "NAME:TAG"),
         (("untag", f"{NAME}:nope"), 1, "its tags: latest"),
         (("rm", "vanessa/nope"), 1, "no such collection"),
+        (("rm", "vanessa"), 1, "is a namespace"),
+        (("mv", "vanessa", "other"), 1, "is a namespace"),
+        (("tag", "vanessa:latest", "x"), 1, "is a namespace"),
+        (("untag", "vanessa:latest"), 1, "is a namespace"),
         (("rm", f"{NAME}:nope"), 1, "no tag 'nope'"),
         (("rm", f"{NAME}@sha256:" + "0" * 64), 1, "no manifest"),
     ],
 )
 def test_mistakes(arguments: tuple[str, ...], status: int, word: str, capsys: Capture) -> None:
+    Path("collections/vanessa/README.md").write_text("The team\n")
     before = read_tree(Path("collections"))
     assert run(list(arguments)) == status
     assert word in capsys.readouterr().err
