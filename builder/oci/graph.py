@@ -205,26 +205,41 @@ def _entries(
 def select_platform(
     top: Descriptor, reader: ContentReader, label: str, wanted: Platform
 ) -> Descriptor:
-    """Return the image for a platform in the index `top`; an image is returned as it is.
+    """Return the image for a platform in the index `top`, or `top` where it is such an image.
 
     Raises ContentError naming the platforms that are there: when none fits,
-    or more than one does.
+    or more than one does. What says no platform fits all.
     """
-    if top.media_type not in mediatype.INDEXES:
-        return top
 
-    def find(descriptor: Descriptor) -> Manifest | None:
-        if descriptor.media_type not in mediatype.INDEXES:
-            return None
+    def read(descriptor: Descriptor) -> Manifest:
         raw = read_verified(reader, descriptor, label)
         try:
             return parse_manifest(raw, descriptor.media_type, allow_foreign=True)
         except ManifestError as error:
             raise error.located(label, descriptor.digest) from None
 
-    index = find(top)
-    images = [item for item in entries(index, find) if item.is_image] if index else []
-    return only_one(images, wanted, label).descriptor
+    def find(descriptor: Descriptor) -> Manifest | None:
+        return read(descriptor) if descriptor.media_type in mediatype.INDEXES else None
+
+    manifest = read(top)
+    if top.media_type in mediatype.INDEXES:
+        images = [item for item in entries(manifest, find) if item.is_image]
+        return only_one(images, wanted, label).descriptor
+    found = _platform_of(manifest, reader, label)
+    if found is not None and not found.fits(wanted):
+        raise ContentError.at(label, f"has no image for {wanted}", f"it is for {found}")
+    return top
+
+
+def _platform_of(manifest: Manifest, reader: ContentReader, label: str) -> Platform | None:
+    """Return the platform that an image's config says; None for what is no image."""
+    config = manifest.config
+    if config is None or config.media_type not in mediatype.IMAGE_CONFIGS:
+        return None
+    try:
+        return parse_config(read_verified(reader, config, label), manifest).platform
+    except ManifestError:  # whoever copies it says what is wrong
+        return None
 
 
 def only_one(images: Sequence[Entry], wanted: Platform, label: str) -> Entry:

@@ -7,16 +7,20 @@ a folder or lies in an archive; the folder's reader is here, the archive's in
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from builder.errors import ContentError
 from builder.oci import mediatype
 from builder.oci.content import ContentReader
 from builder.oci.descriptor import Descriptor
-from builder.oci.manifest import Manifest
+from builder.oci.digest import Digest, DigestError
 from builder.oci.shapes import LAYOUT
+from builder.oci.shapes import MANIFEST as SHAPE
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.local import blob_path, open_inside
@@ -31,7 +35,7 @@ _NAMES = (
     "org.opencontainers.ref.name",
     "dev.cosignproject.cosign/imageRef",
 )
-_VERSIONS = ("1.0.0",)
+_VERSION = re.compile(r"1\.\d+\.\d+")
 
 
 class ImageLayout:
@@ -44,7 +48,7 @@ class ImageLayout:
     def entries(self) -> tuple[Descriptor, ...]:
         """Return what `index.json` points to; raises ContentError when it is no layout."""
         check_marker(self._read(MARKER), f"{self._label}/{MARKER}")
-        return parse_index(self._read(INDEX), f"{self._label}/{INDEX}").manifests
+        return parse_index(self._read(INDEX), f"{self._label}/{INDEX}", self)
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob; see `oci.content.ContentReader`."""
@@ -71,17 +75,54 @@ def check_marker(raw: bytes, label: str) -> None:
     except StrictJSONError as error:
         raise ContentError.at(label, error.message) from None
     version = document.get("imageLayoutVersion") if isinstance(document, dict) else None
-    if version not in _VERSIONS:
-        message = f"imageLayoutVersion must be {_VERSIONS[0]}, not {str(version)[:40]!r}"
+    if _VERSION.fullmatch(str(version)) is None:
+        message = f"imageLayoutVersion must be 1.0.0, not {str(version)[:40]!r}"
         raise ContentError.at(label, message)
 
 
-def parse_index(raw: bytes, label: str) -> Manifest:
-    """Return a layout's `index.json`; raises ContentError with every fault."""
+def parse_index(raw: bytes, label: str, reader: ContentReader) -> tuple[Descriptor, ...]:
+    """Return the entries of a layout's `index.json`; raises ContentError with every fault.
+
+    `reader` has the layout's blobs. The file is no content and has no digest:
+    what others than tools write into it counts as far as it is clear.
+    """
     try:
-        return parse_manifest(raw, mediatype.OCI_INDEX, allow_foreign=True)
+        document = loads(raw, what=INDEX, shape=SHAPE)
+    except StrictJSONError as error:
+        hint = "make it again with a current tool"
+        raise ContentError.at(label, error.message, hint) from None
+    if isinstance(document, dict):
+        raw = json.dumps(_mended(document, reader)).encode()
+    try:
+        return parse_manifest(raw, mediatype.OCI_INDEX, allow_foreign=True).manifests
     except ManifestError as error:
         raise error.located(label) from None
+
+
+def _mended(document: dict[str, Any], reader: ContentReader) -> dict[str, Any]:
+    """Return an index that says of itself what it is, and of its entries what their bytes say."""
+    if document.get("schemaVersion") in (None, 1):
+        document["schemaVersion"] = 2
+    if str(document.get("mediaType")) in mediatype.INDEXES:
+        document["mediaType"] = mediatype.OCI_INDEX
+    entries = document.get("manifests")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict):
+            size = entry.get("size")
+            if size is None or (isinstance(size, int) and size < 0):
+                entry["size"] = 0  # the true one is found in its bytes
+            if not entry.get("mediaType"):
+                entry["mediaType"] = _type_of(entry.get("digest"), reader)
+    return document
+
+
+def _type_of(digest: object, reader: ContentReader) -> str:
+    """Return what the bytes under a digest say that they are, or nothing."""
+    with suppress(DigestError, ManifestError, FileNotFoundError):
+        with reader.open(Descriptor("", Digest(str(digest)), 0)) as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        return parse_manifest(raw, allow_foreign=True).media_type
+    return ""
 
 
 def with_true_size(entry: Descriptor, reader: ContentReader) -> Descriptor:

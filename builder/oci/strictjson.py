@@ -7,6 +7,7 @@ understand differently is refused here.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from collections.abc import Iterator
@@ -62,6 +63,8 @@ def loads(
     """
     if len(raw) > limit:
         raise StrictJSONError(f"{what} is {len(raw)} bytes, over the limit of {limit}")
+    if raw.startswith(codecs.BOM_UTF8):
+        raise StrictJSONError(f"{what} is not JSON: a byte order mark stands before it (line 1)")
     clashes: list[object] = []
     try:
         text = raw.decode("utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 from builder.errors import ContentError
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
@@ -25,11 +27,25 @@ def find_subject(
     folder = CollectionFolder(options, reference.name)
     folder.require()
     folder.check()
-    reader = StorageReader(folder.blobs)
     top = _by_digest(folder, reference.digest) if reference.digest else _by_tag(folder, reference)
     if platform is None:
         return top
-    return select_platform(top, reader, str(reference), platform)
+    return select_platform(top, _Reader(folder), str(reference), platform)
+
+
+class _Reader:
+    """What a collection holds itself; see `oci.content.ContentReader`."""
+
+    def __init__(self, folder: CollectionFolder) -> None:
+        self._folder = folder
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        """Open a blob, or the manifest of a tag; raises FileNotFoundError."""
+        if self._folder.blobs.size(descriptor.digest) is None:
+            for tag, manifest in self._folder.manifests():
+                if manifest.digest == descriptor.digest:
+                    return self._folder.open_manifest(tag)
+        return self._folder.blobs.open(descriptor.digest)
 
 
 def _by_tag(folder: CollectionFolder, reference: Reference) -> Descriptor:

@@ -268,7 +268,10 @@ class _Loader:
         except ContentError as error:
             self.problems.extend(error.problems)
             return []
-        found = layout_tags(entries, manifests)
+        broken = {item.digest for item in entries if item.media_type in mediatype.MANIFESTS}
+        broken -= manifests.keys()
+        sound = [item for item in entries if item.digest not in broken]
+        found = layout_tags(sound, manifests)
         origin = f"{self._origin}/index.json"
         if not found.tags:
             found.left_out.append("the image layout holds no image under a tag")
@@ -290,18 +293,27 @@ class _Loader:
         return [with_true_size(entry, layout) for entry in layout.entries()]
 
     def _manifests(self, entries: Sequence[Descriptor], origin: str) -> dict[Digest, Manifest]:
-        """Return the manifests of a layout's entries, under the digests that it has for them."""
+        """Return the manifests of a layout's entries, under the digests that it has for them.
+
+        Those that are missing or broken are problems.
+        """
         found: dict[Digest, Manifest] = {}
+        label = f"{origin}/index.json"
         for entry in entries:
             if entry.media_type not in mediatype.MANIFESTS:
                 continue
             try:
                 raw = self._shelf.read(entry)
+                manifest = parse_manifest(raw, entry.media_type, allow_foreign=True)
             except Missing:
                 message = f"{entry.digest} is missing from the image layout"
-                raise ContentError.at(f"{origin}/index.json", message) from None
-            manifest = self._parse(raw, entry.media_type, str(entry.digest))
-            found[entry.digest] = replace(manifest, digest=entry.digest)
+                self.problems.append(Problem(label, message=message))
+            except ManifestError as error:
+                self.problems.extend(error.located(label, entry.digest).problems)
+            except ContentError as error:
+                self.problems.extend(error.problems)
+            else:
+                found[entry.digest] = replace(manifest, digest=entry.digest)
         return found
 
     def _parse(self, raw: bytes, media_type: str, label: str) -> Manifest:

@@ -133,7 +133,7 @@ class _ArchivedLayout:
         """Return what `index.json` points to."""
         label = self._archive.label
         check_marker(self._archive.read(MARKER, MAX_BYTES), f"{label}/{MARKER}")
-        return parse_index(self._archive.read(INDEX, MAX_BYTES), f"{label}/{INDEX}").manifests
+        return parse_index(self._archive.read(INDEX, MAX_BYTES), f"{label}/{INDEX}", self)
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob's member."""

@@ -80,3 +80,13 @@ def test_mistakes(arguments: tuple[str, ...], status: int, word: str, capsys: Ca
     assert run(["attach", *arguments]) == status
     assert word in capsys.readouterr().err
     assert read_tree(Path("collections")) == before
+
+
+def test_one_platform_of_a_tag(capsys: Capture) -> None:
+    small, large = Image.of("small"), Image.of("large")
+    Image.index(small, large).layout(Path("other"), "1")
+    run(["add", "-q", "oci:other:1", f"{NAME}:all"])
+    value = said(capsys, "attach", f"{NAME}:all", "bom.spdx.json", "--platform", "linux/arm64")
+    assert value["subject"] == large.digest
+    assert run(["attach", NAME, "bom.spdx.json", "--platform", "linux/arm64"]) == 1
+    assert "it is for linux/amd64" in capsys.readouterr().err

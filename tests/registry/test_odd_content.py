@@ -235,3 +235,41 @@ def test_line_ends_that_git_changed(greeting: Path, build: Build, capsys: Captur
     assert "line ends of Windows" in capsys.readouterr().err
     shown = (greeting / "_site/vanessa/greeting/tags/latest/index.html").read_text()
     assert "line ends of Windows" in shown
+
+
+def test_all_that_is_wrong_with_a_layout_is_said_at_once(registry: Path, capsys: Capture) -> None:
+    keys = Image(b'{"schemaVersion":2,"layers":[],"Layers":[]}', {})
+    typed = Image.of("odd", artifactType="text/html")
+    gone = Image.of("gone")
+    layout(registry / G, [entry(item, f"{n}") for n, item in enumerate((keys, typed, ONE))], keys,
+           typed, ONE)  # fmt: skip
+    document = json.loads((registry / G / "index.json").read_bytes())
+    document["manifests"].append(entry(gone, "3"))
+    (registry / G / "index.json").write_bytes(as_json(document))
+    assert run(["check", "-s", str(registry)]) == 1
+    said = capsys.readouterr().err
+    for image in (keys, typed, gone):
+        assert f"{G}/index.json: {image.digest}" in said
+    assert ONE.digest not in said
+
+
+@pytest.mark.parametrize("asked", ["linux/amd64", "linux/x86_64", "linux/amd64/v1"])
+def test_the_platform_of_an_image_that_is_no_index(
+    registry: Path, tmp_path: Path, asked: str, capsys: Capture
+) -> None:
+    source = f"oci:{tmp_path / 'in'}"
+    layout(tmp_path / "in", [entry(ONE, "1.0")], ONE)
+    flags = ["-s", str(registry), "--platform"]
+    assert run(["add", *flags, "linux/arm64", source, "vanessa/greeting:1.0"]) == 1
+    assert "it is for linux/amd64" in capsys.readouterr().err
+    assert run(["add", *flags, asked, source, "vanessa/greeting:1.0"]) == 0
+
+
+def test_a_platform_of_a_saved_image(registry: Path, tmp_path: Path, capsys: Capture) -> None:
+    layout(tmp_path / "in", [entry(ONE, "1.0")], ONE)
+    run(["add", "-s", str(registry), f"oci:{tmp_path / 'in'}", "vanessa/greeting:1.0"])
+    saved = f"docker-archive:{tmp_path / 'saved.tar'}"
+    assert run(["export", "-s", str(registry), "vanessa/greeting:1.0", saved]) == 0
+    flags = ["-s", str(registry), "--platform", "linux/arm64"]
+    assert run(["add", *flags, saved, "vanessa/greeting:2.0"]) == 1
+    assert "it is for linux/amd64" in capsys.readouterr().err

@@ -98,8 +98,16 @@ def set_in(*path: str | int, to: Any) -> Edit:
     return edit
 
 
-def drop(key: str) -> Edit:
-    return lambda document: document.pop(key)
+def drop(*path: str | int) -> Edit:
+    """Return an edit that removes one value."""
+
+    def edit(document: dict[str, Any]) -> None:
+        at: Any = document
+        for key in path[:-1]:
+            at = at[key]
+        del at[path[-1]]
+
+    return edit
 
 
 def tar_of(folder: Path) -> bytes:

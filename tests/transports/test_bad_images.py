@@ -236,6 +236,11 @@ BAD = [
          after=said("oci-layout", '{"imageLayoutVersion":"9.0.0"}')),
     Case("oci-layout is no JSON", after=said("oci-layout", "x"), words=("oci-layout",)),
     Case("no index.json", after=without("index.json"), words=("in/layout/index.json",)),
+    Case("byte order mark in index.json", words=("index.json", "byte order mark"),
+         after=lambda _, folder: (folder / "index.json").write_bytes(
+             b"\xef\xbb\xbf" + (folder / "index.json").read_bytes())),
+    Case("index.json has a key twice", words=("index.json", "duplicate"),
+         after=said("index.json", '{"schemaVersion":2,"manifests":[],"manifests":[]}')),
     Case("index.json is a list", after=said("index.json", "[]"), words=("index.json",)),
     Case("no image", {"index": set_in("manifests", to=[])}, ("no images",)),
     # Its blobs.
@@ -329,6 +334,19 @@ GOOD = [
     Case("os is darwin", config("os", to="darwin")),
     Case("wrong size in index.json", {"index": set_in("manifests", 0, "size", to=9999)},
          ("warning", "index.json says 9999 bytes", "which has")),
+    # What else people write into index.json by hand.
+    *(Case(f"{key} is {value}", {"index": set_in("manifests", 0, key, to=value)}, words)
+      for key, value, words in (("size", None, ("index.json says 0 bytes",)),
+                                ("size", -1, ("index.json says 0 bytes",)),
+                                ("mediaType", None, ()), ("mediaType", "", ()),
+                                ("platform", {}, ()), ("annotations", None, ()))),
+    *(Case(f"no {key} in index.json", {"index": drop("manifests", 0, key)})
+      for key in ("size", "mediaType")),
+    Case("no schemaVersion in index.json", {"index": drop("schemaVersion")}),
+    Case("schemaVersion of index.json is 1", {"index": set_in("schemaVersion", to=1)}),
+    Case("index.json is called a list of Docker's", {"index": set_in(
+        "mediaType", to="application/vnd.docker.distribution.manifest.list.v2+json")}),
+    Case("a younger layout", after=said("oci-layout", '{"imageLayoutVersion":"1.1.0"}')),
     Case("name in another place", {"index": set_in("manifests", 0, "annotations",
          to={"io.containerd.image.name": "example.org/a/b:latest"})}),
     Case("platform of nothing", {"wrap": no_platform}),

@@ -133,6 +133,8 @@ def test_two_saved_images_with_one_tag(tmp_path: Path) -> None:
     assert digest_of(f"{path}:{DB}", tmp_path) == two.digest
     assert digest_of(f"{path}:@1", tmp_path) == two.digest
     assert digest_of(f"{path}:{one.digest}", tmp_path) == one.digest
+    assert digest_of(f"{path}@{one.digest}", tmp_path) == one.digest
+    assert digest_of(f"oci:{tmp_path}/saved@{two.digest}", tmp_path) == two.digest
     assert digest_of(f"oci:{tmp_path}/saved:db", tmp_path) == two.digest
     with pytest.raises(ContentError, match="2 images called 'latest'"):
         digest_of(f"{path}:latest", tmp_path)
