@@ -91,6 +91,19 @@ def bundles_of(
     ]
 
 
+def identities(
+    loaded: Mapping[str, Loaded], session: Session, contents: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what identifies the pages of each collection on any machine with this software.
+
+    `contents` identify what collections are made from, by their names.
+    """
+    makers = _Bundles(session, "", {})
+    there = {name: loaded[name]._replace(load_key=mark) for name, mark in contents.items()}
+    below = _rows_below(session.state.rows)
+    return {item.name: item.fingerprint for item in _collections(makers, there, below)}
+
+
 def _collections(
     makers: _Bundles, loaded: Mapping[str, Loaded], below: Mapping[str, Sequence[Row]]
 ) -> Iterator[Bundle]:

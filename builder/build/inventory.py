@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,18 +22,20 @@ from builder.storage.local import changed_at
 from builder.text.addresses import Addresses
 from builder.write.record import Known, Record
 
+Names = Callable[[frozenset[str]], frozenset[str]]
 _RACY = 20_000_000  # nanoseconds: two writes this close can leave one time
 
 
 class Inventory:
     """The folders below `collections/` by name, and the facts of those that are collections.
 
-    `key` identifies all options that facts depend on.
+    `key` identifies all options that facts depend on; `only` takes a part of the names.
     """
 
-    def __init__(self, options: RegistryOptions, key: str) -> None:
+    def __init__(self, options: RegistryOptions, key: str, only: Names | None = None) -> None:
         self._options = options
         self._key = key
+        self._only = only
         self.folders: dict[str, Folder] = {}
         self.store_key = ""
         self._loaded: dict[str, Loaded] | None = None  # None until the record was asked
@@ -87,6 +90,12 @@ class Inventory:
             names.add(name)
         return names
 
+    def names(self) -> frozenset[str]:
+        """Return the names of the collections, of those that are wanted."""
+        folders = self.folders.items()
+        names = frozenset(name for name, folder in folders if folder.is_collection)
+        return self._only(names) if self._only else names
+
     def changed(self, record: Record, addresses: Addresses) -> list[str]:
         """Return the collections that must be loaded.
 
@@ -101,7 +110,7 @@ class Inventory:
                 with suppress(ValueError):
                     facts = Facts.from_text(text)
                     self._loaded[name.removeprefix(COLLECTION)] = Loaded(facts, key)
-        names = {name for name, folder in self.folders.items() if folder.is_collection}
+        names = self.names()
         self._loaded = {
             name: loaded
             for name, loaded in self._loaded.items()

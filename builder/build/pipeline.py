@@ -22,6 +22,7 @@ from builder.apps.store import AppStore
 from builder.build.bundles import COLLECTION, Loaded, bundles_of
 from builder.build.inventory import Inventory
 from builder.build.loading import Texts, load
+from builder.build.shards import Parts, Shard, export, sign
 from builder.build.sources import Sources, look
 from builder.build.worker import Item, MadeItem, Session
 from builder.config import CONFIG, Config
@@ -46,7 +47,7 @@ from builder.write.destination import Destination, Nowhere
 from builder.write.engine import Engine, Pool
 from builder.write.folder import Folder
 from builder.write.lookup import BuiltSite, PreviewSite
-from builder.write.objects import Objects
+from builder.write.objects import Objects, Part
 from builder.write.record import SCHEMA, SIDE, Known, Record
 from builder.write.workers import Death, Workers
 from builder.write.writer import Report, Task, Transaction, write_bundle
@@ -99,7 +100,9 @@ class Pipeline:
 
     `strict` makes problems of warnings; `cache` is the folder of caches and
     records, `.builder-cache` by default, as the destination is a folder; `engine`
-    does what is worth while to do in several places at once.
+    does what is worth while to do in several places at once. With a `shard` only
+    that part of the site is made, into the destination as `shards` keeps it; with
+    `parts` what these have is not made again.
     """
 
     def __init__(
@@ -112,20 +115,25 @@ class Pipeline:
         cache: Path | None = None,
         destination: Destination | None = None,
         engine: Engine = Workers,
+        shard: Shard | None = None,
+        parts: Parts | None = None,
     ) -> None:
         self.config = config
+        self._shard = shard
+        self._parts = parts
         self._jobs = jobs or min(os.cpu_count() or 1, 8)
         self._engine = engine
         self._strict = strict
         self._progress = progress or _silent
-        self._destination = destination or Folder(config.destination)
+        place: type[Folder | Part] = Part if shard else Folder
+        self._destination = destination or place(config.destination)
         self._folder = cache or config.cache
         self._cache = Cache(self._folder / "cache.sqlite")
         self._checked: dict[str, tuple[Claim, ...]] = {}
         self._compiled: tuple[str, Templates] | None = None
         self._sound = False  # whether the last build had no problem anywhere
         self._options = fingerprint(code_key(), config)
-        self._inventory = Inventory(config.registry, self._options)
+        self._inventory = Inventory(config.registry, self._options, shard.names if shard else None)
         target = config.target.capabilities.name
         kind = type(self._destination).__name__
         address = "" if kind == Objects.__name__ else config.address  # a preview has one record
@@ -195,6 +203,8 @@ class Pipeline:
             else:
                 with change:
                     self._make(sources, change)
+        if self._shard:
+            export(self.record_path, self.config.destination)
         self._sound = True
         return change.report
 
@@ -205,6 +215,9 @@ class Pipeline:
         read = set(self._inventory.changed(record, sources.addresses))
         try:
             session = self._session(sources)
+            if self._parts:
+                self._parts.teach(self._inventory, self.config, session.templates)
+                read = set(self._inventory.changed(record, sources.addresses))
             with self._pool(session, len(read)) as pool:
                 texts = load(
                     pool,
@@ -222,16 +235,24 @@ class Pipeline:
                 warnings = self._warnings(loaded.values(), problems)
                 self._check_sound(loaded.values(), problems, warnings)
                 bundles = self._plan(sources, session, pool, texts, loaded)
+                if self._shard:
+                    bundles = [item for item in bundles if item.rank == 0]
                 changed = self._changed(bundles, known, change)
                 read |= {item.name.removeprefix(COLLECTION) for item in changed if item.rank == 0}
                 gone = known.keys() - {item.name for item in bundles} - {SIDE}
                 if changed or gone or not change.trusted or change.damaged:
                     self._check_claims(bundles, changed)
                     change.open()
+                    if self._parts:
+                        changed = self._parts.adopt(
+                            session, loaded, changed, change, self._inventory
+                        )
                     self._render(session, pool, changed, change)
                     for name in gone:
                         change.drop(name)
-                    if change.ruled or change.damaged or record.meta("rules") != self._options:
+                    if self._shard:
+                        sign(record, self._shard, self.config, session, loaded)
+                    elif change.ruled or change.damaged or record.meta("rules") != self._options:
                         self._side_files(change)
             self._check_limits(record)
             change.report.warnings = self._judged(warnings)

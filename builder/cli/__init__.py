@@ -50,6 +50,7 @@ GROUPS = {
     "Publish": {
         "check": "Report every problem in content, configuration and store.",
         "build": "Build the site from the source folder.",
+        "join": "Join the parts of a site that several machines built.",
         "publish": "Put the site on a server's folder or into a bucket.",
         "verify": "Fetch and hash everything that a published site leads to.",
         "keygen": "Make the key that signs releases.",

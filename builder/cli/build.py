@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder.cli.console import Console
 from builder.cli.options import Common, build_options, common_options, engine_option
 from builder.errors import counted
 from builder.write.writer import Report
 
+if TYPE_CHECKING:
+    from builder.build.pipeline import Pipeline
+
 
 @click.command("build")
 @common_options
+@click.option("--shard", metavar="I/N", default="", help="Make one of N parts, to be joined.")
 @build_options
 @engine_option
 def command(
-    *,
-    common: Common,
-    destination: str,
-    baseurl: str | None,
-    url: str | None,
-    target: str,
-    drafts: bool,
-    allow_missing: bool,
-    strict: bool,
-    jobs: int,
-    engine: str,
-    verbose: bool,
+    *, common: Common, jobs: int, strict: bool, verbose: bool, engine: str, shard: str, **flags: Any
 ) -> None:
     """Build the site from the source folder.
 
@@ -37,13 +33,27 @@ def command(
     changed; one after no change writes nothing.
     """
     from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
-    from builder.theme.find import replaces_sheet  # noqa: PLC0415
+    from builder.build.shards import Shard  # noqa: PLC0415
     from builder.write.engine import open_engine  # noqa: PLC0415
 
     console = common.console
-    config = common.config(destination=destination, baseurl=baseurl, url=url,
-        target=target, drafts=drafts, allow_missing=allow_missing,
-    )  # fmt: skip
+    config = common.config(**flags)
+    part = Shard.parse(shard) if shard else None
+    if part and not flags["destination"]:
+        name = f"{config.destination.name}.{part.number}-of-{part.total}"
+        config = replace(config, destination=config.destination.with_name(name))
+    workers = open_engine(engine, config.cache / "engine")
+    pipeline = Pipeline(
+        config, jobs=jobs, strict=strict, progress=console.step, engine=workers, shard=part
+    )
+    run_build(pipeline, console, verbose=verbose)
+
+
+def run_build(pipeline: Pipeline, console: Console, *, verbose: bool) -> None:
+    """Build, and say what there is to say of it before and after."""
+    from builder.theme.find import replaces_sheet  # noqa: PLC0415 - as heavy as a build
+
+    config = pipeline.config
     shown = config.target.capabilities.name
     if not console.quiet and not console.as_json:
         click.echo(f"target {shown}, destination {config.destination}")
@@ -59,8 +69,6 @@ def command(
     if not console.as_json and replaces_sheet(config.source):
         console.say("note: assets/style.css replaces the whole sheet; custom.css is added to it")
     began = time.monotonic()
-    workers = open_engine(engine, config.cache / "engine")
-    pipeline = Pipeline(config, jobs=jobs, strict=strict, progress=console.step, engine=workers)
     report = pipeline.build()
     console.warn_all(report.warnings)
     text = f"{summary(report)} in {time.monotonic() - began:.2f} s"

@@ -9,7 +9,8 @@ from __future__ import annotations
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "new": ("builder new my-registry",),
     "doctor": ("builder doctor", "builder doctor --json"),
-    "build": ("builder build", "builder build -t nginx -d /tmp/site"),
+    "build": ("builder build", "builder build -t nginx -d /tmp/site", "builder build --shard 2/3"),
+    "join": ("builder join _site.1-of-2 _site.2-of-2", "builder join parts -t nginx"),
     "serve": ("builder serve", "builder serve -P 8000 -t github-pages"),
     "check": ("builder check", "builder check --strict --json", "builder check --base origin/main"),
     "list": ("builder list", "builder list --tags", "builder list --json"),

@@ -133,7 +133,21 @@ class Objects:
 
     def _temporary(self) -> str:
         self._count += 1
-        return f"{self.root}/{_UNFINISHED}/{os.getpid()}-{self._count}"
+        return f"{self.root}/{_UNFINISHED}/{os.uname().nodename}-{os.getpid()}-{self._count}"
+
+
+class Part(Objects):
+    """The files of a part of a site, which another machine puts together with the other parts."""
+
+    def claim(self) -> None:
+        """Empty what an earlier build made; raises ContentError for a folder with anything else."""
+        if not os.path.lexists(self.root):
+            return
+        ours = self.root.is_dir() and not self.root.is_symlink()
+        if not ours or ((there := os.listdir(self.root)) and _MARKER not in there):
+            message = "is not empty and holds no shard: nothing in it was touched"
+            raise ContentError.at(str(self.root), message, "choose another --destination")
+        shutil.rmtree(self.root)
 
 
 def _name(digest: str) -> str:

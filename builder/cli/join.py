@@ -1,0 +1,40 @@
+"""`builder join`: one site from the parts that machines made with `build --shard`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.cli.build import run_build
+from builder.cli.options import Common, build_options, common_options
+
+
+@click.command("join")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True)
+@common_options
+@build_options
+def command(
+    *,
+    folders: tuple[str, ...],
+    common: Common,
+    jobs: int,
+    strict: bool,
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Join the parts of a site that 'builder build --shard' made.
+
+    Each DIR is a part, or a folder of parts. The site is that of one build,
+    of the same content with the same flags; what no part holds is made here.
+    """
+    from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.shards import Parts  # noqa: PLC0415
+
+    console = common.console
+    config = common.config(**flags)
+    with closing(Parts([Path(folder) for folder in folders])) as parts:
+        pipeline = Pipeline(config, jobs=jobs, strict=strict, progress=console.step, parts=parts)
+        run_build(pipeline, console, verbose=verbose)
