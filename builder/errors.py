@@ -20,6 +20,7 @@ from difflib import get_close_matches
 from typing import ClassVar, Self
 
 _concealed: set[str] = set()
+_FEW = 8  # known words of a hint
 _PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 
 
@@ -173,3 +174,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean 'title'?` for a near miss, else the empty string."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.8)
     return f"did you mean {close[0]!r}?" if close else ""
+
+
+def one_of(word: str, known: Sequence[str], title: str) -> str:
+    """Return the known word that is near, else the first few as `TITLE: a, b and 3 more`."""
+    few = ", ".join(known[:_FEW])
+    more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
+    return did_you_mean(word, known) or (f"{title}: {few}{more}" if known else "")

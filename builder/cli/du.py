@@ -14,9 +14,8 @@ from builder.cli.options import (
     open_bucket,
 )
 from builder.errors import UsageError
+from builder.theme.filters import filesize
 from builder.upkeep.usage import bucket_usage, usage
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 @click.command("du")
@@ -54,25 +53,18 @@ def command(
         ],
     }  # fmt: skip
     lines = [
-        f"{human(row.total):>10}  {row.name}"
-        + (f" ({human(row.shared)} shared)" * bool(row.shared))
+        f"{filesize(row.total):>10}  {row.name}"
+        + (f" ({filesize(row.shared)} shared)" * bool(row.shared))
         for row in rows
     ]
-    lines.append(f"{human(found.total):>10}  in all, {found.total} bytes")
+    lines.append(f"{filesize(found.total):>10}  in all, {found.total} bytes")
     if found.unreachable:
-        lines.append(f"{human(found.unreachable):>10}  of it is needed by nothing: 'builder gc'")
+        lines.append(f"{filesize(found.unreachable):>10}  of it is needed by nothing: 'builder gc'")
     if blobs:
         there = bucket_usage(options, open_bucket(options))
         value["bucket"] = asdict(there)
-        lines.append(f"{human(there.total):>10}  in {there.place}, {there.total} bytes")
+        lines.append(f"{filesize(there.total):>10}  in {there.place}, {there.total} bytes")
         if there.unreachable:
-            lost = f"{human(there.unreachable):>10}  of it is needed by nothing here"
+            lost = f"{filesize(there.unreachable):>10}  of it is needed by nothing here"
             lines.append(f"{lost}: 'builder gc --blobs'")
     console.result(value, "\n".join(lines))
-
-
-def human(size: int) -> str:
-    """Return a size in bytes as people write it: `12.3 MiB`."""
-    power = max(size.bit_length() - 1, 0) // 10
-    unit = _UNITS[min(power, len(_UNITS) - 1)]
-    return f"{size} B" if not power else f"{size / 1024 ** _UNITS.index(unit):.1f} {unit}"

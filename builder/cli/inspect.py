@@ -12,10 +12,12 @@ from builder.cli.completing import references
 from builder.cli.inspect_files import show_files
 from builder.cli.inspect_text import collection_text, tag_text
 from builder.cli.options import Common, common_options
-from builder.errors import ContentError, UsageError
+from builder.errors import ContentError, UsageError, did_you_mean, one_of
 from builder.oci.reference import Reference
+from builder.pages import versions
 from builder.registry.load import load_collection
 from builder.registry.model import Collection, Tag
+from builder.registry.scan import scan
 from builder.storage.cache import Cache
 
 
@@ -42,7 +44,9 @@ def command(
     wanted = Reference.parse(reference)
     config = common.config(allow_missing=True)
     if not (config.registry.source / config.registry.collections / wanted.name).is_dir():
-        raise ContentError.at(wanted.name, "there is no such collection", "see 'builder list'")
+        names = scan(config.source, config.registry.collections).folders
+        hint = did_you_mean(wanted.name, names) or "see 'builder list'"
+        raise ContentError.at(wanted.name, "there is no such collection", hint)
     loaded = load_collection(config.registry, wanted.name, Cache(None))
     if loaded.collection is None:
         raise ContentError(loaded.problems)
@@ -54,9 +58,9 @@ def command(
         return
     tag = collection.tag(wanted.tag)
     if tag is None:
-        known = ", ".join(item.name for item in collection.tags)
+        known = versions.newest_first(item.name for item in collection.tags)
         message = f"{wanted.name} has no tag {wanted.tag!r}"
-        raise ContentError.at(str(wanted), message, f"its tags: {known}")
+        raise ContentError.at(str(wanted), message, one_of(wanted.tag, known, "its tags"))
     if raw:
         body = tag.manifest.raw if tag.manifest else tag.legacy.raw if tag.legacy else b""
         sys.stdout.buffer.write(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from builder.cli.completing import references
 from builder.cli.options import Common, common_options
 from builder.cli.tables import TAG_HEAD, table, tag_lines
 from builder.pages import plan
@@ -15,20 +16,24 @@ _HEAD = ("NAME", "NEWEST", "TAGS", "SIZE", "UPDATED", "")
 
 
 @click.command("list")
+@click.argument("prefix", metavar="[PREFIX]", default="", shell_complete=references)
 @click.option("--tags", is_flag=True, help="A line for each tag, newest first.")
 @common_options
-def command(*, tags: bool, common: Common) -> None:
-    """List the collections: newest version, how many tags, its size and date."""
+def command(prefix: str, *, tags: bool, common: Common) -> None:
+    """List the collections: newest version, how many tags, its size and date.
+
+    With PREFIX those whose names begin with it: `builder list vanessa/`.
+    """
     console = common.console
     config = common.config(allow_missing=True)
     problems, loaded = load_all(config.registry)
     collections = []
     for item in loaded:
         problems += item.problems
-        if item.collection is not None:
+        if item.collection is not None and item.collection.name.startswith(prefix):
             collections.append(item.collection)
     if not collections:
-        text = "no collections yet: see 'builder add --help'"
+        text = f"no name begins with {prefix}" if prefix else "none yet: see 'builder add --help'"
     elif tags:
         text = table([TAG_HEAD, *(line for item in collections for line in tag_lines(item))])
     else:

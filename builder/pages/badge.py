@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from builder.pages.words import cut
 from builder.registry.model import Row
 
 FILE = "badge.svg"
@@ -12,13 +13,14 @@ _HEIGHT, _MARGIN = 20, 6  # pixels
 _WIDE, _NARROW = frozenset("mwMW%@"), frozenset("fijlrtI1.,:;|!-()[] ")
 _COLOURS = {"deprecated": "#7d4a00", "yanked": "#a1222b", "no tag yet": "#57606c"}
 _OTHER = "#0b655e"
+_MAX = 40  # characters of a name or a version
 
 
 def badge(row: Row) -> bytes:
     """Return the badge of a collection: what is wrong with it comes before its version."""
     version = "yanked" if row.newest in row.yanked else row.newest or "no tag yet"
-    said = "deprecated" if row.deprecated else version
-    name = row.name.rpartition("/")[2]
+    name, said = (cut(text, _MAX) for text in (
+        row.name.rpartition("/")[2], "deprecated" if row.deprecated else version))  # fmt: skip
     left, right = _width(name), _width(said)
     colour = _COLOURS.get(said, _OTHER)
     texts = ((left / 2, name), (left + right / 2, said))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from builder.errors import ContentError
+from builder.errors import ContentError, one_of
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
@@ -51,9 +51,9 @@ class _Reader:
 def _by_tag(folder: CollectionFolder, reference: Reference) -> Descriptor:
     raw = folder.raw_manifest(reference.tag)
     if raw is None:
-        known = ", ".join(folder.tags())
         message = f"there is no tag {reference.tag!r} with a manifest"
-        raise ContentError.at(str(reference), message, f"its tags: {known}" if known else "")
+        hint = one_of(reference.tag, folder.tags(), "its tags")
+        raise ContentError.at(str(reference), message, hint)
     return _described(raw, str(reference))
 
 

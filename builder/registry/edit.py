@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from builder import frontmatter
-from builder.errors import ContentError
+from builder.errors import ContentError, one_of
 from builder.oci.digest import Digest
 from builder.oci.reference import cosign_tags
 from builder.registry.folder import TAGS, CollectionFolder
@@ -98,9 +98,8 @@ def yank_tag(
     folder = _existing(options, name)
     tags = folder.tags()
     if tag not in tags:
-        known = ", ".join(tags)
-        message = f"{name} has no tag {tag!r}"
-        raise ContentError.at(folder.origin, message, f"its tags: {known}" if known else "")
+        hint = one_of(tag, tags, "its tags")
+        raise ContentError.at(folder.origin, f"{name} has no tag {tag!r}", hint)
     folder.check_tag(tag)
     raw, readme = folder.raw_manifest(tag), folder.readme(tag) or ""
     same = [item for item in tags if item != tag and raw and folder.raw_manifest(item) == raw]
@@ -121,9 +120,8 @@ def remove_tag(
     """Remove a tag; its content stays until gc. Tell whether it stays as a pending recipe."""
     folder = _existing(options, name)
     if tag not in folder.tags():
-        known = ", ".join(folder.tags())
-        message = f"{name} has no tag {tag!r}"
-        raise ContentError.at(folder.origin, message, f"its tags: {known}" if known else "")
+        hint = one_of(tag, folder.tags(), "its tags")
+        raise ContentError.at(folder.origin, f"{name} has no tag {tag!r}", hint)
     if not force:
         folder.refuse_immutable(tag, change="go")
     if dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import BinaryIO, Self
 
-from builder.errors import ContentError
+from builder.errors import ContentError, one_of
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.registry.load import load_collection
@@ -78,9 +78,9 @@ class RegistrySource:
         for digest, manifest in self.collection.manifests.items():
             if digest == reference:
                 return manifest.descriptor
-        known = ", ".join(self.names())
         message = f"{self.collection.name} has no {reference!r} that can be pulled"
-        raise ContentError.at(self.label, message, f"its tags: {known}" if known else "")
+        hint = one_of(reference, self.names(), "its tags")
+        raise ContentError.at(self.label, message, hint)
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
         """Return what refers to a manifest of the collection."""

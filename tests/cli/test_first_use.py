@@ -150,3 +150,22 @@ def test_ci_installs_every_package_that_the_tests_name() -> None:
     found = re.search(r"packages=\((.*?)\)", text, re.DOTALL)
     assert found is not None
     assert sorted(set(TOOLS.values()) - set(found[1].split())) == []
+
+
+def test_a_slip_in_a_name_or_a_tag_is_met_with_what_was_meant(
+    greeting: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wanted, hint in (
+        ("vanessa/greetng", "did you mean 'vanessa/greeting'?"),
+        ("vanessa/greeting:lates", "did you mean 'latest'?"),
+        ("vanessa/greeting:nope", "its tags: latest"),
+    ):
+        assert run(["inspect", wanted, "-s", str(greeting)]) == 1
+        assert hint in capsys.readouterr().err
+
+
+def test_a_list_of_some_names(greeting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list", "vanessa/", "-s", str(greeting)]) == 0
+    assert "vanessa/greeting" in capsys.readouterr().out
+    assert run(["list", "other", "-s", str(greeting)]) == 0
+    assert "no name begins with other" in capsys.readouterr().out

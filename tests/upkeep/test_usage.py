@@ -52,4 +52,4 @@ def test_bytes_alone_shared_and_lost(greeting: Path, tmp_path: Path, capsys: Cap
 
 def test_an_empty_registry(registry: Path, capsys: Capture) -> None:
     assert run(["du", "-s", str(registry)]) == 0
-    assert "0 B  in all" in capsys.readouterr().out
+    assert "0 bytes  in all" in capsys.readouterr().out
