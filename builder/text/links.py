@@ -143,8 +143,11 @@ def _absolute(address: str) -> str:
     scheme = _SCHEME.match(address)
     if scheme is None or scheme[0].lower() not in _ALLOWED:
         return ""
-    rest = quote(address[scheme.end() :], safe=_SAFE_REST + "#[]")
-    return scheme[0].lower() + rest
+    rest = quote(address[scheme.end() :].lstrip("/\\"), safe=_SAFE_REST + "#[]")
+    if scheme[0].lower() == "mailto:":
+        return f"mailto:{rest}"
+    # Whether `https:/x` is a host or a path depends on the page's own scheme: here it is a host.
+    return f"{scheme[0].lower()}//{rest}" if rest else ""
 
 
 def _split(address: str) -> tuple[str, str]:

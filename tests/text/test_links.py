@@ -246,7 +246,8 @@ def test_without_a_map_links_are_addresses() -> None:
     made = Links("/base", "x.md", "/guide/x/", None, lambda *_: None)
     assert made.href("y#z") == "/base/guide/x/y#user-content-z"
     assert made.href("/about/") == "/base/about/"
-    assert made.href("//") == "https://"
+    assert made.href("//") == "/base/"
+    assert made.href("https:///") is None
 
 
 @pytest.mark.parametrize(

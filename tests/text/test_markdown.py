@@ -160,6 +160,10 @@ HOSTILE = [
     ('<img src="//evil.example/x.png">', "<img"),
     ("![x](https://evil.example/x.png)", "<img"),
     ('<img src="https://evil.example/x.png" srcset="y">', "<img"),
+    ('<img src="https:/evil.example/x.png">', "<img"),  # another host where the page is http
+    ('<img src="http:evil.example/x.png">', "<img"),
+    ('<img src="x.png" srcset="https:\\evil.example/x.png 2x">', "evil"),
+    ('<a href="https:/\\evil.example">x</a>', "https:/%"),
     ('<div id="user-content-x" class="highlight nav">', "nav"),
     ("\x02amp\x03 \x02wzxhzdk:0\x03 \x01", "\x02"),
 ]
