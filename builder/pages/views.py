@@ -15,6 +15,7 @@ from markupsafe import Markup
 from builder.oci.manifest import Manifest
 from builder.oci.reference import name_fault
 from builder.pages import attached, charts, imageview, jsonhtml, mirrored, plan, statement, versions
+from builder.pages.chartfiles import chart_files
 from builder.pages.difference import Difference, difference
 from builder.pages.downloads import Download, downloads
 from builder.pages.fileview import Files, files_of
@@ -116,6 +117,7 @@ class TagView:
     difference: Difference | None
     files: tuple[Files, ...]
     downloads: tuple[Download, ...]
+    chart: tuple[imageview.Pair, ...]  # names and texts of files
     recipe_name: str
     recipe_state: str
     recipe_text: str
@@ -363,6 +365,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         difference=difference(collection, tag, known),
         files=tuple(_files(about, manifest)) if manifest is not None else (),
         downloads=_downloads(about, tag, kind),
+        chart=chart_files(collection, manifest) if manifest and kind == "chart" else (),
         recipe_name=recipe.name if recipe is not None else "",
         recipe_state=recipe.state if recipe is not None else "",
         recipe_text=recipe.text if recipe is not None else "",
