@@ -19,6 +19,8 @@ from builder.errors import ContentError, Problem
 
 # What a build writes into its destination for itself; no host may serve it.
 MARKER = ".builder-site"
+# Pages that answer for what is missing below their folder, the first before the second.
+FALLBACKS = ("200.html", "404.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,20 @@ class Entry:
 
     @property
     def ruled(self) -> tuple[object, ...]:
-        """What a host's rules are made from: all but its bytes, and below `v2/` their number."""
-        size = self.size if self.path.startswith("v2/") else 0
-        return (self.path, self.media_type, self.headers, size, self.location, self.copy_of)
+        """What a host's rules are made from: no bytes, and of an ordinary page its type alone."""
+        name = self.path.rpartition("/")[2]
+        if self.path.startswith("v2/"):
+            return (
+                self.path,
+                self.media_type,
+                self.headers,
+                self.location,
+                self.copy_of,
+                self.size,
+            )
+        if self.headers or not self.has_file or name in FALLBACKS:
+            return (self.path, self.media_type, self.headers, self.location, self.copy_of)
+        return (name.rpartition(".")[2], self.media_type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ given by its name in the session (`Shared`), and counts as its value.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -48,6 +48,7 @@ class _Bundles:
     session: Session
     options: str
     texts: Mapping[Item, str]
+    keys: dict[tuple[str, ...], str] = field(default_factory=dict)  # of layouts together
 
     def bundle(
         self,
@@ -63,7 +64,9 @@ class _Bundles:
         """Return a bundle; `seen` identifies what its method reads beside its arguments."""
         values = [getattr(self.session, a.name) if isinstance(a, Shared) else a for a in arguments]
         layouts = tuple(layouts)
-        keys = [self.session.press.layout_key(layout) for layout in layouts]
+        if (keys := self.keys.get(layouts)) is None:
+            found = [self.session.press.layout_key(layout) for layout in layouts]
+            keys = self.keys[layouts] = fingerprint(found)
         mark = fingerprint(self.options, method, values, keys, seen)
         return Bundle(name, mark, partial(make, method, arguments, layouts), tuple(claims), rank)
 

@@ -16,6 +16,7 @@ from builder.build.bundles import COLLECTION, Loaded
 from builder.build.worker import Facts
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
+from builder.output import Claim
 from builder.registry.model import RegistryOptions
 from builder.registry.scan import Folder, scan
 from builder.storage.local import changed_at
@@ -118,6 +119,11 @@ class Inventory:
         }
         current = self.loaded()
         return [name for name in names if name not in current]
+
+    def claims(self) -> dict[str, tuple[Claim, ...]]:
+        """Return by the names of their bundles what the collections that are known claim."""
+        known = (self._loaded or {}).items()
+        return {f"{COLLECTION}{name}": loaded.facts.claims for name, loaded in known}
 
     def learn(self, name: str, facts: Facts, signature: str) -> None:
         """Keep what was loaded of a collection whose folder had this signature before."""

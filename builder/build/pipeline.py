@@ -129,7 +129,7 @@ class Pipeline:
         self._destination = destination or place(config.destination)
         self._folder = cache or config.cache
         self._cache = Cache(self._folder / "cache.sqlite")
-        self._checked: dict[str, tuple[Claim, ...]] = {}
+        self._checked: dict[str, tuple[Claim, ...]] | None = None
         self._compiled: tuple[str, Templates] | None = None
         self._sound = False  # whether the last build had no problem anywhere
         self._options = fingerprint(code_key(), config)
@@ -213,6 +213,8 @@ class Pipeline:
         record = change.record
         known = record.bundles()
         read = set(self._inventory.changed(record, sources.addresses))
+        if self._checked is None:  # what the last build published has no clash
+            self._checked = {**self._inventory.claims(), **record.claims()}
         try:
             session = self._session(sources)
             if self._parts:
@@ -241,7 +243,7 @@ class Pipeline:
                 read |= {item.name.removeprefix(COLLECTION) for item in changed if item.rank == 0}
                 gone = known.keys() - {item.name for item in bundles} - {SIDE}
                 if changed or gone or not change.trusted or change.damaged:
-                    self._check_claims(bundles, changed)
+                    self._check_claims(bundles, changed, record)
                     change.open()
                     if self._parts:
                         changed = self._parts.adopt(
@@ -358,11 +360,14 @@ class Pipeline:
             if item.name in damaged or known.get(item.name) != item.fingerprint
         ]
 
-    def _check_claims(self, bundles: list[Bundle], changed: list[Bundle]) -> None:
+    def _check_claims(self, bundles: list[Bundle], changed: list[Bundle], record: Record) -> None:
         """Refuse two owners of one path, unless all claims are as they were."""
-        if any(self._checked.get(item.name) != item.claims for item in changed):
+        checked = self._checked or {}
+        if any(checked.get(item.name) != item.claims for item in changed):
             OutputTree(tuple(bundles))
             self._checked = {item.name: item.claims for item in bundles}
+        # Those of collections are among their facts.
+        record.set_claims({item.name: item.claims for item in bundles if item.rank > 0})
 
     def _render(
         self, session: Session, pool: Pool, bundles: list[Bundle], change: Transaction

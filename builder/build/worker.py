@@ -21,7 +21,7 @@ from builder.build.judge import Rules, judge_collection
 from builder.documents.content import StaticFile
 from builder.documents.parse import Document
 from builder.errors import ContentError, Problem
-from builder.fingerprint import fingerprint
+from builder.fingerprint import KEPT, fingerprint
 from builder.oci import mediatype
 from builder.output import Claim, Data, Made, Output, Redirect
 from builder.pages import plan
@@ -75,7 +75,9 @@ class Facts:
 
     def to_text(self) -> str:
         """Return the text that the last build's record keeps: JSON, and its identity."""
-        text = json.dumps([_values(self.row), *_values(self)[1:]], ensure_ascii=False)
+        fingerprint(self.row)  # which is kept with it: lists ask for that of every row
+        parts = [_values(self.row), getattr(self.row, KEPT).hex(), *_values(self)[1:]]
+        text = json.dumps(parts, ensure_ascii=False)
         return f"{fingerprint(text)} {text}"
 
     @classmethod
@@ -87,9 +89,13 @@ class Facts:
         mark, _, text = text.partition(" ")
         if mark != fingerprint(text):
             raise ValueError("the facts of a collection were altered")
-        row, claims, warnings, elsewhere, complete, stored, answers, anchors = json.loads(text)
+        values, known, claims, warnings, elsewhere, complete, stored, answers, anchors = json.loads(
+            text
+        )
+        row = Row(*_frozen(values))
+        object.__setattr__(row, KEPT, bytes.fromhex(known))
         return cls(
-            Row(*map(_frozen, row)),
+            row,
             tuple(Claim(*claim) for claim in claims),
             tuple(Problem(*warning) for warning in warnings),
             _frozen(elsewhere),
@@ -110,8 +116,9 @@ def _values(value: Any) -> list[Any]:
     ]
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+def _frozen(value: list[Any]) -> tuple[Any, ...]:
+    """Return a list of JSON with tuples for its lists."""
+    return tuple([_frozen(item) if type(item) is list else item for item in value])
 
 
 class LoadedItem(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -202,16 +202,19 @@ class _Walker:
             hint = "rename the folder, or move it out of the collections"
             self._result.problems.append(Problem(f"{path}/{entry.name}", 0, message, hint))
 
-    def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:
+    def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(f"{self._root}/{path}") as entries:
-                for entry in entries:
-                    if is_litter(entry.name):
-                        self._refuse_hidden(entry, path)
-                    else:
-                        yield entry
+            with os.scandir(f"{self._root}/{path}") as found:
+                entries = list(found)
         except PermissionError:
             self._result.problems.append(Problem(path, message="permission denied"))
+            return []
+        kept = [entry for entry in entries if not is_litter(entry.name)]
+        if len(kept) < len(entries):
+            for entry in entries:
+                if is_litter(entry.name):
+                    self._refuse_hidden(entry, path)
+        return kept
 
     def _has_folders(self, path: str) -> bool:
         return any(entry.is_dir(follow_symlinks=False) for entry in self._entries(path))

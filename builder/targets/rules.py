@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from builder.errors import ContentError, Problem
-from builder.output import Entry
+from builder.output import FALLBACKS, Entry
 
 DIGEST = "sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}"
 # Well formed, of whatever algorithm; the two registered ones have a fixed length.
@@ -129,7 +129,7 @@ def plan(entries: Iterable[Entry]) -> Plan:
 
 def _read_page(found: Plan, entry: Entry) -> None:
     folder, _, name = entry.path.rpartition("/")
-    if folder and name in ("200.html", "404.html"):
+    if folder and name in FALLBACKS:
         found.fallbacks[folder] = min(name, found.fallbacks.get(folder, name))
     if header(entry, "Content-Security-Policy") is not None:
         found.policies.append(entry)

@@ -215,15 +215,21 @@ class Folder:
         marker = self.root / MARKER
         if not os.path.lexists(marker):
             os.close(new_file(marker))  # ours from the first moment, if empty
-        lines = "".join(f"{path}\n" for path in sorted(fresh))
-        descriptor = os.open(marker, os.O_WRONLY | os.O_NOFOLLOW)
+        self._head(_WRITING, "".join(f"{path}\n" for path in sorted(fresh)))
+
+    def _head(self, identity: bytes, lines: str = "") -> None:
+        """Write the first line of the marker over the one that is there, and `lines` at its end."""
+        descriptor = os.open(self.root / MARKER, os.O_WRONLY | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_HEADER + _WRITING + b"\n")
+            file.write(_HEADER + identity + b"\n")
             file.seek(0, os.SEEK_END)
             file.write(lines.encode("utf-8", "surrogateescape"))
 
     def _seal(self, change: Change) -> None:
         """Say in the marker which tree this is, and which files it has."""
+        if not (change.fresh or change.gone):
+            self._head(change.identity.encode())
+            return
         text = "".join(f"{path}\n" for path in change.paths())
         temporary = self.root / f"{MARKER}.new"
         with os.fdopen(new_file(temporary), "wb") as file:

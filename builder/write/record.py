@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from builder.output import Entry
+from builder.output import Claim, Entry
 from builder.storage.cache import connect
 
 SCHEMA = (
@@ -71,6 +71,16 @@ class Record:
     def set_beside(self, files: Mapping[str, tuple[str, int]]) -> None:
         """Remember the files that lie beside the site."""
         self.set_meta("beside", json.dumps(files))
+
+    def claims(self) -> dict[str, tuple[Claim, ...]]:
+        """Return the claims that were kept, by the names of their bundles."""
+        kept = json.loads(self.meta("claims") or "{}")
+        return {name: tuple(Claim(*claim) for claim in claims) for name, claims in kept.items()}
+
+    def set_claims(self, claims: Mapping[str, Iterable[Claim]]) -> None:
+        """Remember claims that do not clash."""
+        kept = {name: [(each.path, each.origin) for each in own] for name, own in claims.items()}
+        self.set_meta("claims", json.dumps(kept))
 
     def bundles(self) -> dict[str, str]:
         """Return the fingerprint of every bundle of the last build."""

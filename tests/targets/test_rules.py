@@ -57,7 +57,11 @@ def test_rules_are_made_from_nothing_but_what_decides_whether_they_are_made(targ
         for entry in entries
     ]
     assert [entry.ruled for entry in entries] == [entry.ruled for entry in others]
-    assert side_files(target, entries) == side_files(target, others)
+    made = side_files(target, entries)
+    assert made == side_files(target, others)
+    one_more = Entry("a/page/index.html", "text/html", (), ONE, 5)
+    assert one_more.ruled in {entry.ruled for entry in entries}
+    assert made == side_files(target, [*entries, one_more])
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from builder.errors import ContentError
+from builder.oci import mediatype
 from builder.oci.reference import is_referrers_tag
-from builder.output import Entry, Output
+from builder.output import FALLBACKS, Entry, Output
 from builder.targets.base import SERVER, Address, FileHost, SideFile, adapt
 from builder.targets.nginx.lists import list_maps
 from builder.targets.nginx.locations import server_config
@@ -60,7 +61,7 @@ class _Plan:
     names: dict[str, str] = field(default_factory=dict)
     moved: list[Entry] = field(default_factory=list)
     fallbacks: dict[str, str] = field(default_factory=dict)
-    extensions: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    extensions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     lists: list[Entry] = field(default_factory=list)
     tags: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     filters: set[str] = field(default_factory=set)
@@ -77,10 +78,10 @@ class _Plan:
             self.odd.append(entry)
         elif found := _EXTENSION.fullmatch(entry.path.rpartition("/")[2]):
             bare = entry.media_type.partition(";")[0].strip()
-            self.extensions[found[1].lower()][bare] += 1
+            self.extensions[found[1].lower()].add(bare)
         self._read_queries(kind, entry)
         folder, _, name = entry.path.rpartition("/")
-        if folder and name in ("200.html", "404.html") and not entry.path.startswith("v2/"):
+        if folder and name in FALLBACKS and not entry.path.startswith("v2/"):
             self.fallbacks[folder] = min(name, self.fallbacks.get(folder, name))
         given = {name.lower(): (name, value) for name, value in entry.headers}
         if kind in _BY_DIGEST:
@@ -104,7 +105,9 @@ class _Plan:
 
 
 def _kind(path: str) -> str:
-    return "referrers" if type_of(path) else kind_of(path)
+    if not path.startswith("v2/"):
+        return ""
+    return "referrers" if "/by-type/" in path and type_of(path) else kind_of(path)
 
 
 def _type_map(plan: _Plan) -> Map:
@@ -214,11 +217,12 @@ class Nginx(FileHost):
 
 
 def _page_types(plan: _Plan) -> dict[str, str]:
-    """Return a type for each file extension: the one most files of it have."""
+    """Return a type for each file extension: the one it stands for, if any file has that."""
     found = {}
-    for extension, counts in sorted(plan.extensions.items()):
-        usual = min(counts, key=lambda media_type: (-counts[media_type], media_type))
-        found[extension] = media_type_text(usual, f"*.{extension}")
+    for extension, types in sorted(plan.extensions.items()):
+        meant = mediatype.of_file(f"x.{extension}")
+        chosen = meant if meant in types else min(types)
+        found[extension] = media_type_text(chosen, f"*.{extension}")
     return found
 
 
