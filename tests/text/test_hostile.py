@@ -39,13 +39,12 @@ class Judge(HTMLParser):
         known = ATTRIBUTES["*"] | ATTRIBUTES.get(tag, set()) | ADDED
         for name, value in attrs:
             text = value or ""
-            if name not in known:
-                self.faults.append(f"{tag} {name}")
-            elif (name in {"id", "name"} and not text.startswith("user-content-")) or (
-                name in {"href", "src", "srcset"} and not MAY_LEAD_TO.match(text)
-            ):
-                self.faults.append(f"{name}={text}")
-            elif name in {"src", "srcset"} and "evil" in text:
+            if name not in known or (
+                not text.startswith("user-content-") if name in {"id", "name"}
+                else name in {"href", "src", "srcset"} and not MAY_LEAD_TO.match(text)
+            ):  # fmt: skip
+                self.faults.append(f"{tag} {name}={text}")
+            if name in {"src", "srcset"} and "evil" in text:
                 self.faults.append(f"loads {text}")
 
     def handle_comment(self, data: str) -> None:
