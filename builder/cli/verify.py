@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
 from builder.cli.console import Console
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, common_options, engine_option, remote_options
 from builder.errors import ContentError, Problem, RemoteError, counted, printable
 from builder.oci.digest import Digest
 from builder.remote.options import RemoteOptions
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from builder.remote.http import Http
     from builder.verify.findings import Verified, VerifyOptions
     from builder.verify.seen import Seen
+    from builder.verify.site import Share
 
 
 @click.command("verify")
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many files are read at once.",
 )
+@engine_option
 @remote_options
 @common_options
 def command(
@@ -68,6 +74,7 @@ def command(
     only: str | None,
     sample: int,
     jobs: int,
+    engine: str,
     remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
@@ -97,7 +104,10 @@ def command(
     http = Http(remote)
     if config.registry.offsite is not None:
         http.trust(config.registry.offsite.url(Digest.of(b"")))  # the user wrote where layers are
-    done = [_verify(console, place, http, options, Seen(folder)) for place in places]
+    done = []
+    for place in places:
+        with _sharing(engine, place, remote, options) as share:
+            done.append(_verify(console, place, http, options, Seen(folder), share=share))
     problems = [_at(item, problem, places) for item in done for problem in item.problems]
     problems += _mixed(done)
     console.result([_json(item) for item in done], "\n".join(_text(item, keys) for item in done))
@@ -110,8 +120,30 @@ def command(
             raise RemoteError(message + first.message, first.hint)
 
 
+@contextmanager
+def _sharing(
+    engine: str, place: str, remote: RemoteOptions, options: VerifyOptions
+) -> Iterator[Share | None]:
+    """Give what hands files to the machines of a cluster, or None where there is none."""
+    if engine == "local":
+        yield None
+        return
+    from builder.verify.hashing import Hasher, hash_died  # noqa: PLC0415
+    from builder.write.engine import open_engine  # noqa: PLC0415
+
+    address = place if "://" in place else os.path.abspath(place)
+    with open_engine(engine)(Hasher(address, remote, replace(options, keys=())), 0) as pool:
+        yield lambda rows: pool.run("hash", rows, key=itemgetter(0), died=hash_died)
+
+
 def _verify(
-    console: Console, text: str, http: Http, options: VerifyOptions, seen: Seen
+    console: Console,
+    text: str,
+    http: Http,
+    options: VerifyOptions,
+    seen: Seen,
+    *,
+    share: Share | None,
 ) -> Verified:
     from builder.publish.moves import HEAD  # noqa: PLC0415
     from builder.verify.findings import Finding  # noqa: PLC0415
@@ -119,7 +151,7 @@ def _verify(
     from builder.verify.site import Verifier  # noqa: PLC0415
 
     place = open_place(text, http)
-    verifier = Verifier(place, http, options)
+    verifier = Verifier(place, http, options, share)
     try:
         release = verifier.release()
     except ContentError as error:

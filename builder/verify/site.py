@@ -32,6 +32,7 @@ from builder.verify.findings import Finding, Verified, VerifyOptions
 from builder.verify.places import MISSING, Place, read_small
 from builder.verify.walk import Task, Walk
 
+Share = Callable[[Sequence[Listed]], Iterable[tuple[int, int, Sequence[Finding]]]]
 CHUNK = 1 << 20
 _MOST_FAR = 20  # paths that cannot be reached before nothing more is tried
 # What hosts keep for themselves, or answer with for other paths only.
@@ -40,17 +41,25 @@ _KEPT = frozenset({"_headers", "_redirects", ".nojekyll", ".htaccess", "CNAME", 
 
 
 class Verifier:
-    """Verifies one place: first `release`, then `run`."""
+    """Verifies one place: first `release`, then `run`.
 
-    def __init__(self, place: Place, http: Http, options: VerifyOptions) -> None:
+    `share` hands files that a release lists to others, and yields of each
+    whether it is there (0 or 1), how many bytes it had, and what is wrong with it.
+    """
+
+    def __init__(
+        self, place: Place, http: Http, options: VerifyOptions, share: Share | None = None
+    ) -> None:
         self.result = Verified(place.address)
         self._place = place
         self._small = partial(read_small, place)
         self._http = http
         self._options = options
+        self._share = share
         self._advance: Callable[[int], None] = lambda _: None
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._sharing = threading.Lock()
         self._named: dict[str, str] = {}  # digests of the release's tags, and of its log
         self._hashed: set[tuple[Hashable, str, int | None]] = set()
         self._dice = random.Random()  # noqa: S311 - which layers a sample has is no secret
@@ -176,23 +185,60 @@ class Verifier:
                 hint = "this mirror mixes releases, or is not complete"
                 self.found(Finding(item.path, "is missing", hint=hint))
                 return
+            rows = []
             for row in read_list(data, item, item.path):
                 if row.path == moves.HEAD or kind_of(row.path) == "tag":
                     self._named[row.path] = row.digest
                 if self._is_wanted(row.path):
-                    yield partial(self._file, row)
+                    rows.append(row)
+            if self._share is None:
+                yield from (partial(self._file, row) for row in rows)
+            else:
+                self._shared(rows, self._share)
 
     def _file(self, row: Listed) -> Iterable[Task]:
         with self.told(row.path):
+            if self._is_to_hash(row):
+                self.hash(row)
+            else:
+                self.add(files=1)
+        return ()
+
+    def _is_to_hash(self, row: Listed) -> bool:
+        """Tell whether a file is new and drawn; raises FileNotFoundError for what must be there."""
+        try:
+            return self._is_new(row.path, row.digest, row.size) and self._is_drawn(row.size)
+        except FileNotFoundError:
+            if row.path.rpartition("/")[2] not in _KEPT:
+                raise
+            return False
+
+    def hash(self, row: Listed) -> None:
+        """Hash one file of a release, and note what is wrong with it."""
+        with self.told(row.path):
             try:
-                if self._is_new(row.path, row.digest, row.size) and self._is_drawn(row.size):
-                    with self._place.open(row.path, row.size) as stream:
-                        self._compare(row.path, stream.read, row.digest, row.size)
+                with self._place.open(row.path, row.size) as stream:
+                    self._compare(row.path, stream.read, row.digest, row.size)
             except FileNotFoundError:
                 if row.path.rpartition("/")[2] not in _KEPT:
                     raise
             self.add(files=1)
-        return ()
+
+    def _shared(self, rows: Sequence[Listed], share: Share) -> None:
+        """Let others hash files, one list after the other."""
+        chosen = []
+        for row in rows:
+            with self.told(row.path):
+                if self._is_to_hash(row):
+                    chosen.append(row)
+                else:
+                    self.add(files=1)
+        with self._sharing:
+            for files, size, findings in share(chosen):
+                self.add(files=files)
+                self._count(size)
+                for finding in findings:
+                    self.found(finding)
 
     def _log(self) -> Iterable[Task]:
         """Read the log of tag moves, which must lead to where the release's tags are."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,56 +20,9 @@ from builder.write.cluster import Cluster
 from builder.write.workers import Death, limited
 from tests.conftest import read_tree, write_tree
 from tests.images import Image
+from tests.machines import ROOT, Machines, wait_for
 
-ROOT = Path(__file__).parent.parent.parent
 MANY = 55  # collections: more than a build makes in one process
-
-
-class Machines:
-    """A scheduler and its workers: programs of their own, on ports that are free."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir()
-        self._about = folder / "scheduler.json"
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-show",
-                                     "--scheduler-file", str(self._about))  # fmt: skip
-        self.workers: list[subprocess.Popen[bytes]] = []
-        wait_for(lambda: self._about.exists() and bool(self._about.read_text()))
-        address = json.loads(self._about.read_text())["address"]
-        self.address = address.removeprefix("tcp://")
-
-    def add(self, software: Path = ROOT) -> int:
-        """Start one more worker, with the builder of a folder; return its process's number."""
-        more = ("--no-nanny", "--nthreads", "1", "--host", "127.0.0.1",
-                "--local-directory", str(self._folder))  # fmt: skip
-        worker = self._start("worker", f"tcp://{self.address}", *more, folder=software)
-        self.workers.append(worker)
-        return worker.pid
-
-    def close(self) -> None:
-        for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
-
-    def _start(self, *arguments: str, folder: Path = ROOT) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
-        with (self._folder / "log").open("ab") as log:
-            return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-
-
-def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Machines]:
-    made = Machines(tmp_path / "machines")
-    yield made
-    made.close()
 
 
 @dataclass
