@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import serving
-from tests.images import as_json
-from tests.showcase import CONFIG, EMPTY, LAYER, MANIFEST, Collection
+from tests.images import CONFIG, LAYER, MANIFEST, as_json
+from tests.showcase import EMPTY, Collection
 
 pytestmark = pytest.mark.e2e
 EVIL = (
