@@ -134,7 +134,7 @@ def _media_type_fault(document: Mapping[str, Any], said: str) -> Fault | None:
 def _common_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _annotation_faults("", document.get("annotations"))
     artifact_type = document.get("artifactType")
-    if artifact_type is not None and not _is_media_type(artifact_type):
+    if artifact_type not in (None, "") and not _is_media_type(artifact_type):
         yield Fault("/artifactType", "is not a media type", _TYPE_HINT)
     if document.get("subject") is not None:
         yield from _descriptor_faults("/subject", document["subject"], allow_foreign=True)
@@ -195,7 +195,7 @@ def _descriptor_faults(pointer: str, value: object, *, allow_foreign: bool) -> I
     if value.get("data") is not None:
         yield from _data_faults(f"{pointer}/data", value)
     yield from _annotation_faults(pointer, value.get("annotations"))
-    if value.get("artifactType") is not None and not _is_media_type(value["artifactType"]):
+    if value.get("artifactType") not in (None, "") and not _is_media_type(value["artifactType"]):
         yield Fault(f"{pointer}/artifactType", "is not a media type", _TYPE_HINT)
 
 

@@ -17,7 +17,7 @@ import pytest
 from builder.cli import run
 from tests.conftest import read_tree
 from tests.images import INDEX, MANIFEST, as_json, descriptor
-from tests.transports.samples import drop, index_of, put_blob, set_in, write_layout
+from tests.transports.samples import Edit, drop, index_of, put_blob, set_in, write_layout
 
 EMPTY = "application/vnd.oci.empty.v1+json"
 DIGEST = ("layers", 0, "digest")
@@ -135,6 +135,14 @@ def linked_folder(_: Path, folder: Path) -> None:
 
 def said(name: str, text: str) -> Callable[[Path, Path], object]:
     return lambda _, folder: (folder / name).write_text(text)
+
+
+def all_of(*edits: Edit) -> Edit:
+    def edit(document: dict[str, Any]) -> None:
+        for one in edits:
+            one(document)
+
+    return edit
 
 
 def without(name: str) -> Callable[[Path, Path], object]:
@@ -347,6 +355,12 @@ GOOD = [
     Case("index.json is called a list of Docker's", {"index": set_in(
         "mediaType", to="application/vnd.docker.distribution.manifest.list.v2+json")}),
     Case("a younger layout", after=said("oci-layout", '{"imageLayoutVersion":"1.1.0"}')),
+    # What Go writes of a field that nobody set.
+    Case("artifactType is empty", manifest("artifactType", to="")),
+    Case("fields are null", {"manifest": all_of(
+        *(set_in(*path, key, to=None) for path in (("config",), ("layers", 0))
+          for key in ("annotations", "urls", "data", "platform", "artifactType")),
+        set_in("subject", to=None), set_in("annotations", to=None))}),
     Case("name in another place", {"index": set_in("manifests", 0, "annotations",
          to={"io.containerd.image.name": "example.org/a/b:latest"})}),
     Case("platform of nothing", {"wrap": no_platform}),
