@@ -18,6 +18,9 @@ CONNECT_SECONDS = 10
 _METADATA = frozenset(
     map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"))
 )
+# Of IPv6 what the internet uses, and what networks use for themselves (RFC 4291, RFC 4193).
+# All else is for programs that translate: an IPv4 address may be in it, of any kind.
+_UNICAST = tuple(map(ipaddress.IPv6Network, ("2000::/3", "fc00::/7")))
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -106,11 +109,15 @@ def _plain(text: str) -> Address:
     return address
 
 
+def _is_unicast(address: Address) -> bool:
+    return address.version == 4 or any(address in network for network in _UNICAST)
+
+
 def _kind(address: Address) -> str:
     if address.is_loopback:
         return "loopback"
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         return "special"
-    if address in _METADATA:
+    if address in _METADATA or not _is_unicast(address):
         return "special"
     return "public" if address.is_global else "private"

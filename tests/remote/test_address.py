@@ -14,6 +14,7 @@ REFUSED = [
     "169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "::ffff:169.254.169.254",
     "fe80::1", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "0.0.0.0", "::",
     "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "224.0.0.1",
+    "::a9fe:a9fe", "::7f00:1", "64:ff9b:1::a9fe:a9fe", "::ffff:0:a9fe:a9fe", "fec0::1", "5f00::1",
 ]  # fmt: skip
 NEAR = ["127.0.0.1", "127.1", "2130706433", "::1", "::ffff:127.0.0.1"]
 PRIVATE = ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1"]
@@ -45,6 +46,7 @@ def test_what_a_public_registry_may_not_name(host: str) -> None:
 
 def test_what_a_public_registry_may_name() -> None:
     assert allows(policy("93.184.215.14"), "8.8.8.8")
+    assert allows(policy("93.184.215.14"), "2606:4700::1111")
 
 
 @pytest.mark.parametrize("host", NEAR)
