@@ -30,7 +30,8 @@ from generate import generate
 from hugo import generate_for_hugo
 from measure import BUILDER, Cost, measured
 
-TARGETS = ("nginx", "caddy", "apache", "s3", "netlify", "firebase", "plain", "github-pages")
+from builder.targets import target_names
+
 _WORKS = ("cold", "caches kept", "nothing changed", "one README")
 _COUNTED = 40  # collections whose files are counted, beside as many more
 
@@ -118,7 +119,7 @@ def _seen(url: str, word: bytes) -> None:
 def counted(work: Path, tags: int) -> dict[str, tuple[float, float]]:
     """Return the files and the folders of a collection on each kind of host."""
     found = {}
-    for target in TARGETS:
+    for target in target_names():
         sizes = []
         for count in (_COUNTED, 2 * _COUNTED):
             source, site = work / f"c{count}", work / f"c{count}-site"
@@ -159,11 +160,11 @@ def bench(count: int, tags: int, runs: int, work: Path) -> dict[str, dict[str, C
 
 def report(count: int, found: dict[str, dict[str, Cost]]) -> None:
     """Print one size."""
-    print(f"\n{count:,} collections            wall s    cpu s   peak MB   cpu of Hugo's  wall")
+    print(f"\n{count:,} collections         wall s    cpu s  peak MB   of Hugo's, each")
     for what in _WORKS:
-        ours, peer = found["builder"][what], found.get("hugo", {}).get(what)
-        ratios = f"{ours.cpu / peer.cpu:14.2f} {ours.wall / peer.wall:7.2f}" if peer else ""
-        print(f"  {what:22} {ours.wall:9.2f} {ours.cpu:8.2f} {ours.peak:8.0f}  {ratios}")
+        ours, peer = found["builder"][what], found.get("hugo", {}).get(what, ())
+        ratios = "".join(f"{mine / its:7.2f}" for mine, its in zip(ours, peer, strict=False))
+        print(f"  {what:18} {ours.wall:9.2f} {ours.cpu:8.2f} {ours.peak:8.0f}  {ratios}")
 
 
 def main() -> None:
