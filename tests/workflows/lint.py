@@ -17,7 +17,7 @@ _INSTALL = re.compile(r"\bpip3?\"? +install\b(.*)")
 def _says(*command: str, cwd: Path | None = None, text: str | None = None) -> str:
     """Return what a linter says, empty when it has nothing to say against it."""
     done = subprocess.run(
-        command, cwd=cwd, input=text, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=cwd, input=text, capture_output=True, text=True, check=False, timeout=500
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
