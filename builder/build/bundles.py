@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from builder.build.worker import Facts, Item, Session, Shared, make
+from builder.build.facts import COLLECTION, Loaded
+from builder.build.worker import Item, Session, Shared, make
 from builder.documents.content import Content
 from builder.fingerprint import fingerprint
 from builder.output import Bundle, Claim
@@ -27,15 +28,6 @@ from builder.pages.render import (
 from builder.pages.renderer import redirect_claims
 from builder.registry.endpoints import REGISTRY_CLAIMS
 from builder.registry.model import Namespace, Row
-
-COLLECTION = "collection "  # the bundle of a collection is this and its name
-
-
-class Loaded(NamedTuple):
-    """A collection as it was loaded last: its facts, and the identity of what was read."""
-
-    facts: Facts
-    load_key: str
 
 
 @dataclass(frozen=True, slots=True)

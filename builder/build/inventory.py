@@ -12,8 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from builder.build.bundles import COLLECTION, Loaded
-from builder.build.worker import Facts
+from builder.build.facts import COLLECTION, Facts, Loaded
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
 from builder.output import Claim

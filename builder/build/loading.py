@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from builder.build.facts import Facts
 from builder.build.inventory import Inventory
 from builder.build.sources import Sources
-from builder.build.worker import Facts, Item, LoadedItem
+from builder.build.worker import Item, LoadedItem
 from builder.errors import Problem
 from builder.registry.model import Namespace
 from builder.storage.cache import Cache

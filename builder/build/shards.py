@@ -19,9 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from builder.build.bundles import COLLECTION, Loaded, identities
+from builder.build.bundles import identities
+from builder.build.facts import COLLECTION, Facts, Loaded
 from builder.build.inventory import Inventory
-from builder.build.worker import Facts, Session
+from builder.build.worker import Session
 from builder.config import Config
 from builder.errors import ContentError, Problem, UsageError
 from builder.fingerprint import fingerprint, software_key

@@ -13,11 +13,15 @@ from builder.config import Config
 from builder.documents.content import Content, epoch, read_content
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
-from builder.pages.lists import LISTS
+from builder.pages.model import LISTS
 from builder.registry.scan import is_picture, scan
 from builder.text.addresses import Addresses
 from builder.theme.filters import is_external
 from builder.theme.find import Theme, find_theme
+
+
+class ChangedError(Exception):
+    """Sources were not the same when they were read and when they had been read."""
 
 
 @dataclass(frozen=True, slots=True)

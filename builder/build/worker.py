@@ -7,7 +7,6 @@ value that was checked, without reading it again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -17,13 +16,14 @@ from typing import Any, Literal, NamedTuple
 from builder.apps.model import AppOptions
 from builder.apps.publish import PublishedApps
 from builder.apps.store import AppStore
+from builder.build.facts import Facts
 from builder.build.judge import Rules, judge_collection
 from builder.documents.content import StaticFile
 from builder.documents.parse import Document
 from builder.errors import ContentError, Problem
-from builder.fingerprint import KEPT, fingerprint
+from builder.fingerprint import fingerprint
 from builder.oci import mediatype
-from builder.output import Claim, Data, Made, Output, Redirect
+from builder.output import Data, Made, Output, Redirect
 from builder.pages import plan
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.render import Renderer, page_claims
@@ -51,74 +51,6 @@ TEXT_SECONDS = 10  # of processor time for one text
 _TEXT_HINT = "write it more simply: less nesting, fewer brackets"
 Kind = Literal["collection", "namespace", "document"]
 Item = tuple[Kind, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the rest of the site needs to know of a loaded collection.
-
-    `elsewhere` holds digest and place of each blob that is not in the
-    collection's own folder; `complete` is false when content was missing and
-    the run allowed that; `stored` are the bytes of its blobs and archives on
-    the site's host; `answers` are what its texts asked of the rest of the site, and
-    `anchors` where links can lead in them.
-    """
-
-    row: Row
-    claims: tuple[Claim, ...]
-    warnings: tuple[Problem, ...] = ()
-    elsewhere: tuple[tuple[str, str], ...] = ()
-    complete: bool = True
-    stored: int = 0
-    answers: tuple[Answer, ...] = ()
-    anchors: tuple[Anchors, ...] = ()
-
-    def to_text(self) -> str:
-        """Return the text that the last build's record keeps: JSON, and its identity."""
-        fingerprint(self.row)  # which is kept with it: lists ask for that of every row
-        parts = [_values(self.row), getattr(self.row, KEPT).hex(), *_values(self)[1:]]
-        text = json.dumps(parts, ensure_ascii=False)
-        return f"{fingerprint(text)} {text}"
-
-    @classmethod
-    def from_text(cls, text: str) -> Facts:
-        """Return the facts of a record; the inverse of `to_text`.
-
-        Raises ValueError for a text that a disk has altered.
-        """
-        mark, _, text = text.partition(" ")
-        if mark != fingerprint(text):
-            raise ValueError("the facts of a collection were altered")
-        values, known, claims, warnings, elsewhere, complete, stored, answers, anchors = json.loads(
-            text
-        )
-        row = Row(*_frozen(values))
-        object.__setattr__(row, KEPT, bytes.fromhex(known))
-        return cls(
-            row,
-            tuple(Claim(*claim) for claim in claims),
-            tuple(Problem(*warning) for warning in warnings),
-            _frozen(elsewhere),
-            complete,
-            stored,
-            tuple(Answer(*answer) for answer in answers),
-            tuple(map(Anchors.of, anchors)),
-        )
-
-
-def _values(value: Any) -> list[Any]:
-    items = [getattr(value, item.name) for item in fields(value) if item.init]
-    return [
-        [_values(part) for part in item]
-        if isinstance(item, tuple) and item and isinstance(item[0], Claim | Problem)
-        else item
-        for item in items
-    ]
-
-
-def _frozen(value: list[Any]) -> tuple[Any, ...]:
-    """Return a list of JSON with tuples for its lists."""
-    return tuple([_frozen(item) if type(item) is list else item for item in value])
 
 
 class LoadedItem(NamedTuple):

@@ -16,6 +16,7 @@ from builder.write.writer import Report
 
 if TYPE_CHECKING:
     from builder.build.pipeline import Pipeline
+    from builder.build.shards import Shard
 
 
 @click.command("build")
@@ -32,21 +33,27 @@ def command(
     one when all of it is made. A second build writes only what
     changed; one after no change writes nothing.
     """
-    from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
-    from builder.build.shards import Shard  # noqa: PLC0415
+    from builder.build.how import How  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.pipeline import Pipeline  # noqa: PLC0415
     from builder.write.engine import open_engine  # noqa: PLC0415
 
     console = common.console
     config = common.config(**flags)
-    part = Shard.parse(shard) if shard else None
+    part = _part(shard)
     if part and not flags["destination"]:
         name = f"{config.destination.name}.{part.number}-of-{part.total}"
         config = replace(config, destination=config.destination.with_name(name))
     workers = open_engine(engine, config.cache / "engine")
-    pipeline = Pipeline(
-        config, jobs=jobs, strict=strict, progress=console.step, engine=workers, shard=part
-    )
-    run_build(pipeline, console, verbose=verbose)
+    how = How(jobs, strict, console.step, workers, part)
+    run_build(Pipeline(config, how), console, verbose=verbose)
+
+
+def _part(text: str) -> Shard | None:
+    if not text:
+        return None
+    from builder.build.shards import Shard  # noqa: PLC0415 - half of a start's time
+
+    return Shard.parse(text)
 
 
 def run_build(pipeline: Pipeline, console: Console, *, verbose: bool) -> None:

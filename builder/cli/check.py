@@ -74,7 +74,8 @@ def command(
     judges a pull request by the rules of its base; see OWNERS in the reference.
     --url instead says which clients can pull from a site that is published.
     """
-    from builder.build.pipeline import Checked, check  # noqa: PLC0415 - as heavy as a build
+    from builder.build.how import How  # noqa: PLC0415 - as heavy as a build
+    from builder.build.pipeline import Checked, check  # noqa: PLC0415
     from builder.cli.check_base import is_contained, judged, told  # noqa: PLC0415 - with git and the network
     from builder.cli.check_url import check_site  # noqa: PLC0415
     from builder.write.engine import open_engine  # noqa: PLC0415
@@ -90,7 +91,7 @@ def command(
         if is_contained(proposal):
             config = common.config(allow_missing=allow_missing)
             workers = open_engine(engine, config.cache / "engine")
-            found = check(config, strict=strict, progress=console.step, engine=workers)
+            found = check(config, How(strict=strict, progress=console.step, engine=workers))
             more = [*found.warnings, *(_offsite(config.registry) if blobs else ())]
     except ContentError as error:
         more = list(error.problems)

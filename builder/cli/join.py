@@ -30,11 +30,12 @@ def command(
     Each DIR is a part, or a folder of parts. The site is that of one build,
     of the same content with the same flags; what no part holds is made here.
     """
-    from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.how import How  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.pipeline import Pipeline  # noqa: PLC0415
     from builder.build.shards import Parts  # noqa: PLC0415
 
     console = common.console
     config = common.config(**flags)
     with closing(Parts([Path(folder) for folder in folders])) as parts:
-        pipeline = Pipeline(config, jobs=jobs, strict=strict, progress=console.step, parts=parts)
-        run_build(pipeline, console, verbose=verbose)
+        how = How(jobs, strict, console.step, parts=parts)
+        run_build(Pipeline(config, how), console, verbose=verbose)

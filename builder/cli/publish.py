@@ -131,7 +131,8 @@ def command(
     if store is None:
         _check_folder(dest, config.source)
     reloading = _words(reload_command)
-    from builder.build.pipeline import Pipeline  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.how import How  # noqa: PLC0415 - the commands that build pay for it
+    from builder.build.pipeline import Pipeline  # noqa: PLC0415
     from builder.publish.signing import PublicKey, find_signing_key  # noqa: PLC0415
     from builder.publish.site import Site  # noqa: PLC0415
 
@@ -144,7 +145,7 @@ def command(
         keys=tuple(PublicKey.parse(text, "registry.keys") for text in config.keys),
         keep=keep, grace=grace * 60, prune=prune, jobs=jobs or 16,
     )  # fmt: skip
-    pipeline = Pipeline(config, jobs=jobs, progress=console.step)
+    pipeline = Pipeline(config, How(jobs, progress=console.step))
     if not no_build:
         report = pipeline.build()
         console.warn_all(report.warnings)

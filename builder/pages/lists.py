@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from builder.documents.parse import Document
 
 ORIGIN = "the site's lists"
-# Addresses that no source file stands behind; `*` is all that is below.
-LISTS = frozenset({
-    "/browse/*", "/search/*", "/collections.json", "/search.json", "/feed.xml", "/sitemap.xml",
-    "/robots.txt", "/llms.txt", "/api/*", "/v2/*", "/404.html",
-})  # fmt: skip
 TEXT = "text/plain; charset=utf-8"
 _HOME = "index.html"
 _BROWSE = Link("Browse", "/browse/")

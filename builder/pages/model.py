@@ -20,6 +20,12 @@ from builder.text.markdown import PYTHON_MARKDOWN
 if TYPE_CHECKING:
     from builder.documents.parse import Document
 
+# Addresses that no source file stands behind; `*` is all that is below.
+LISTS = frozenset({
+    "/browse/*", "/search/*", "/collections.json", "/search.json", "/feed.xml", "/sitemap.xml",
+    "/robots.txt", "/llms.txt", "/api/*", "/v2/*", "/404.html",
+})  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:

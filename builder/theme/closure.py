@@ -9,17 +9,16 @@ and a `site` that is handed on whole is read whole.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any, cast
 
 from jinja2 import nodes
 
+from builder.theme.sources import asset_names
+
 _Naming = nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport
 _Reading = nodes.Getattr | nodes.Getitem
-
-_ASSET = re.compile(r"(?:(['\"])(?P<name>[^'\"]+)\1\s*)?\|\s*asset_url\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +135,6 @@ def _attribute(node: _Reading) -> str | None:
         return node.attr
     value: Any = node.arg.value if isinstance(node.arg, nodes.Const) else None
     return value if isinstance(value, str) else None
-
-
-def asset_names(text: str) -> frozenset[str] | None:
-    """Return the names in `'NAME' | asset_url`, or None where one is computed."""
-    names = {match["name"] for match in _ASSET.finditer(text)}
-    return None if None in names else frozenset(names)
 
 
 def reach(start: Iterable[str], graph: Mapping[str, Iterable[str]]) -> list[str]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from builder.documents.discover import assets_of
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
 from builder.storage.cache import Cache
-from builder.theme.closure import asset_names
-from builder.theme.sources import TemplateSource, read_sources
-from builder.theme.templates import TemplateOptions, Templates
+from builder.theme.sources import TemplateSource, asset_names, read_sources
+
+if TYPE_CHECKING:
+    from builder.theme.templates import Templates
 
 
 def packaged_theme() -> Path:
@@ -68,6 +69,8 @@ class Theme(NamedTuple):
         self, cache: Cache, *, baseurl: str, url: str, timezone: str, markdown: str
     ) -> Templates:
         """Judge all page layouts; raises ContentError with every problem of them."""
+        from builder.theme.templates import TemplateOptions, Templates  # noqa: PLC0415 - with Jinja
+
         published = {name: asset.published for name, asset in self.assets.items()}
         options = TemplateOptions(
             self.source, self.folder, baseurl, url, timezone, markdown, published

@@ -8,6 +8,7 @@ problem: what a layout is must be plain to see in the repository.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from builder.errors import ContentError, LocalError, Problem
 
 LAYOUTS, INCLUDES = "_layouts", "_includes"
 PACKAGED = "theme/"  # a name that starts so is the packaged template, never an override
+
+_ASSET = re.compile(r"(?:(['\"])(?P<name>[^'\"]+)\1\s*)?\|\s*asset_url\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,12 @@ def read_sources(source: Path, theme: Path, problems: list[Problem]) -> dict[str
     for name, template in packaged.items():
         both[PACKAGED + name] = replace(template, name=PACKAGED + name)
     return both
+
+
+def asset_names(text: str) -> frozenset[str] | None:
+    """Return the names in `'NAME' | asset_url`, or None where one is computed."""
+    names = {match["name"] for match in _ASSET.finditer(text)}
+    return None if None in names else frozenset(names)
 
 
 def _read_root(root: Path, prefix: str, problems: list[Problem]) -> dict[str, TemplateSource]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from builder.build.how import How
 from builder.build.pipeline import Pipeline
 from builder.cli import run
 from builder.config import load_config
@@ -124,7 +125,7 @@ def opened(registry: Path, destination: Path, meanwhile: Callable[[], object]) -
             meanwhile()
 
     flags = Flags(str(registry), destination=str(destination))
-    return Pipeline(load_config(flags, {}), jobs=1, progress=progress)
+    return Pipeline(load_config(flags, {}), How(jobs=1, progress=progress))
 
 
 def test_a_file_that_changes_meanwhile_is_read_again(greeting: Path, tmp_path: Path) -> None:

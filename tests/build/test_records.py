@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.build import pipeline
+from builder.build import making, pipeline
+from builder.build.how import How
 from builder.config import load_config
 from builder.config.flags import Flags
 from builder.errors import ContentError
@@ -21,9 +22,9 @@ Build = Callable[..., int]
 def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Count what costs as much as the whole registry is large."""
     done = {"rules": 0, "claims": 0}
-    rules = pipeline.Pipeline._side_files
+    rules = making.Maker._side_files
 
-    def count_rules(self: pipeline.Pipeline, change: Transaction) -> None:
+    def count_rules(self: making.Maker, change: Transaction) -> None:
         done["rules"] += 1
         rules(self, change)
 
@@ -31,8 +32,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         done["claims"] += 1
         return OutputTree(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline.Pipeline, "_side_files", count_rules)
-    monkeypatch.setattr(pipeline, "OutputTree", count_claims)
+    monkeypatch.setattr(making.Maker, "_side_files", count_rules)
+    monkeypatch.setattr(making, "OutputTree", count_claims)
     return done
 
 
@@ -76,7 +77,7 @@ def test_a_clash_that_comes_later_is_seen(
 
 
 def test_what_a_failed_build_loaded_is_no_claim_that_was_checked(greeting: Path) -> None:
-    pages = pipeline.Pipeline(load_config(Flags(str(greeting)), {}), jobs=1)
+    pages = pipeline.Pipeline(load_config(Flags(str(greeting)), {}), How(jobs=1))
     (greeting / "late.md").write_text("---\npermalink: /vanessa/greeting/\n---\n")
     for _ in range(2):
         with pytest.raises(ContentError, match="already owns"):

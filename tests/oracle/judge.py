@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from builder.build.how import How
 from builder.build.pipeline import Pipeline, preview
 from builder.config import load_config
 from builder.config.flags import Flags
@@ -33,7 +34,7 @@ class Outcome:
 def open_pipeline(source: Path, target: str, *, serve: bool) -> Pipeline:
     if serve:
         return preview(load_config(_flags(source, target, ".builder-cache/serve"), {}), jobs=1)
-    return Pipeline(load_config(_flags(source, target, "_site"), {}), jobs=1)
+    return Pipeline(load_config(_flags(source, target, "_site"), {}), How(jobs=1))
 
 
 def _flags(source: Path, target: str, destination: str) -> Flags:
