@@ -45,7 +45,7 @@ class Machines:
             return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
 
 
-def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(is_so: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not come to be"

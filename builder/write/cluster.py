@@ -77,7 +77,7 @@ class Cluster:
             batch = flying.pop(future.key)
             answer = self._answer(future)
             if answer is None and batch.tries == _TRIES:
-                raise self._error("the scheduler was lost", "is it still there?")
+                raise self._lost()
             if answer is None:
                 again.append(_Batch("", batch.items, batch.tries + 1))
                 continue
@@ -124,7 +124,12 @@ class Cluster:
             self._add(self._session)
         order = Order(software_key(), tuple(self._states), task, batch.items)
         where = {"workers": [batch.owner], "allow_other_workers": True} if batch.owner else {}
-        return self._client.submit(work, pickle.dumps(order), pure=False, retries=_TRIES, **where)
+        try:
+            return self._client.submit(
+                work, pickle.dumps(order), pure=False, retries=_TRIES, **where
+            )
+        except Exception as error:  # it has closed itself, when it could not come back
+            raise self._lost() from error
 
     def _connected(self) -> Client:
         log = logging.getLogger("distributed")  # what goes wrong there becomes our error
@@ -166,7 +171,7 @@ class Cluster:
                 return done.get(timeout=0.5)
             except Empty:
                 if self._client is None or self._client.status not in ("running", "connecting"):
-                    raise self._error("the scheduler was lost", "is it still there?") from None
+                    raise self._lost() from None
                 if self._workers():
                     seen = time.monotonic()
                 elif time.monotonic() - seen > PATIENCE:
@@ -189,6 +194,9 @@ class Cluster:
         if isinstance(answer, BuilderError):
             raise answer
         return where, answer
+
+    def _lost(self) -> RemoteError:
+        return self._error("the scheduler was lost", "is it still there?")
 
     def _error(self, message: str, hint: str) -> RemoteError:
         return RemoteError(f"dask://{self._address}: {message}", hint)
