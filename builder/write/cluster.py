@@ -136,7 +136,7 @@ class Cluster:
         log.handlers, log.propagate = [logging.NullHandler()], False
         try:
             return Client(f"tcp://{self._address}", timeout=PATIENCE, set_as_default=False)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             hint = "is the scheduler running, and does its port answer from here?"
             raise self._error(f"no Dask scheduler answers: {error}", hint) from error
 
