@@ -27,7 +27,8 @@ class How:
     `jobs` processes at most, 0 for one per core; `strict` makes problems of
     warnings; `engine` does what is worth while to do in several places at once.
     With a `shard` only that part of the site is made, into the destination as
-    `shards` keeps it; with `parts` what these have is not made again.
+    `shards` keeps it; with `parts` what these have is not made again. Who stays
+    `resident` builds again and again, and prepares what all builds can share.
     """
 
     jobs: int = 0
@@ -36,6 +37,7 @@ class How:
     engine: Engine = Workers
     shard: Shard | None = None
     parts: Parts | None = None
+    resident: bool = False
 
     @property
     def processes(self) -> int:

@@ -75,7 +75,7 @@ class Maker:
         if self._checked is None:  # what the last build published has no clash
             self._checked = {**self._inventory.claims(), **record.claims()}
         try:
-            session = self._session(sources)
+            session = self._session(sources, len(read))
             if self._how.parts:
                 self._how.parts.teach(self._inventory, self._config, session.templates)
                 read = set(self._inventory.changed(record, sources.addresses))
@@ -139,7 +139,7 @@ class Maker:
         for path in sources.changed(name for name in names if name in there):
             raise ChangedError(path)
 
-    def _session(self, sources: Sources) -> Session:
+    def _session(self, sources: Sources, many: int) -> Session:
         config, theme = self._config, sources.theme
         address, capable = config.address, config.pages.capabilities
         session = Session(
@@ -158,6 +158,8 @@ class Maker:
             apps=config.apps,
             app_store=AppStore(self._folder / "apps"),
         )
+        if self._how.resident or many > FEW:
+            session.prepare()
         self._cache.close()  # before it is shared with other processes
         return session
 

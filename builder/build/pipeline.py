@@ -65,7 +65,7 @@ def check(config: Config, how: How) -> Checked:
 
 def preview(config: Config, *, jobs: int = 0) -> Pipeline:
     """Return what builds for `serve`: into a store whose map changes in one moment."""
-    return Pipeline(config, How(jobs=jobs), destination=Objects(config.destination))
+    return Pipeline(config, How(jobs, resident=True), destination=Objects(config.destination))
 
 
 class Pipeline:

@@ -128,6 +128,19 @@ class Session:
             self._press = PageRenderer(self.templates, self.pages, self.site)
         return self._press
 
+    @property
+    def renderer(self) -> MarkdownRenderer:
+        """The maker of HTML from Markdown."""
+        if self._markdown is None:
+            engine, baseurl = self.pages.markdown, self.pages.baseurl
+            self._markdown = MarkdownRenderer(engine, baseurl, self.addresses)
+        return self._markdown
+
+    def prepare(self) -> None:
+        """Import and compile now what each process that is forked later would for itself."""
+        self.templates.compile()
+        self.renderer.render("text", path="", first_line=0)
+
     def learn(self, site: Mapping[str, Mapping[str, Any]]) -> None:
         """Take what layouts are given as `site`, known once everything is loaded."""
         self.site, self._press = site, None
@@ -231,10 +244,8 @@ class Session:
             if self.addresses.hold(held.answers):
                 self._rendered.append(held)
                 return held
-        if self._markdown is None:
-            self._markdown = MarkdownRenderer(engine, self.pages.baseurl, self.addresses)
         with limited(path, "to render", TEXT_SECONDS, _TEXT_HINT):
-            made = self._markdown.render(text, path=path, first_line=line, address=address)
+            made = self.renderer.render(text, path=path, first_line=line, address=address)
         self._rendered.append(made)
         self.cache.put(key, made.to_text().encode("utf-8", "replace"))
         return made

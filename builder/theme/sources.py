@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def read_sources(source: Path, theme: Path, problems: list[Problem]) -> dict[str
     return both
 
 
+@lru_cache(maxsize=500)  # a preview asks for each again after every edit
 def asset_names(text: str) -> frozenset[str] | None:
     """Return the names in `'NAME' | asset_url`, or None where one is computed."""
     names = {match["name"] for match in _ASSET.finditer(text)}

@@ -104,6 +104,11 @@ class Templates:
             if not name.startswith(PACKAGED)
         )
 
+    def compile(self) -> None:
+        """Compile all of them now, so that processes that are forked later need not."""
+        for name in self._sources:
+            self._environment.get_template(name)
+
     def render(self, layout: str, context: Mapping[str, Any], content: Markup) -> bytes:
         """Return the page that `layout` and the layouts around it make of `content`, in UTF-8.
 
