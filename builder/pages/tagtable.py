@@ -66,10 +66,10 @@ def tag_table(lines: Sequence[TagLine]) -> TagTable:
 
 
 def _rows(lines: Sequence[TagLine]) -> list[TagRow]:
-    """Return a row for each digest, where the best of its names stands."""
-    same: defaultdict[str, list[TagLine]] = defaultdict(list)
+    """Return a row for each digest and state of it, where the best of its names stands."""
+    same: defaultdict[tuple[str, str], list[TagLine]] = defaultdict(list)
     for line in lines:
-        same[line.digest or line.name].append(line)
+        same[line.digest or line.name, line.state].append(line)
     found = []
     for names in same.values():
         best = max(names, key=_worth)

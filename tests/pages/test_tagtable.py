@@ -54,3 +54,13 @@ def test_names_alone_are_shown_too() -> None:
 
 def test_no_tag_is_no_group() -> None:
     assert table_of({}).groups == ()
+
+
+def test_names_of_one_digest_in_two_states_are_two_rows() -> None:
+    lines = [
+        TagLine(name, f"/x/tags/{name}/", "a", (), (), 1, "", "", "", state, (), "", "")
+        for name, state in (("2", ""), ("1", "stale"), ("latest", ""))
+    ]
+    (group,) = tag_table(lines).groups
+    shown = {row.tag.name: [other.name for other in row.others] for row in group.rows}
+    assert shown == {"2": ["latest"], "1": []}

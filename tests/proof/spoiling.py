@@ -187,8 +187,9 @@ def refused(bench: Bench, most: int) -> Iterator[Point]:
     """Let every k-th call of every name fail."""
     # Whoever speaks to a bucket wakes its threads by `write`, which no disk refuses.
     names = REFUSALS.keys() - ({"write"} if bench.in_bucket else set())
-    for name, count in _chosen(bench.calls, most):
-        for k in _steps(count, most) if name in names else []:
+    calls = {name: count for name, count in bench.calls.items() if name in names}
+    for name, count in _chosen(calls, most):
+        for k in _steps(count, most):
             yield _traced(bench, name, k, f"error={REFUSALS[name]}", WORDS)
 
 
