@@ -61,6 +61,10 @@ class Document:
     collection: str = ""
     layout_line: int = 0
 
+    def __getitem__(self, key: str) -> Any:
+        """Return a key of the front matter: layouts ask for `page.title`, as Jekyll's do."""
+        return self.keys[key]
+
     @property
     def is_markdown(self) -> bool:
         """Whether `body` is to be rendered; HTML is the owner's and is used as it is."""

@@ -146,3 +146,18 @@ def test_what_changes_nothing_or_too_much_is_said(
     write_tree(greeting, files)
     run(["build", "-s", str(greeting)])
     assert said in capfd.readouterr().err
+
+
+def test_a_menu_of_the_site_s_pages(registry: Path, build: Callable[..., int]) -> None:
+    menu = (
+        "{% for item in site.pages | sort(attribute='url') %}"
+        "<{{ item.title | default(item.url) }} {{ item.weight | default(0) }}>{% endfor %}"
+    )
+    write_tree(registry, {
+        "_layouts/page.html": menu,
+        "about.md": "---\ntitle: About us\nweight: 3\n---\n",
+        "more.md": "---\nlayout: page\n---\n",
+    })  # fmt: skip
+    assert build() == 0
+    page = (registry / "_site/about/index.html").read_text()
+    assert page == "<About us 3></more/ 0>"
