@@ -8,6 +8,7 @@ in place by this process, as in a local run: until then nothing has changed.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -16,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Self
@@ -94,7 +96,8 @@ class Cluster:
     def close(self) -> None:
         """Leave the cluster, and take away what was handed over."""
         if self._client is not None:
-            self._client.close(timeout=1)
+            with _no_collection():
+                self._client.close(timeout=1)
             self._client = None
         if self._shared is not None:
             shutil.rmtree(self._shared, ignore_errors=True)
@@ -135,7 +138,8 @@ class Cluster:
         log = logging.getLogger("distributed")  # what goes wrong there becomes our error
         log.handlers, log.propagate = [logging.NullHandler()], False
         try:
-            return Client(f"tcp://{self._address}", timeout=PATIENCE, set_as_default=False)
+            with _no_collection():
+                return Client(f"tcp://{self._address}", timeout=PATIENCE, set_as_default=False)
         except Exception as error:
             hint = "is the scheduler running, and does its port answer from here?"
             raise self._error(f"no Dask scheduler answers: {error}", hint) from error
@@ -200,3 +204,20 @@ class Cluster:
 
     def _error(self, message: str, hint: str) -> RemoteError:
         return RemoteError(f"dask://{self._address}: {message}", hint)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect garbage before a client starts or ends, and none meanwhile.
+
+    A client that is collected stops its loop, for which it waits until the
+    other has started: for ever, where that is what the collection came into.
+    """
+    gc.collect()
+    usual = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if usual:
+            gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -10,8 +11,10 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from distributed import utils
 
 from builder.cli import run
 from builder.errors import ContentError, RemoteError
@@ -140,6 +143,44 @@ def test_a_scheduler_that_goes_and_one_without_workers(
         assert len(list(pool.run("greet", range(9), key=no_key, died=never))) == 9
         with pytest.raises(RemoteError, match="scheduler was lost"):
             list(pool.run("kill_each", [(machines.scheduler.pid,)], key=no_key, died=never))
+
+
+class Left:
+    """A client that was left: as it is collected, it stops its loop."""
+
+    def __init__(self) -> None:
+        self.itself = self  # only a collection finds it
+
+    def __del__(self) -> None:
+        utils.LoopRunner().stop()
+
+
+def test_a_client_that_is_collected_holds_up_no_other(
+    machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Collecting(utils._CollectErrorThread):
+        """The thread of a loop, whose start is when garbage happens to be collected."""
+
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            if gc.isenabled():
+                gc.collect()
+            super().__init__(*arguments, **more)
+
+    monkeypatch.setattr(utils, "_CollectErrorThread", Collecting)
+    monkeypatch.setattr(utils.LoopRunner, "_lock", threading.Lock())
+    machines.add()
+    made: list[Any] = []
+
+    def work() -> None:
+        Left()
+        with Cluster(machines.address, None, Session(tmp_path), 0) as pool:
+            made.extend(pool.run("greet", range(5), key=no_key, died=never))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(120)
+    assert len(made) == 5
+    assert gc.isenabled()
 
 
 def test_other_software_is_refused(machines: Machines, tmp_path: Path) -> None:
