@@ -11,8 +11,9 @@ import pytest
 
 from builder.cli import COMMANDS, group
 from builder.config import KEYS, REGISTRY_KEYS
+from builder.pages.collectionview import CollectionView
 from builder.pages.tagtable import TagGroup, TagLine, TagRow, TagTable
-from builder.pages.views import CollectionView, TagView
+from builder.pages.tagview import TagView
 from builder.registry.model import Row
 from builder.registry.schema import COLLECTION_KEYS, TAG_KEYS
 from builder.targets import target_names

@@ -11,11 +11,12 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
+from builder.pages.collectionview import CollectionView
 from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions
 from builder.pages.search import row_json
 from builder.pages.tagtable import TagLine
-from builder.pages.views import CollectionView, TagView
+from builder.pages.tagview import TagView
 from builder.registry.model import Namespace, Row
 
 _TAG_FACTS = (

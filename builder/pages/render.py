@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from builder.oci import mediatype
 from builder.output import Claim, Made, Output
 from builder.pages import badge, feeds, json_pages, listing, plan
+from builder.pages.collectionview import collection_view
 from builder.pages.lists import Lists
 from builder.pages.model import SiteState
 from builder.pages.page import Page, crumbs, software
 from builder.pages.renderer import HTML, ROW, PageRenderer, redirect_claims
-from builder.pages.views import Link, PageContext, collection_view, tag_url, tag_view
+from builder.pages.tagview import tag_view
+from builder.pages.views import Link, PageContext, tag_url
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
 

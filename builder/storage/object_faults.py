@@ -53,6 +53,7 @@ def faults(where: str) -> Iterator[None]:
         if _NO_BUCKET.search(str(error)):
             raise _fault(where, error) from None
         raise
+    # The last is what the library says of what a kind of store cannot do, as conditional writes.
     except (exceptions.BaseError, ValueError, NotImplementedError) as error:
         raise _fault(where, error) from None
 
