@@ -1,9 +1,9 @@
 """Walking `collections/`: which folders are collections, and have they changed.
 
 The walk reads no file. A collection's signature covers name, size, times and
-inode of every file that is its own, so that an equal signature means: nothing to
-load. Its own are those in its folder and in all folders below that are no
-collection or namespace themselves.
+inode of every file that is its own, and what was refused there, so that an
+equal signature means: nothing to load. Its own are those in its folder and in
+all folders below that are no collection or namespace themselves.
 """
 
 from __future__ import annotations
@@ -159,6 +159,8 @@ class _Walker:
         newest = max((found.st_mtime_ns for found in files.values()), default=0)
         for folder in sorted(own):
             newest = max(newest, self._facts(f"{path}/{folder}", folder, facts))
+        refused = (problem.path for problem in self._result.problems)
+        facts += (other for other in refused if other.startswith(f"{path}/"))
         facts.sort()
         text = "\n".join(facts).encode("utf-8", "surrogateescape")
         signature = hashlib.blake2b(text, digest_size=12).hexdigest()

@@ -143,6 +143,24 @@ CASES: dict[str, tuple[Edit, Edit]] = {
 }  # fmt: skip
 
 
+REFUSED: dict[str, Edit] = {
+    "README.md": lambda world: linked(world, f"{ONE}/README.md"),
+    "a tag's README.md": lambda world: linked(world, f"{ONE}/manifests/1.0/README.md"),
+    "a tag": lambda world: linked(world, f"{ONE}/manifests/1.1"),
+    "a manifest": lambda world: linked(world, f"{ONE}/manifests/1.1/manifest.json"),
+    "a blob": lambda world: linked(world, f"{ONE}/blobs/sha256/{'0' * 64}"),
+    "a picture": lambda world: linked(world, f"{ONE}/x.png"),
+    "a pipe": lambda world: os.mkfifo(world.path(f"{ONE}/README.md")),
+    "a README that is a folder": lambda world: world.path(f"{ONE}/README.md").mkdir(),
+    "a tag that is hidden": write(f"{ONE}/manifests/.x/manifest.json", "{}"),
+}
+
+
+def linked(world: World, inner: str) -> None:
+    world.path(inner).parent.mkdir(parents=True, exist_ok=True)
+    world.path(inner).symlink_to("/etc/hostname")
+
+
 @pytest.fixture
 def world(tmp_path: Path, oracle_app: Path) -> World:
     made = World(tmp_path / "registry", oracle_app)
@@ -166,3 +184,18 @@ def test_what_was_missed_once(first: Edit, then: Edit, world: World, tmp_path: P
     wanted = anew(world.root, tmp_path / "elsewhere", "plain", serve=False)
     assert list(differences(got, wanted, had)) == []
     assert (got.code, got.seen, got.said) != (before.code, before.seen, before.said)
+
+
+@pytest.mark.parametrize("spoil", REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_comes_and_goes(spoil: Edit, world: World) -> None:
+    """A second build says of it what a check says, which loads everything."""
+    world.remove(f"{ONE}/README.md")
+    good = build(world.root, "plain")
+    assert good.code == 0, good.said
+    spoil(world)
+    for _ in range(2):
+        got = build(world.root, "plain")
+        shutil.rmtree(world.path(".builder-cache"))
+        wanted = build(world.root, "plain")
+        assert (got.code, got.said) == (1, wanted.said)
+        assert got.seen == good.seen
