@@ -48,6 +48,7 @@ class Checked:
     warnings: tuple[Problem, ...]
     collections: int
     tags: int
+    hidden: int = 0  # of the collections, which no list shows
 
 
 def check(config: Config, how: How) -> Checked:
@@ -60,7 +61,8 @@ def check(config: Config, how: How) -> Checked:
         made = Pipeline(config, how, cache=Path(folder), destination=Nowhere())
         report = made.build()
         rows = made.rows()
-        return Checked(tuple(report.warnings), len(rows), sum(len(row.tags) for row in rows))
+        tags, hidden = sum(len(row.tags) for row in rows), sum(row.hidden for row in rows)
+        return Checked(tuple(report.warnings), len(rows), tags, hidden)
 
 
 def preview(config: Config, *, jobs: int = 0) -> Pipeline:

@@ -104,7 +104,9 @@ def command(
     if any(not problem.warning for problem in problems):
         raise ContentError(problems)
     console.warn_all([] if console.as_json else problems)
-    text = f"{counted(found.collections, 'collection')}, {counted(found.tags, 'tag')}: no problems"
+    hidden = f" ({found.hidden} hidden)" if found.hidden else ""
+    counts = f"{counted(found.collections, 'collection')}{hidden}, {counted(found.tags, 'tag')}"
+    text = f"{counts}: no problems"
     if not console.as_json:
         console.result(None, "" if console.quiet else text)
 

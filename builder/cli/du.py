@@ -13,8 +13,10 @@ from builder.cli.options import (
     common_options,
     open_bucket,
 )
-from builder.errors import UsageError
+from builder.errors import UsageError, counted
+from builder.pages import listing, plan
 from builder.theme.filters import filesize
+from builder.upkeep.check import load_all
 from builder.upkeep.usage import bucket_usage, usage
 
 
@@ -31,7 +33,8 @@ def command(
     """Show how many bytes collections take: alone, and shared with others.
 
     The total counts the files below collections/ and in the content store.
-    What nothing needs is listed separately; 'builder gc' finds it.
+    What nothing needs is listed separately; 'builder gc' finds it. The last
+    line is what the home page says of the collections it lists.
     """
     console = common.console
     options = common.config().registry
@@ -40,12 +43,16 @@ def command(
     if missing := set(names) - {row.name for row in rows}:
         raise UsageError(f"{min(missing)}: there is no such collection", "see 'builder list'")
     rows.sort(key=lambda row: (-row.total, row.name))
+    loaded = [item.collection for item in load_all(options)[1]]
+    shown = listing.visible([plan.row(item, {}) for item in loaded if item is not None])
+    home = listing.totals(shown)
     value: dict[str, Any] = {
         "total": found.total,
         "collections": found.collections,
         "store": found.store,
         "shared": found.shared,
         "unreachable": found.unreachable,
+        "home": asdict(home),
         "names": [
             {"name": row.name, "own": row.own, "unique": row.unique, "shared": row.shared,
              "total": row.total}
@@ -60,6 +67,8 @@ def command(
     lines.append(f"{filesize(found.total):>10}  in all, {found.total} bytes")
     if found.unreachable:
         lines.append(f"{filesize(found.unreachable):>10}  of it is needed by nothing: 'builder gc'")
+    counts = f"{counted(home.collections, 'collection')}, {counted(home.tags, 'tag')}"
+    lines.append(f"{filesize(home.bytes):>10}  in layers and manifests: {counts} on the home page")
     if blobs:
         there = bucket_usage(options, open_bucket(options))
         value["bucket"] = asdict(there)

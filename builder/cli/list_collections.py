@@ -32,28 +32,34 @@ def command(prefix: str, *, tags: bool, common: Common) -> None:
         problems += item.problems
         if item.collection is not None and item.collection.name.startswith(prefix):
             collections.append(item.collection)
+    rows = [plan.row(item, {}) for item in collections]
     if not collections:
         text = f"no name begins with {prefix}" if prefix else "none yet: see 'builder add --help'"
     elif tags:
         text = table([TAG_HEAD, *(line for item in collections for line in tag_lines(item))])
     else:
-        text = table([_HEAD, *(_line(plan.row(item, {})) for item in collections)])
-    console.result([_row(collection) for collection in collections], text)
+        text = table([_HEAD, *map(_line, rows)])
+    console.result([_json(*pair) for pair in zip(collections, rows, strict=True)], text)
     console.warn_all(problem for problem in problems if not problem.warning)
 
 
 def _line(row: Row) -> tuple[str, ...]:
-    note = "deprecated" if row.deprecated else ""
+    said = {"deprecated": row.deprecated, "yanked": row.newest in row.yanked, "hidden": row.hidden}
+    note = ", ".join(word for word, is_so in said.items() if is_so)
     size = filesize(row.size) if row.size else ""
     return row.name, row.newest or "-", str(len(row.tags)), size, row.updated, note
 
 
-def _row(collection: Collection) -> dict[str, object]:
+def _json(collection: Collection, row: Row) -> dict[str, object]:
     return {
-        "name": collection.name,
+        "name": row.name,
         "title": collection.title,
         "description": collection.keys.get("description"),
-        "newest": plan.facts(collection).newest or None,
+        "newest": row.newest or None,
+        "size": row.size or None,
+        "updated": row.updated or None,
+        "deprecated": row.deprecated or None,
+        "hidden": row.hidden,
         "tags": [
             {
                 "name": tag.name,

@@ -158,7 +158,7 @@ class _Walk:
             entries = sorted(listing, key=lambda entry: entry.name)
         sites = [f"{entry.name}." for entry in entries if _is_site(entry)]
         for entry in entries:
-            if entry.is_dir() and f"{entry.name}.".startswith(tuple(sites)):
+            if entry.is_dir(follow_symlinks=False) and f"{entry.name}.".startswith(tuple(sites)):
                 continue  # what another build made, with what belongs beside it
             inner = f"{path}/{entry.name}" if path else entry.name
             yield from self._entry(entry, inner, collection, optional=optional)

@@ -202,25 +202,19 @@ def _choices(key: str, groups: _Groups) -> tuple[Choice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the home page counts; `stored` bytes are those after sharing layers."""
+    """What the home page and `builder du` count; each blob's bytes once, wherever it is kept."""
 
     collections: int
     tags: int
     bytes: int
-    stored: int
 
 
 def totals(rows: Sequence[Row]) -> Totals:
-    """Return the counts over all rows, each blob of the registry once in `stored`."""
+    """Return the counts over all rows."""
     unique: dict[str, int] = {}
     for row in rows:
         unique.update(row.blobs)
-    return Totals(
-        len(rows),
-        sum(len(row.tags) for row in rows),
-        sum(size for row in rows for _, size in row.blobs),
-        sum(unique.values()),
-    )
+    return Totals(len(rows), sum(len(row.tags) for row in rows), sum(unique.values()))
 
 
 def counts_below(rows: Sequence[Row]) -> Mapping[str, int]:

@@ -14,6 +14,7 @@ from builder.documents.discover import (
     index_folder,
 )
 from builder.errors import ContentError, LocalError
+from builder.output import MARKER
 
 
 def tree(root: Path, *names: str, **contents: str) -> Path:
@@ -119,6 +120,14 @@ def test_what_another_build_wrote_is_never_read(tmp_path: Path) -> None:
     pages = [("page", "a.md"), ("page", "guide/c.md"), ("static", "public.txt")]
     assert found(tmp_path) == pages
     assert found(tmp_path, include=("public",)) == pages
+
+
+def test_a_link_named_like_what_another_build_wrote_is_still_a_link(tmp_path: Path) -> None:
+    tree(tmp_path, f"public/{MARKER}", "elsewhere/x.md")
+    (tmp_path / "public.old").symlink_to("elsewhere")
+    assert messages(tmp_path) == [
+        "public.old: is a symbolic link, which is not followed",
+    ]
 
 
 def test_links_are_problems_and_are_not_followed(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builder.cli import run
+from builder.theme.filters import filesize
 from tests.images import Image
 
 Capture = pytest.CaptureFixture[str]
@@ -53,3 +55,31 @@ def test_bytes_alone_shared_and_lost(greeting: Path, tmp_path: Path, capsys: Cap
 def test_an_empty_registry(registry: Path, capsys: Capture) -> None:
     assert run(["du", "-s", str(registry)]) == 0
     assert "0 bytes  in all" in capsys.readouterr().out
+
+
+def test_every_count_of_the_registry_is_one(
+    greeting: Path, build: Callable[..., int], capsys: Capture
+) -> None:
+    """The home page, `du`, `check` and `list` say the same of hidden and of shared content."""
+    for name in ("a/one", "a/two", "a/apart"):
+        Image.of("shared").tag(greeting / "collections" / name, "1.0")
+        keys = "hidden: true\n" if name == "a/apart" else ""
+        (greeting / "collections" / name / "README.md").write_text(f"---\ntitle: T\n{keys}---\n")
+    assert build() == 0
+    home = (greeting / "_site/index.html").read_text()
+    capsys.readouterr()
+    assert run(["du", "-s", str(greeting), "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)["home"]
+    assert run(["list", "-s", str(greeting), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    shown = [item for item in listed if not item["hidden"]]
+    assert (counts["collections"], len(listed)) == (len(shown), len(shown) + 1)
+    assert counts["tags"] == sum(len(item["tags"]) for item in shown)
+    apart = [item["size"] for item in listed if item["name"].startswith("a/")]
+    assert len(set(apart)) == 1  # of one image, which the total has once
+    assert counts["bytes"] < sum(item["size"] for item in shown)
+    assert f"<strong>{counts['tags']}</strong>" in home
+    assert f"<strong>{filesize(counts['bytes'])}</strong> in layers and manifests" in home
+    assert run(["check", "-s", str(greeting)]) == 0
+    said = f"{len(listed)} collections (1 hidden), {counts['tags'] + 1} tags: no problems"
+    assert said in capsys.readouterr().out
