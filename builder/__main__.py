@@ -60,7 +60,11 @@ def main() -> None:
         if {"recipes", "build"} <= set(sys.argv):
             from builder.recipes.hide import hide  # noqa: PLC0415 - for one command
 
-            hide()
+            try:
+                hide()
+            except OSError as error:
+                sys.stderr.write(f"builder: cannot hide what it was told: {error.strerror}\n")
+                sys.exit(3)
         from builder.cli import main as command_line  # noqa: PLC0415 - see above
 
         command_line()

@@ -37,7 +37,8 @@ def hide() -> None:
 def _begin_anew() -> None:
     python = {key: text for key, text in os.environ.items() if key.startswith("PYTHON")}
     held = os.memfd_create("environment", 0)
-    os.write(held, json.dumps(dict(os.environ)).encode())
+    with os.fdopen(held, "w", encoding="ascii", closefd=False) as stream:
+        json.dump(dict(os.environ), stream)
     os.lseek(held, 0, os.SEEK_SET)
     arguments = [sys.executable, *sys.orig_argv[1:]]
     os.execve(sys.executable, arguments, {**environment(python), _HELD: str(held)})  # noqa: S606

@@ -22,7 +22,14 @@ log = logging.getLogger(__name__)
 
 CacheItem = tuple[str, bytes]
 _SUM = 12  # bytes before each value
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_FILES = ("", "-wal", "-shm")  # what SQLite keeps, by what follows the name
+# What is wrong with this machine; whatever else SQLite finds wrong is wrong with the file:
+# it is damaged, of another layout, or holds what is no text.
+_MACHINE = frozenset({
+    sqlite3.SQLITE_AUTH, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_READONLY,
+})  # fmt: skip
 
 
 class DamagedError(LocalError):
@@ -101,7 +108,9 @@ def _sum(key: str, value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=_SUM, key=key.encode()[:64]).digest()
 
 
-def _sound(key: str, stored: bytes) -> bytes | None:
+def _sound(key: str, stored: object) -> bytes | None:
+    if not isinstance(stored, bytes):
+        return None
     value = stored[_SUM:]
     return value if stored[:_SUM] == _sum(key, value) else None
 
@@ -114,6 +123,9 @@ def connect(path: Path | None) -> sqlite3.Connection:
     if path is None:
         return sqlite3.connect(":memory:")
     path.parent.mkdir(parents=True, exist_ok=True)
+    for file in _files(path):
+        if file.is_symlink():  # SQLite would write wherever it leads
+            file.unlink()
     try:
         with guarded(path):
             return _configured(path)
@@ -134,13 +146,18 @@ def guarded(path: Path | None) -> Iterator[None]:
     except sqlite3.Error as error:
         shown = str(path or "a database in memory")
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if path is not None and code in _DAMAGED:
-            for suffix in ("", "-wal", "-shm"):
+        misused = isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
+        if path is not None and code not in _MACHINE and not misused:
+            for file in _files(path):
                 with suppress(OSError):
-                    path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+                    file.unlink(missing_ok=True)
             raise DamagedError(f"{shown}: was damaged, and is made anew", "run again") from error
         hint = "is the disk full, or may you not write there?"
         raise LocalError(f"{shown}: {error}", hint) from error
+
+
+def _files(path: Path) -> list[Path]:
+    return [path.with_name(f"{path.name}{suffix}") for suffix in _FILES]
 
 
 def _configured(path: Path) -> sqlite3.Connection:

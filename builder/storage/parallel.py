@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from builder.errors import LocalError
+
 Item = TypeVar("Item")
 
 PATIENCE = 2.0  # seconds that a thread in a system call is waited for after a failure
@@ -66,8 +68,7 @@ def run_growing(
         threading.Thread(target=_drain, args=(jobs, work, ends), daemon=True)
         for _ in range(threads)
     ]
-    for worker in workers:
-        worker.start()
+    workers = workers[: _start(workers)]
     try:
         for _ in workers:
             _raise(ends.get())
@@ -77,6 +78,19 @@ def run_growing(
         for worker in workers:
             worker.join(PATIENCE)
         raise
+
+
+def _start(workers: list[threading.Thread]) -> int:
+    """Return how many could be started; raises LocalError where not even one can be."""
+    for number, worker in enumerate(workers):
+        try:
+            worker.start()
+        except RuntimeError as error:
+            if number == 0:
+                hint = "allow more processes and more memory: see 'ulimit -u' and 'ulimit -v'"
+                raise LocalError("no thread can be started here", hint) from error
+            return number  # these do the work of all
+    return len(workers)
 
 
 class _Stack(Generic[Item]):

@@ -71,3 +71,40 @@ def test_a_full_disk(tmp_path: Path) -> None:
     connection.close()
     assert not isinstance(caught.value, DamagedError)
     assert path.exists()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_not_followed(tmp_path: Path, suffix: str, there: bool) -> None:  # noqa: FBT001
+    path, elsewhere = tmp_path / "cache.sqlite", tmp_path / "elsewhere"
+    if there:
+        elsewhere.write_text("precious")
+    path.with_name(f"{path.name}{suffix}").symlink_to(elsewhere)
+    cache = Cache(path)
+    cache.save([("a", b"1")])
+    assert cache.get("a") == b"1"
+    assert (elsewhere.read_text() == "precious") if there else not elsewhere.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE cache SET value = 7",
+        "UPDATE cache SET value = NULL",
+        "UPDATE cache SET value = CAST(x'ff00ff' AS TEXT)",
+        "DROP TABLE cache; CREATE TABLE cache (other)",
+        "DROP TABLE cache; CREATE VIEW cache AS SELECT 1 AS key, 2 AS value",
+        "CREATE TRIGGER no BEFORE INSERT ON cache BEGIN SELECT RAISE(FAIL, 'no'); END",
+    ],
+)
+def test_a_sound_database_of_other_content(tmp_path: Path, damage: str) -> None:
+    path = filled(tmp_path / "cache.sqlite")
+    with sqlite3.connect(path) as connection:
+        connection.executescript(damage)
+    connection.close()
+    for _ in range(2):  # the first may only find that it is of no use
+        cache = Cache(path)
+        assert cache.get("key 1") is None or "TRIGGER" in damage
+        cache.save([("new", b"1")])
+        cache.close()
+    assert Cache(path).get("new") == b"1"

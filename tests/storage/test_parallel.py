@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from builder.errors import LocalError
 from builder.storage.parallel import Stopped, run_growing, run_parallel
 
 
@@ -90,3 +91,24 @@ def test_a_failure_ends_every_thread_that_works_or_waits() -> None:
     with pytest.raises(ValueError, match="0"):
         run_growing([1, 2, 0], work, threads=6, stop=stop)
     assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_threads_cannot_be_started(monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def limited(self: threading.Thread) -> None:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    done: list[int] = []
+    if allowed:
+        run_parallel(range(20), done.append, threads=4, stop=threading.Event())
+        assert sorted(done) == list(range(20))
+    else:
+        with pytest.raises(LocalError, match="no thread"):
+            run_parallel(range(20), done.append, threads=4, stop=threading.Event())
