@@ -51,15 +51,16 @@ class PageRenderer:
         """Use no other layouts from here on: those alone that a bundle says it is made with."""
         self._allowed = frozenset(layouts)
 
-    def layout_key(self, layout: str) -> str:
+    def layout_key(self, layout: str, origin: str = "") -> str:
         """Return an identity of all that the pages of a layout share; empty for no layout.
 
-        Raises ContentError for what is no layout, RuntimeError for one that is not allowed.
+        Raises ContentError at `origin` for what is no layout, RuntimeError for one that is
+        not allowed.
         """
         if not layout:
             return ""
         if layout not in self._keys:
-            of_theme = self._templates.fingerprint(layout)
+            of_theme = self._templates.fingerprint(layout, origin)
             self._keys[layout] = fingerprint(of_theme, self._site.get(layout))
         if layout not in self._allowed:
             raise RuntimeError(f"the bundle does not say that it is made with {layout!r}")
@@ -74,7 +75,7 @@ class PageRenderer:
         is the safe HTML that it wraps.
         """
         values = {"page": page.context(self.options), **view}
-        mark = fingerprint(code_key(), self.layout_key(layout), values, text)
+        mark = fingerprint(code_key(), self.layout_key(layout, page.source), values, text)
         body = Made(partial(self._render, layout, values, text))
         return Output(path, HTML, body, page.source or path, mark)
 

@@ -116,7 +116,7 @@ class Templates:
         empty `layout` returns the content alone. Raises ContentError that
         names the layout's line and the page's source.
         """
-        for name in self._chains[self._known(layout, context)] if layout else ():
+        for name in self._chains[self._known(layout, page_source(context))] if layout else ():
             values = {**context, "layout": self._keys(name), "content": content}
             try:
                 text = self._environment.get_template(name).render(values)
@@ -125,14 +125,15 @@ class Templates:
             content = Markup(text)  # noqa: S704 - what an escaping template made
         return content.encode("utf-8", "replace")
 
-    def fingerprint(self, layout: str) -> str:
+    def fingerprint(self, layout: str, origin: str = "") -> str:
         """Return a text that changes with whatever the layout's pages depend on, data apart.
 
         That is the source of all templates it reaches, the addresses and time
-        zone its filters know, and the assets it links.
+        zone its filters know, and the assets it links. Raises ContentError at
+        `origin`, whose layout it is to be, when there is none of this name.
         """
         if layout not in self._fingerprints:
-            names = self._closure(layout)
+            names = self._closure(layout, origin)
             self._fingerprints[layout] = fingerprint(
                 jinja2.__version__,
                 [(name, self._sources[name].text, self._keys(name)) for name in names],
@@ -163,18 +164,18 @@ class Templates:
             read |= used
         return frozenset(read)
 
-    def _known(self, layout: str, context: Mapping[str, Any]) -> str:
+    def _known(self, layout: str, origin: str) -> str:
         if layout in self._chains:
             return layout
         known = self.names()
         raise ContentError.at(
-            page_source(context) or layout,
+            origin or layout,
             f"{layout!r} is not a page layout",
             did_you_mean(layout, known) or f"use one of {', '.join(sorted(known))}",
         )
 
-    def _closure(self, layout: str) -> list[str]:
-        return closure.reach([f"{self._known(layout, {})}.html"], self._graph)
+    def _closure(self, layout: str, origin: str = "") -> list[str]:
+        return closure.reach([f"{self._known(layout, origin)}.html"], self._graph)
 
     def _broken_links(self) -> Iterator[Problem]:
         for name, source in self._sources.items():
