@@ -63,7 +63,9 @@ def main() -> None:
             try:
                 hide()
             except OSError as error:
-                sys.stderr.write(f"builder: cannot hide what it was told: {error.strerror}\n")
+                sys.stderr.write(
+                    f"builder: cannot hide the environment from recipes: {error.strerror}\n"
+                )
                 sys.exit(3)
         from builder.cli import main as command_line  # noqa: PLC0415 - see above
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -42,3 +43,16 @@ def test_whatever_the_streams_are(
         assert (tmp_path / "out/v2/_catalog").exists()
     else:
         assert read_tree(greeting) == before
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_an_environment_that_cannot_be_hidden_reaches_no_recipe(
+    blocks: int, greeting: Path
+) -> None:
+    line = f"ulimit -f {blocks}; exec {shlex.join([*BUILDER, 'recipes', 'build'])}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=greeting, capture_output=True, text=True, check=False,
+        timeout=120, env={**os.environ, "SECRET": "s" * 4096},
+    )  # fmt: skip
+    said = "builder: cannot hide the environment from recipes: File too large\n"
+    assert (done.returncode, done.stderr) == (3, said)

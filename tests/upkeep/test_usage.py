@@ -80,6 +80,9 @@ def test_every_count_of_the_registry_is_one(
     assert counts["bytes"] < sum(item["size"] for item in shown)
     assert f"<strong>{counts['tags']}</strong>" in home
     assert f"<strong>{filesize(counts['bytes'])}</strong> in layers and manifests" in home
+    assert run(["list", "-s", str(greeting)]) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "a/apart" in each]
+    assert line.endswith("hidden")
     assert run(["check", "-s", str(greeting)]) == 0
     said = f"{len(listed)} collections (1 hidden), {counts['tags'] + 1} tags: no problems"
     assert said in capsys.readouterr().out
