@@ -66,8 +66,9 @@ class Buildah:
         unique = hashlib.sha256(os.fsencode(job.output)).hexdigest()[:24]
         image = f"localhost/builder-{unique}:latest"
         epoch = [] if job.epoch is None else ["--timestamp", str(job.epoch)]
-        build = [self.name, "build", "--format", "oci", "--file", f"./{job.recipe}",
-                 "--tag", image, *epoch, *_labels(job), "."]  # fmt: skip
+        # podman keeps an image of every step; two builds that end at once leave those they share.
+        options = ["--layers=false", "--format", "oci", "--file", f"./{job.recipe}"]
+        build = [self.name, "build", *options, "--tag", image, *epoch, *_labels(job), "."]
         push = [self.name, "push", "--quiet", image, f"oci:{_INTO}/image:{job.tag}"]
         return [build, push, [self.name, "rmi", image]]
 
