@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import ssl
 import time
 import webbrowser
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from builder.build.judge import judge_of
-from builder.build.pipeline import Pipeline, preview
-from builder.cli.build import summary
+from builder.build.pipeline import preview
 from builder.cli.console import Console
 from builder.cli.options import (
     Common,
@@ -29,10 +25,11 @@ from builder.cli.options import (
     server_options,
 )  # fmt: skip
 from builder.cli.serve_apps import serve_apps
+from builder.cli.serve_builds import Outcome, Rebuilder, config_stamp
 from builder.cli.stopping import run_until_stopped
 from builder.config import Config
 from builder.documents.discover import is_read
-from builder.errors import BuilderError, ContentError, LockedError, UsageError
+from builder.errors import ContentError, UsageError
 from builder.pull_requests.owners import find_owners
 from builder.receive.receiver import Receiver, Rules
 from builder.registry.folder import TAGS
@@ -41,17 +38,10 @@ from builder.remote.options import RemoteOptions
 from builder.write.lookup import PreviewSite
 
 if TYPE_CHECKING:
+    from builder.preview.respond import Responder
     from builder.preview.users import Users
 
 _SWEEP = 100  # builds between two looks for what no page leads to any more
-
-
-class _Outcome(NamedTuple):
-    """What a build in the other process came to."""
-
-    text: str
-    problems: tuple[str, ...]
-    failed: bool
 
 
 class _Door(NamedTuple):
@@ -133,35 +123,43 @@ def command(
     flags: dict[str, Any] = {"baseurl": baseurl, "drafts": drafts, "allow_missing": allow_missing}
     name = target or "preview"
 
+    def published() -> Config:
+        return common.config(target="", destination="", url=url or "", **flags)
+
     def configure(address: str) -> Config:
         config = common.config(target=name, destination=destination, url=url or address, **flags)
         return config if destination else replace(config, destination=config.cache / "serve" / name)
 
     console = common.console
     if not target:
-        _say_limits(console, common.config(target="", destination="", url=url or "", **flags))
-    if bool(tls_cert) != bool(tls_key):
-        raise UsageError("--tls-cert and --tls-key go together", "give both")
-    if push and not is_loopback(host) and not (tls_cert and htpasswd):
-        hint = "give --tls-cert, --tls-key and --htpasswd, or push to this machine only"
-        raise UsageError(f"--push on {host} would let everybody write", hint)
+        _say_limits(console, published())
+    door = _door(host, port, allowed, tls=(tls_cert, tls_key), htpasswd=htpasswd, push=push)
     if not is_loopback(host):
         who = "anyone who logs in" if htpasswd else "anyone who reaches it"
         console.say(f"warning: on {host} {who} can read this registry")
+    rules = _rules(published) if push else None
+    with closing(Rebuilder(configure, jobs)) as builder:
+        shown = _Preview(configure, builder, console, door, rules, reload=not no_livereload)
+        shown.run(browse=open_browser)
+
+
+def _door(
+    host: str, port: int, names: tuple[str, ...], *, tls: tuple[str, str], htpasswd: str, push: bool
+) -> _Door:
+    """Return where to listen; `tls` names the files of certificate and key, or nothing.
+
+    Raises UsageError for what would let everybody write.
+    """
     from builder.preview.listening import tls_context  # noqa: PLC0415 - tornado is heavy
     from builder.preview.users import Users  # noqa: PLC0415
 
-    door = _Door(
-        host, port, allowed, tls_context(tls_cert, tls_key) if tls_cert else None,
-        Users.read(Path(htpasswd)) if htpasswd else None,
-    )  # fmt: skip
-    rules = _rules(lambda: common.config(target="", destination="", url=url or "", **flags))
-    builder = _Builder(configure, jobs)
-    try:
-        _serve(configure, builder, console, door, rules=rules if push else None,
-               reload=not no_livereload, browse=open_browser)  # fmt: skip
-    finally:
-        builder.close()
+    if bool(tls[0]) != bool(tls[1]):
+        raise UsageError("--tls-cert and --tls-key go together", "give both")
+    if push and not is_loopback(host) and not (all(tls) and htpasswd):
+        hint = "give --tls-cert, --tls-key and --htpasswd, or push to this machine only"
+        raise UsageError(f"--push on {host} would let everybody write", hint)
+    context = tls_context(*tls) if all(tls) else None
+    return _Door(host, port, names, context, Users.read(Path(htpasswd)) if htpasswd else None)
 
 
 def _say_limits(console: Console, config: Config) -> None:
@@ -183,80 +181,85 @@ def _say_limits(console: Console, config: Config) -> None:
         console.say(f"      'builder serve -t {capable.name}' shows it exactly")
 
 
-def _serve(
-    configure: Callable[[str], Config],
-    builder: _Builder,
-    console: Console,
-    door: _Door,
-    *,
-    rules: Callable[[], Rules] | None,
-    reload: bool,
-    browse: bool,
-) -> None:
-    from builder.preview.respond import Responder  # noqa: PLC0415 - tornado is heavy
-    from builder.preview.server import Server, url_host  # noqa: PLC0415
-    from builder.preview.watch import Watcher  # noqa: PLC0415
+class _Preview:
+    """A server, what it shows, and the watcher that has it built again."""
 
-    spool = configure("").source / ".builder-cache/receive"
-    receiver = Receiver(spool, rules) if rules else None
-    server = Server(
-        host=door.host, port=door.port, reload=reload, allow_hosts=door.names,
-        receiver=receiver, users=door.users, tls=door.tls,
-    )  # fmt: skip
-    scheme = "https" if door.tls else "http"
-    address = f"{scheme}://{url_host(door.host)}:{server.port}"
-    config = configure(address)
-    configs = _names(config)
+    def __init__(
+        self,
+        configure: Callable[[str], Config],
+        builder: Rebuilder,
+        console: Console,
+        door: _Door,
+        rules: Callable[[], Rules] | None,
+        *,
+        reload: bool,
+    ) -> None:
+        from builder.preview.server import Server, url_host  # noqa: PLC0415 - tornado is heavy
 
-    place = preview(config)
-    held: list[PreviewSite] = []
-    builds = count()
+        spool = configure("").source / ".builder-cache/receive"
+        self._receiver = Receiver(spool, rules) if rules else None
+        self._server = Server(
+            host=door.host, port=door.port, reload=reload, allow_hosts=door.names,
+            receiver=self._receiver, users=door.users, tls=door.tls,
+        )  # fmt: skip
+        scheme = "https" if door.tls else "http"
+        self._address = f"{scheme}://{url_host(door.host)}:{self._server.port}"
+        self._config = configure(self._address)
+        self._place = preview(self._config)
+        self._builder = builder
+        self._console = console
+        self._held: list[PreviewSite] = []
+        self._builds = count()
 
-    def responder() -> Responder:
-        held.insert(0, place.site())
-        for site in held[1:]:
-            held.remove(site)
-            site.close()
-        shown = receiver.over(held[0]) if receiver else held[0]
-        return Responder(shown, config.pages.capabilities, config.address.baseurl)
+    def run(self, *, browse: bool) -> None:
+        """Serve and watch until stopped; `browse` opens a browser."""
+        from builder.preview.watch import Watcher  # noqa: PLC0415 - watchdog is heavy
 
-    def rebuild(touched: frozenset[str] | None) -> _Outcome:
-        began = time.monotonic()
-        outcome = builder.build(address, touched)
-        console.say(f"{outcome.text} in {time.monotonic() - began:.2f} s")
-        server.show(None if outcome.failed else responder, outcome.problems)
-        if not outcome.failed and next(builds) % _SWEEP == 0:
-            with closing(place.site()) as site:
-                site.sweep()
-        return outcome
+        site, configs, say = self._config.site, _names(self._config), self._console.say
+        watcher = Watcher(
+            self._config.source, lambda path: is_read(path, site, configs), self._rebuild, say
+        )
+        kept = self._place.has_site()
+        if not kept and self._rebuild(None).failed:
+            self._server.close()
+            hint = "mend what is said above"
+            raise ContentError.at(str(self._config.source), "the first build failed", hint)
+        self._server.responder = self._responder()
+        watcher.start()
+        if kept:
+            say("the last preview is served until what is new has been built")
+            watcher.look()
+        try:
+            run_until_stopped(self._server, lambda: self._ready(browse=browse))
+        finally:
+            watcher.stop()
 
-    def ready() -> None:
-        shown = f"{address}{config.address.baseurl}/"
+    def _ready(self, *, browse: bool) -> None:
+        shown = f"{self._address}{self._config.address.baseurl}/"
         click.echo(f"serving {shown}  (Ctrl-C ends it)")
         if browse:
             webbrowser.open(shown)
 
-    def changed(touched: frozenset[str]) -> None:
-        rebuild(touched)
+    def _rebuild(self, touched: frozenset[str] | None) -> Outcome:
+        began = time.monotonic()
+        outcome = self._builder.build(self._address, touched)
+        self._console.say(f"{outcome.text} in {time.monotonic() - began:.2f} s")
+        self._server.show(None if outcome.failed else self._responder, outcome.problems)
+        if not outcome.failed and next(self._builds) % _SWEEP == 0:
+            with closing(self._place.site()) as site:
+                site.sweep()
+        return outcome
 
-    watcher = Watcher(
-        config.source, lambda path: is_read(path, config.site, configs), changed, console.say
-    )
-    kept = place.has_site()
-    if not kept and rebuild(None).failed:
-        server.close()
-        raise ContentError.at(
-            str(config.source), "the first build failed", "mend what is said above"
-        )
-    server.responder = responder()
-    watcher.start()
-    if kept:
-        console.say("the last preview is served until what is new has been built")
-        watcher.look()
-    try:
-        run_until_stopped(server, ready)
-    finally:
-        watcher.stop()
+    def _responder(self) -> Responder:
+        """Return what answers from the site of the last build; that of the one before ends."""
+        from builder.preview.respond import Responder  # noqa: PLC0415 - tornado is heavy
+
+        self._held.insert(0, self._place.site())
+        for site in self._held[1:]:
+            self._held.remove(site)
+            site.close()
+        shown = self._receiver.over(self._held[0]) if self._receiver else self._held[0]
+        return Responder(shown, self._config.pages.capabilities, self._config.address.baseurl)
 
 
 def _rules(configure: Callable[[], Config]) -> Callable[[], Rules]:
@@ -264,10 +267,10 @@ def _rules(configure: Callable[[], Config]) -> Callable[[], Rules]:
     known: list[tuple[Config, object, Rules]] = []
 
     def rules() -> Rules:
-        if not known or known[0][1] != _config_stamp(known[0][0]):
+        if not known or known[0][1] != config_stamp(known[0][0]):
             config = configure()
             made = Rules(config.registry, judge_of(config), _owners(config))
-            known[:] = [(config, _config_stamp(config), made)]
+            known[:] = [(config, config_stamp(config), made)]
         return known[0][2]
 
     return rules
@@ -292,89 +295,3 @@ def _names(config: Config) -> frozenset[str]:
     """Return the configuration files as source paths, the usual one even where it is missing."""
     inside = (path for path in config.files if path.is_relative_to(config.source))
     return frozenset({"_config.yml", *(str(path.relative_to(config.source)) for path in inside)})
-
-
-class _Builder:
-    """A process that builds, forked before this one has threads.
-
-    Builds there do not hold up requests here, and its memory of the last
-    build makes the next one short.
-    """
-
-    def __init__(self, configure: Callable[[str], Config], jobs: int) -> None:
-        context = multiprocessing.get_context("fork")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_build_loop, args=(theirs, self._pipe, configure, jobs)
-        )
-        self._process.start()
-        theirs.close()
-
-    def build(self, address: str, touched: frozenset[str] | None) -> _Outcome:
-        """Build for a preview at `address` there, print what is wrong, and return how it went."""
-        try:
-            self._pipe.send((address, touched))
-            outcome: _Outcome = self._pipe.recv()
-        except (EOFError, BrokenPipeError):
-            text = "the building process has ended; start 'builder serve' again"
-            return _Outcome(text, (text,), failed=True)
-        for problem in outcome.problems:
-            click.echo(problem, err=True)
-        return outcome
-
-    def close(self) -> None:
-        """End the process."""
-        self._pipe.close()
-        self._process.join(5)
-        if self._process.is_alive():
-            self._process.terminate()
-
-
-def _build_loop(
-    pipe: Connection, parents: Connection, configure: Callable[[str], Config], jobs: int
-) -> None:
-    """Build whenever asked, until the pipe is closed."""
-    parents.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    kept = _Kept(configure, jobs)
-    with suppress(EOFError, ConnectionResetError, BrokenPipeError):  # the server has ended
-        while True:
-            pipe.send(kept.build(*pipe.recv()))
-
-
-class _Kept:
-    """The pipeline of one build after the other, made anew when the configuration changes."""
-
-    def __init__(self, configure: Callable[[str], Config], jobs: int) -> None:
-        self._configure = configure
-        self._jobs = jobs
-        self._pipeline: Pipeline | None = None
-        self._stamp: object = None
-
-    def build(self, address: str, touched: frozenset[str] | None) -> _Outcome:
-        """Build; what goes wrong is an outcome too."""
-        try:
-            return self._build(address, touched)
-        except LockedError as error:
-            return _Outcome("waiting", (str(error),), failed=True)
-        except BuilderError as error:
-            problems = getattr(error, "problems", (error,))
-            return _Outcome("not built", tuple(map(str, problems)), failed=True)
-        except OSError as error:
-            text = f"{error.filename or 'the disk'}: {error.strerror}"
-            return _Outcome("not built", (text,), failed=True)
-
-    def _build(self, address: str, touched: frozenset[str] | None) -> _Outcome:
-        if self._pipeline is None or self._stamp != _config_stamp(self._pipeline.config):
-            self._pipeline, touched = preview(self._configure(address), jobs=self._jobs), None
-            self._stamp = _config_stamp(self._pipeline.config)
-        report = self._pipeline.build(touched)
-        warnings = tuple(map(str, report.warnings)) if touched is None else ()
-        return _Outcome(summary(report), warnings, failed=False)
-
-
-def _config_stamp(config: Config) -> object:
-    """Return what the configuration's files say: they are few, and times can be equal."""
-    files = config.files or (Path(config.source / "_config.yml"),)
-    return [(path, path.read_bytes() if path.exists() else b"") for path in files]

@@ -44,7 +44,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent, DirDeletedEvent, DirMovedEvent,
 ]  # fmt: skip
 
-OnChange = Callable[[frozenset[str]], None]
+OnChange = Callable[[frozenset[str]], object]
 
 
 class Watcher(FileSystemEventHandler):
