@@ -2,6 +2,7 @@
 
     BuilderError                 exit 1
      ├─ ContentError             exit 1   content or configuration has problems
+     │   └─ MissingError                  content that is named somewhere is not there
      ├─ UsageError               exit 2   the command line makes no sense
      ├─ LocalError               exit 3   disk, permission
      ├─ RemoteError              exit 4   network, authorisation
@@ -144,6 +145,10 @@ class ContentError(BuilderError):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+class MissingError(ContentError):
+    """Content that is named somewhere is not where it should be."""
 
 
 class UsageError(BuilderError):

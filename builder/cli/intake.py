@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from builder.cli.console import Console
-from builder.errors import ContentError, Problem, counted, printable
+from builder.errors import ContentError, Problem, counted, printable, some
 from builder.oci.digest import Digest
 from builder.oci.graph import select_platform
 from builder.oci.platform import Platform
@@ -47,8 +47,14 @@ class Intake:
     ) -> None:
         """Add every tag that fits; those that are sound come in even if others are not.
 
-        `only_new` passes over tags that point to the same here already.
+        `only_new` passes over tags that point to the same here already. Images
+        without a name are told, where patterns do not leave them out anyway.
         """
+        unnamed = [item for item in medium.names() if _is_number(item)]
+        if unnamed and not patterns:
+            message = f"what has no name is left out: {some(unnamed)}"
+            hint = f"add it under a tag: SOURCE is {medium.label}:{unnamed[0]} then"
+            self._console.warn(Problem(medium.label, 0, message, hint, warning=True))
         for known, tag in _tags(medium, patterns):
             reference = Reference(name, tag)
             try:
@@ -113,7 +119,7 @@ def _tags(medium: ImageSource, patterns: Sequence[str]) -> Iterator[tuple[str, s
     for known in medium.names():
         tag = known.rpartition(":")[2]
         fits = any(fnmatchcase(tag, pattern) for pattern in patterns or "*")
-        if not fits or is_referrers_tag(tag):
+        if not fits or is_referrers_tag(tag) or _is_number(known):
             continue
         if fault := tag_fault(tag):
             raise ContentError.at(medium.label, fault, "leave it out by --tag-filter")
@@ -126,6 +132,11 @@ def _tags(medium: ImageSource, patterns: Sequence[str]) -> Iterator[tuple[str, s
     if not seen:
         hint = "see --tag-filter" if patterns else "add images without names by number: ':@0'"
         raise ContentError.at(medium.label, "has no tag that fits", hint)
+
+
+def _is_number(known: str) -> bool:
+    """Tell whether a medium knows an image by its place alone, which is no name."""
+    return known.startswith("@")
 
 
 def _json(added: Added, *, dry_run: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO, Protocol, Self, runtime_checkable
 
-from builder.errors import ContentError, RemoteError
+from builder.errors import ContentError, MissingError, RemoteError
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import DigestError, SizeError, VerifiedReader
 from builder.oci.strictjson import MAX_BYTES
@@ -63,7 +63,7 @@ def opened(
     except FileNotFoundError:
         before = f"{place}: " if place else ""
         message = f"{before}{descriptor.digest} ({descriptor.media_type}) is missing"
-        raise _fault(reader, origin, message) from None
+        raise _fault(reader, origin, message, MissingError) from None
     return Reading(reader, descriptor, stream, (origin, place), heard)
 
 
@@ -117,10 +117,12 @@ class Reading:
         self.close()
 
 
-def _fault(reader: ContentReader, origin: str, message: str) -> ContentError | RemoteError:
+def _fault(
+    reader: ContentReader, origin: str, message: str, kind: type[ContentError] = ContentError
+) -> ContentError | RemoteError:
     if isinstance(reader, _FarReader):
         return RemoteError(f"{origin}: {message}", f"{reader.host} does not keep its word")
-    return ContentError.at(origin, message)
+    return kind.at(origin, message)
 
 
 class Keeper(Protocol):

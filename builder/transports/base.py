@@ -59,7 +59,7 @@ class ImageSource(Protocol):
         """The tag that what is here would take by itself; empty where it has none."""
 
     def names(self) -> tuple[str, ...]:
-        """Return the names that images have here, in byte order."""
+        """Return the names that images have here, in byte order; `@N` is one that has none."""
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the image of that name or digest; empty takes what the user typed.

@@ -22,11 +22,16 @@ _SHOWN = 20  # names in a hint
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[Key]):
-    """One image: what it is for the medium, its digests, and its names."""
+    """One image: what it is for the medium, its digests, and its names.
+
+    `aside` is one that refers to another or is part of it, and is not meant
+    where nothing tells which.
+    """
 
     image: Key
     digests: tuple[str, ...]
     names: tuple[str, ...]
+    aside: bool = False
 
 
 def choose(candidates: Sequence[Candidate[Key]], wanted: str, label: str) -> Key:
@@ -41,7 +46,7 @@ def choose(candidates: Sequence[Candidate[Key]], wanted: str, label: str) -> Key
             raise ContentError.at(label, f"has no image {wanted}: it holds {len(candidates)}")
         return candidates[number].image
     fitting = list(candidates)
-    for fits in _fitting(wanted) if wanted else ():
+    for fits in _fitting(wanted):
         if fitting := [item for item in candidates if fits(item)]:
             break
     if len({item.digests for item in fitting}) == 1:
@@ -50,11 +55,16 @@ def choose(candidates: Sequence[Candidate[Key]], wanted: str, label: str) -> Key
         fault = f"holds {len(fitting) or 'no'} images called {wanted!r}"
     else:
         fault = f"holds {len(fitting) or 'no'} images" + "; say which" * bool(fitting)
-    raise ContentError.at(label, fault, "; ".join(_ways(fitting or candidates, label)))
+    shown = fitting or [item for item in candidates if not item.aside] or candidates
+    raise ContentError.at(label, fault, _ways(shown, candidates, label))
 
 
 def _fitting(wanted: str) -> Iterator[Callable[[Candidate[Key]], bool]]:
     """Yield what a candidate must be, from the strictest."""
+    if not wanted:
+        yield lambda item: not item.aside
+        yield lambda _: True
+        return
     familiar = full_name(wanted)
     yield lambda item: wanted in (*item.names, *item.digests)
     yield lambda item: any(full_name(name) == familiar for name in item.names)
@@ -74,12 +84,21 @@ def full_name(name: str) -> str:
     return f"{path}:{tag}" if is_host else f"docker.io/{path}:{tag}"
 
 
-def _ways(candidates: Sequence[Candidate[Key]], label: str) -> Iterator[str]:
-    """Yield how the images can be told apart, for a hint."""
-    names = sorted({name for item in candidates for name in item.names})
-    if names:
-        more = ", ..." if len(names) > _SHOWN else ""
-        yield f"it holds: {printable(', '.join(names[:_SHOWN]))}{more}"
-    if len(candidates) > 1:
-        last = f"{label}:@{len(candidates) - 1}"
-        yield f"choose by name, by digest, or by number: {label}:@0 to {last}"
+def unnamed(candidates: Sequence[Candidate[Key]]) -> Iterator[str]:
+    """Yield `@N` for each image that is there under no name."""
+    named = {digest for item in candidates for digest in item.digests if item.names}
+    for number, item in enumerate(candidates):
+        if not item.aside and named.isdisjoint(item.digests):
+            yield f"@{number}"
+
+
+def _ways(shown: Sequence[Candidate[Key]], candidates: Sequence[Candidate[Key]], label: str) -> str:
+    """Return how images can be told apart, for a hint; numbers are those of all candidates."""
+    numbered = [(number, item) for number, item in enumerate(candidates) if item in shown]
+    ways = [f"@{number} {item.names[0] if item.names else item.digests[0]}"
+            for number, item in numbered[:_SHOWN]]  # fmt: skip
+    more = ", ..." if len(numbered) > _SHOWN else ""
+    hint = f"it holds: {printable(', '.join(ways))}{more}" if ways else ""
+    if len(numbered) > 1:
+        hint += f"; choose by name, by digest, or by number, as in {label}:@{numbered[-1][0]}"
+    return hint

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from builder.errors import ContentError
+from builder.errors import ContentError, MissingError
 from builder.oci import mediatype
 from builder.oci.content import opened, read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.graph import Node, walk, walk_referrers
+from builder.oci.graph import Node, entries, walk, walk_referrers
 from builder.oci.manifest import Manifest
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.parallel import Progress, Stopped, run_parallel, silent
@@ -67,15 +69,8 @@ def plan_copy(
     `allow_foreign` accepts layers whose `urls` send clients elsewhere.
     """
     label = source.label
-    try:
+    with _naming_platforms(source, top):
         image = tuple(walk(top, source, label, allow_foreign=allow_foreign))
-    except ContentError as error:
-        if here := _platforms_here(source, top):
-            hint = f"part of the index is here; take one with --platform: {', '.join(here)}"
-            raise ContentError(
-                replace(item, hint=item.hint or hint) for item in error.problems
-            ) from None
-        raise
     if (manifest := image[-1].manifest) is None:
         raise ContentError.at(label, f"{top.media_type} is not an image or an index")
     attached: tuple[Node, ...] = ()
@@ -88,25 +83,45 @@ def plan_copy(
     return CopyPlan(manifest, image, attached, missing)
 
 
+@contextmanager
+def _naming_platforms(source: ImageSource, top: Descriptor) -> Iterator[None]:
+    """Say with what is missing of an index which of its platforms are whole."""
+    try:
+        yield
+    except MissingError as error:
+        if not (here := _platforms_here(source, top)):
+            raise
+        hint = f"part of the index is here; take one with --platform: {', '.join(here)}"
+        problems = (replace(item, hint=item.hint or hint) for item in error.problems)
+        raise ContentError(problems) from None
+
+
 def _platforms_here(source: ImageSource, top: Descriptor) -> list[str]:
-    """Return the platforms of an index whose images a source holds, if it lacks others."""
-    if top.media_type not in mediatype.INDEXES:
+    """Return the platforms in an index, at any depth, whose images a source holds whole."""
+    if top.media_type not in mediatype.INDEXES or (index := _manifest(source, top)) is None:
         return []
+    images = [item for item in entries(index, lambda item: _manifest(source, item))
+              if item.is_image and item.platform is not None]  # fmt: skip
+    whole = [item.platform for item in images if _is_whole(source, item.descriptor)]
+    return list(dict.fromkeys(map(str, whole)))
+
+
+def _manifest(source: ImageSource, descriptor: Descriptor) -> Manifest | None:
+    """Return a manifest, or None where it is not here or not to be read."""
     try:
-        index = parse_manifest(read_verified(source, top, source.label), top.media_type)
+        raw = read_verified(source, descriptor, source.label)
+        return parse_manifest(raw, descriptor.media_type, allow_foreign=True)
     except (ContentError, ManifestError):
-        return []
-    here = [item for item in index.manifests if _is_here(source, item)]
-    partly = len(here) < len(index.manifests)
-    return [
-        str(item.platform) for item in here if partly and item.platform and item.platform.is_known
-    ]
+        return None
 
 
-def _is_here(source: ImageSource, descriptor: Descriptor) -> bool:
+def _is_whole(source: ImageSource, image: Descriptor) -> bool:
+    """Tell whether all of an image is here, but for what lies elsewhere on purpose."""
     try:
-        source.open(descriptor).close()
-    except FileNotFoundError:
+        for node in walk(image, source, source.label, allow_foreign=True):
+            if not node.descriptor.urls:
+                source.open(node.descriptor).close()
+    except (ContentError, FileNotFoundError):
         return False
     return True
 
@@ -137,7 +152,8 @@ def copy_image(
 
         threads = min(source.streams, sink.streams)
         largest_first = sorted(plan.missing, key=lambda node: -node.descriptor.size)
-        run_parallel(largest_first, put, threads=threads, stop=stop)
+        with _naming_platforms(source, plan.top):
+            run_parallel(largest_first, put, threads=threads, stop=stop)
     changed = bool(plan.missing)
     for node in (*plan.image[:-1], *plan.attached):
         if node.manifest is not None:

@@ -26,7 +26,7 @@ from builder.oci.digest import Digest
 from builder.oci.shapes import DOCKER_ARCHIVE
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.transports.archive import Archive, Window, spooled, unpacked_limit
-from builder.transports.choose import Candidate, choose
+from builder.transports.choose import Candidate, choose, unnamed
 
 MANIFEST = "manifest.json"
 _KEPT = {"gzip": mediatype.OCI_LAYER_GZIP, "zstd": mediatype.OCI_LAYER_ZSTD}
@@ -74,8 +74,10 @@ class DockerArchiveSource:
         self._layers: dict[str, _Layer] = {}
 
     def names(self) -> tuple[str, ...]:
-        """Return the repository tags of all images."""
-        return tuple(sorted({tag for saved in self.saved() for tag in saved.tags}))
+        """Return the repository tags of all images, and the numbers of those that have none."""
+        found = self._candidates()
+        tags = {tag for item in found for tag in item.names}
+        return tuple(sorted(tags.union(unnamed(found))))
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
         """Return nothing: the format knows no referrers."""
@@ -84,8 +86,10 @@ class DockerArchiveSource:
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the image of that name, config digest or number."""
-        candidates = [Candidate(saved, saved.ids, saved.tags) for saved in self.saved()]
-        return self.image(choose(candidates, reference or self._reference, self.label))
+        return self.image(choose(self._candidates(), reference or self._reference, self.label))
+
+    def _candidates(self) -> list[Candidate[Saved]]:
+        return [Candidate(saved, saved.ids, saved.tags) for saved in self.saved()]
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open converted content; raises FileNotFoundError."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
+from builder.errors import ContentError
 from builder.oci import mediatype
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
@@ -24,7 +25,7 @@ from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.local import blob_path
 from builder.transports.archive import Archive
-from builder.transports.choose import Candidate, choose
+from builder.transports.choose import Candidate, choose, unnamed
 
 
 class Layout(Protocol):
@@ -52,9 +53,10 @@ class LayoutSource:
         self._reference = reference
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the images; entries of other types are none (layout, index.json)."""
-        return tuple(sorted({names[0] for item in self._images()
-                             if (names := names_of(item))}))  # fmt: skip
+        """Return how the images are known; entries of other types are none (layout, index.json)."""
+        found = self.candidates()
+        names = {item.names[0] for item in found if item.names}
+        return tuple(sorted(names.union(unnamed(found))))
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the entry of that name."""
@@ -64,17 +66,29 @@ class LayoutSource:
     def candidates(self, wanted: str = "") -> list[Candidate[Descriptor]]:
         """Return the entries among which a reference chooses.
 
-        Tools put referrers, and what is in an index, beside the images: these
-        are none of it where nothing tells which is meant.
+        Tools put referrers, and what is in an index, beside the images; which
+        those are matters, and is found, only where nothing tells what is meant.
         """
         entries = self._images()
+        inner: set[Digest] = set()
         if not wanted and len({item.digest for item in entries}) > 1:
-            entries = _tops(entries, list(self.manifests()))
-        return [Candidate(item, (item.digest,), names_of(item)) for item in entries]
+            inner = {digest for item in entries for digest in self._inner(item)}
+        return [Candidate(item, (item.digest,), names_of(item), item.digest in inner)
+                for item in entries]  # fmt: skip
 
     def _images(self) -> list[Descriptor]:
         return [item for item in self._layout.entries()
                 if item.media_type in mediatype.MANIFESTS]  # fmt: skip
+
+    def _inner(self, entry: Descriptor) -> Iterator[Digest]:
+        """Yield what is in an entry, and itself if it refers to another."""
+        try:
+            manifest = self.manifest(with_true_size(entry, self))
+        except ContentError:  # told to whoever takes it
+            return
+        if manifest is not None:
+            yield from (child.digest for child in manifest.manifests)
+            yield from (entry.digest,) * (manifest.subject is not None)
 
     def manifests(self) -> Iterator[Manifest]:
         """Yield the manifests of the entries that are here; raises ContentError for broken ones."""
@@ -114,13 +128,6 @@ class LayoutSource:
     def __exit__(self, *_: object) -> None:
         """Close the layout."""
         self._layout.close()
-
-
-def _tops(entries: Sequence[Descriptor], manifests: Sequence[Manifest]) -> list[Descriptor]:
-    """Return the entries that refer to nothing and are in no other; all when none is left."""
-    inner = {child.digest for item in manifests for child in item.manifests}
-    inner |= {item.digest for item in manifests if item.subject is not None}
-    return [item for item in entries if item.digest not in inner] or list(entries)
 
 
 class _ArchivedLayout:

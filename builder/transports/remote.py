@@ -28,6 +28,7 @@ class RemoteSource:
         self.host = repository.client.host
         self._repository = repository
         self._reference = reference
+        self._names: tuple[str, ...] | None = None
         self._known: dict[Digest, bytes] = {}
         self._kept = 0
 
@@ -39,8 +40,10 @@ class RemoteSource:
         return cls(repository, reference, f"docker:{text}")
 
     def names(self) -> tuple[str, ...]:
-        """Return the repository's tags."""
-        return tuple(sorted(self._repository.tags()))
+        """Return the repository's tags, as they were when they were first asked for."""
+        if self._names is None:
+            self._names = tuple(sorted(self._repository.tags()))
+        return self._names
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return what a tag or digest names; `latest` when nothing was typed."""

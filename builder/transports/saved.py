@@ -16,7 +16,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import entries
 from builder.oci.manifest import Manifest
-from builder.transports.choose import Candidate, choose
+from builder.transports.choose import Candidate, choose, unnamed
 from builder.transports.docker_archive import DockerArchiveSource, Saved
 from builder.transports.oci_layout import LayoutSource
 
@@ -34,27 +34,32 @@ class SavedSource:
         self._reference = reference
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all images."""
-        lost = {tag for saved in self._lost() for tag in saved.tags}
-        return tuple(sorted({*self._layout.names(), *lost}))
+        """Return the names of all images, and the numbers of those that have none."""
+        found = self._candidates()
+        tags = {tag for item in found for tag in
+                (item.names if isinstance(item.image, Saved) else item.names[:1])}  # fmt: skip
+        return tuple(sorted(tags.union(unnamed(found))))
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the image of that name, digest or number."""
         wanted = reference or self._reference
+        chosen = choose(self._candidates(wanted), wanted, self.label)
+        if isinstance(chosen, Saved):
+            return self._older.image(chosen)
+        return self._layout.resolve(chosen.digest)
+
+    def _candidates(self, wanted: str = "") -> list[Candidate[Descriptor | Saved]]:
+        """Return the images of the layout that are whole there, then those it has lost."""
         lost = self._lost()
         ids = {item for saved in lost for item in saved.ids}
         broken = {item.digest for item in self._layout.manifests()
                   if item.config is not None and item.config.digest in ids}  # fmt: skip
         found: list[Candidate[Descriptor | Saved]] = [
-            Candidate(item.image, item.digests, item.names)
+            Candidate(item.image, item.digests, item.names, item.aside)
             for item in self._layout.candidates(wanted)
             if item.image.digest not in broken
         ]
-        found += [Candidate(saved, saved.ids, saved.tags) for saved in lost]
-        chosen = choose(found, wanted, self.label)
-        if isinstance(chosen, Saved):
-            return self._older.image(chosen)
-        return self._layout.resolve(chosen.digest)
+        return [*found, *(Candidate(saved, saved.ids, saved.tags) for saved in lost)]
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
         """Return the entries of the layout that refer to a manifest."""

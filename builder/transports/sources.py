@@ -28,7 +28,7 @@ _WHOLE: Mapping[str, Callable[[str, SourceOptions], ImageSource]] = {
     "sif": lambda path, options: open_sif(path, options.annotations),
     "chart": lambda path, options: open_chart(path, options.spool),
 }
-_BY_DIGEST = re.compile(r"(?P<path>.+)@(?P<digest>sha(?:256|512):[0-9a-f]+)")
+_BEHIND_AT = re.compile(r"(?P<path>.+)@(?:(?P<digest>sha(?:256|512):[0-9a-f]+)|[0-9]{1,6})")
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]*")
 
 
@@ -77,12 +77,12 @@ def open_source(texts: Sequence[str], options: SourceOptions) -> ImageSource:
 def _split(text: str) -> tuple[str, str]:
     """Split `PATH[:REF]`, at the first colon that has an existing path before it.
 
-    A digest may also stand behind an `@`, as in names.
+    A digest may also stand behind an `@`, as in names, and so may a number.
     """
-    if os.path.lexists(text) or ":" not in text:
+    if os.path.lexists(text):
         return text, ""
-    if (found := _BY_DIGEST.fullmatch(text)) and os.path.lexists(found["path"]):
-        return found["path"], found["digest"]
+    if (found := _BEHIND_AT.fullmatch(text)) and os.path.lexists(path := found["path"]):
+        return path, found["digest"] or text.removeprefix(path)
     for found in re.finditer(":", text):
         if os.path.lexists(text[: found.start()]):
             return text[: found.start()], text[found.end() :]

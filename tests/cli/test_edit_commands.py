@@ -156,6 +156,20 @@ def test_no_tag_fits(capsys: Capture) -> None:
     assert not Path("collections/x").exists()
 
 
+def test_what_has_no_name_is_told_also_where_all_else_is_quiet(capsys: Capture) -> None:
+    index = json.loads(Path("layout/index.json").read_bytes())
+    image = Image.of("bare")
+    Image(image.manifest, image.blobs | {image.digest: image.manifest}).store(Path("layout"))
+    index["manifests"].insert(0, descriptor(image.media_type, image.manifest))
+    Path("layout/index.json").write_text(json.dumps(index))
+    assert run(["add", "-q", "--all-tags", "oci:layout", "x/y"]) == 0
+    told = capsys.readouterr().err
+    assert "layout: warning: what has no name is left out: @0" in told
+    assert run(["add", "-q", "--all-tags", "--tag-filter", "1.*", "oci:layout", "x/z"]) == 0
+    assert capsys.readouterr().err == ""
+    assert run(["add", "-q", "oci:layout:@0", "x/y:bare"]) == 0
+
+
 def test_one_bad_tag_does_not_keep_the_others_out(capsys: Capture) -> None:
     index = json.loads(Path("layout/index.json").read_bytes())
     gone = index["manifests"][0] | {"digest": "sha256:" + "0" * 64}

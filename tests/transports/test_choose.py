@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from builder.errors import ContentError
 from builder.oci.content import read_verified
-from builder.oci.graph import walk
+from builder.oci.graph import select_platform, walk
+from builder.oci.platform import Platform
 from builder.transports.choose import Candidate, choose, full_name
-from builder.transports.copy import plan_copy
+from builder.transports.copy import copy_image, plan_copy
 from builder.transports.layout_sink import LayoutSink
 from builder.transports.sources import SourceOptions, open_source
 from tests.images import Image, as_json, descriptor, sha256
@@ -51,8 +53,17 @@ def test_an_image_is_found_by(wanted: str, image: int) -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ("", ("holds 5 images; say which", "here:@0 to here:@4", "stable")),
-        ("3", ("holds 2 images called '3'", "ghcr.io/fork/alpine:3")),
+        (
+            "",
+            (
+                "holds 5 images; say which",
+                "@0 docker.io/library/alpine:3",
+                "@4 sha256:ddd",
+                "as in here:@4",
+                "@3 stable",
+            ),
+        ),
+        ("3", ("holds 2 images called '3'", "@1 ghcr.io/fork/alpine:3")),
         ("4", ("holds no images called '4'",)),
         ("@5", ("no image @5: it holds 5",)),
         ("pine:3", ("holds no images",)),
@@ -62,6 +73,22 @@ def test_what_names_none_or_several(wanted: str, words: tuple[str, ...]) -> None
     with pytest.raises(ContentError) as caught:
         choose(IMAGES, wanted, "here")
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("wanted", ["", "3", "4", "pine:3"])
+def test_every_number_of_a_hint_is_the_image_beside_it(wanted: str) -> None:
+    others = [
+        Candidate(8, (f"sha256:{'8' * 64}",), (), aside=True),
+        Candidate(9, (f"sha256:{'9' * 64}",), ("other",)),
+    ]
+    candidates = [*others, *IMAGES[::-1]]
+    with pytest.raises(ContentError) as caught:
+        choose(candidates, wanted, "here")
+    hint = caught.value.problems[0].hint
+    shown = re.findall(r"(@[0-9]+) ([^,;]+)", hint)
+    assert len(shown) == (2 if wanted == "3" else 6)
+    for number, name in shown:
+        assert choose(candidates, number, "here") == choose(candidates, name, "here")
 
 
 def test_the_same_image_under_two_names_is_one() -> None:
@@ -132,6 +159,7 @@ def test_two_saved_images_with_one_tag(tmp_path: Path) -> None:
     assert digest_of(f"{path}:app:latest", tmp_path) == one.digest
     assert digest_of(f"{path}:{DB}", tmp_path) == two.digest
     assert digest_of(f"{path}:@1", tmp_path) == two.digest
+    assert digest_of(f"{path}@1", tmp_path) == digest_of(f"oci:{tmp_path}/saved@1", tmp_path)
     assert digest_of(f"{path}:{one.digest}", tmp_path) == one.digest
     assert digest_of(f"{path}@{one.digest}", tmp_path) == one.digest
     assert digest_of(f"oci:{tmp_path}/saved@{two.digest}", tmp_path) == two.digest
@@ -183,17 +211,35 @@ def test_an_image_that_only_the_older_description_has_is_one_more(tmp_path: Path
     assert digest_of(f"{path}:@1", tmp_path) != one.digest
 
 
-def test_part_of_an_index_says_which_platforms_are_here(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("part", ["manifest", "config", "layer"])
+def test_part_of_an_index_says_which_platforms_are_here(
+    tmp_path: Path, part: str, *, nested: bool
+) -> None:
     one, two = Image.of("one"), Image.of("two")
-    path = save(tmp_path, {APP: Image.index(one, two)})
-    (tmp_path / "saved/blobs" / two.digest.replace(":", "/")).unlink()
+    manifest = json.loads(two.manifest)
+    lost = {
+        "manifest": two.digest,
+        "config": manifest["config"]["digest"],
+        "layer": manifest["layers"][0]["digest"],
+    }[part]
+    index = Image.index(one, two)
+    path = save(tmp_path, {APP: Image.index(index) if nested else index})
+    (tmp_path / "saved/blobs" / lost.replace(":", "/")).unlink()
     Path(path).write_bytes(tar_of(tmp_path / "saved"))
-    sink = LayoutSink(tmp_path / "out", "out")
-    with (
-        open_source([path], SourceOptions(tmp_path / "spool")) as source,
-        pytest.raises(ContentError, match="take one with --platform: linux/amd64"),
-    ):
-        plan_copy(source, sink, source.resolve())
+    with open_source([path], SourceOptions(tmp_path / "spool")) as source:
+        with (
+            LayoutSink(tmp_path / "out", "out") as sink,
+            pytest.raises(ContentError) as caught,
+        ):
+            copy_image(source, sink, plan_copy(source, sink, source.resolve()))
+        (problem,) = caught.value.problems
+        assert lost in problem.message
+        platforms = problem.hint.partition("--platform: ")[2].split(", ")
+        assert platforms == ["linux/amd64"]
+        top = select_platform(source.resolve(), source, "x", Platform("linux", "amd64"))
+        with LayoutSink(tmp_path / "one", "one") as sink:
+            assert copy_image(source, sink, plan_copy(source, sink, top), "x")
 
 
 def layout(folder: Path, entries: list[dict[str, Any]], *images: Image) -> str:
@@ -245,3 +291,15 @@ def test_an_entry_that_is_no_image_has_no_name_to_choose(tmp_path: Path) -> None
     with open_source([f"oci:{tmp_path}/mixed"], SourceOptions(tmp_path)) as medium:
         assert medium.names() == ("1.0",)
         assert medium.resolve().digest == image.digest
+
+
+def test_what_has_no_name_is_known_by_its_number(tmp_path: Path) -> None:
+    images = [Image.of(word) for word in ("named", "bare", "child", "other")]
+    named, bare, child, _ = images
+    index = Image.index(child)
+    entries = [descriptor(item.media_type, item.manifest) for item in (child, named, index, bare)]
+    entries.append(entries[1] | {"annotations": {"org.opencontainers.image.ref.name": "1.0"}})
+    path = layout(tmp_path / "mixed", entries, *images, index)
+    with open_source([path], SourceOptions(tmp_path)) as medium:
+        assert medium.names() == ("1.0", "@2", "@3")
+        assert medium.resolve("@3").digest == bare.digest
