@@ -19,7 +19,7 @@ from builder.registry.endpoints import collection_claims
 from builder.registry.folder import TAGS
 from builder.registry.load import load_collection
 from builder.registry.model import BlobPlace, Collection, RegistryOptions
-from builder.registry.scan import README
+from builder.registry.scan import README, Folder
 from builder.registry.schema import texts
 from builder.registry.stage import Judge
 from builder.storage.cache import Cache
@@ -49,9 +49,14 @@ class Judged(NamedTuple):
     signature: str
 
 
-def judge_collection(options: RegistryOptions, name: str, cache: Cache, rules: Rules) -> Judged:
-    """Load a collection, unpack its apps, and hold it against what the site's host takes."""
-    loaded = load_collection(options, name, cache)
+def judge_collection(
+    options: RegistryOptions, name: str, cache: Cache, rules: Rules, folder: Folder | None = None
+) -> Judged:
+    """Load a collection, unpack its apps, and hold it against what the site's host takes.
+
+    `folder` is what a walk has just found of it; without, it is walked now.
+    """
+    loaded = load_collection(options, name, cache, folder)
     collection = loaded.collection
     if collection is None:
         return Judged(None, PublishedApps(name), (), loaded.problems, loaded.signature)

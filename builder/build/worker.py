@@ -177,7 +177,7 @@ class Session:
 
     def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...], str]:
         rules = Rules(self.pages, self.apps, self.app_store)
-        judged = judge_collection(self.registry, name, self.cache, rules)
+        judged = judge_collection(self.registry, name, self.cache, rules, self.folders.get(name))
         collection, apps = judged.collection, judged.apps
         if collection is None:
             return None, judged.problems, judged.signature

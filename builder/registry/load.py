@@ -77,12 +77,16 @@ class Loaded:
         return None if failed else self.seen
 
 
-def load_collection(options: RegistryOptions, name: str, cache: Cache) -> Loaded:
-    """Return the collection `name` of the registry, with every problem of its folder."""
+def load_collection(
+    options: RegistryOptions, name: str, cache: Cache, folder: Folder | None = None
+) -> Loaded:
+    """Return the collection `name` of the registry, with every problem of its folder.
+
+    `folder` is what a walk has just found of it; without, it is walked now.
+    """
     if options.staged is not None and options.staged.name == name:
         folder = Folder(name, is_collection=True, signature="", newest=0)
-    else:
-        folder = find_folder(options.source, options.collections, name)
+    folder = folder or find_folder(options.source, options.collections, name)
     loader = _Loader(options, folder, cache)
     collection = loader.load()
     problems = tuple(sorted(set(loader.problems)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,7 +116,8 @@ class _Walker:
         if not name:
             return below, {}
         own = OWN_FOLDERS.intersection(folders)
-        has_tags = "manifests" in own and self._has_folders(f"{path}/manifests")
+        tags = self._entries(f"{path}/manifests") if "manifests" in own else []
+        has_tags = any(entry.is_dir(follow_symlinks=False) for entry in tags)
         has_readme = readme_of(files) != ""
         is_collection = has_tags or "oci-layout" in files or (has_readme and not below)
         if own and not is_collection and not has_readme:
@@ -124,7 +125,9 @@ class _Walker:
             return True, {}
         files |= loose
         if is_collection or (below and has_readme):
-            self._add(name, path, files, own if is_collection else frozenset(), is_collection)
+            entries = {folder: tags if folder == "manifests" else self._entries(f"{path}/{folder}")
+                       for folder in sorted(own) if is_collection}  # fmt: skip
+            self._add(name, path, files, entries, is_collection)
             return True, {}
         return below, files
 
@@ -148,7 +151,7 @@ class _Walker:
         name: str,
         path: str,
         files: _Files,
-        own: frozenset[str],
+        own: Mapping[str, list[os.DirEntry[str]]],
         is_collection: bool,  # noqa: FBT001 - a fact of the folder, not a switch
     ) -> None:
         if fault := name_fault(name):
@@ -157,8 +160,8 @@ class _Walker:
             return
         facts = [_fact(file, found) for file, found in files.items()]
         newest = max((found.st_mtime_ns for found in files.values()), default=0)
-        for folder in sorted(own):
-            newest = max(newest, self._facts(f"{path}/{folder}", folder, facts))
+        for folder, entries in own.items():
+            newest = max(newest, self._facts(f"{path}/{folder}", folder, entries, facts))
         refused = (problem.path for problem in self._result.problems)
         facts += (other for other in refused if other.startswith(f"{path}/"))
         facts.sort()
@@ -175,14 +178,17 @@ class _Walker:
             hint = "rename the folder, or give the collection a README.md"
             self._result.problems.append(Problem(f"{path}/{folder}", message=message, hint=hint))
 
-    def _facts(self, path: str, inner: str, facts: list[str]) -> int:
+    def _facts(
+        self, path: str, inner: str, entries: Iterable[os.DirEntry[str]], facts: list[str]
+    ) -> int:
         """Collect facts on all files below a collection's own folder; return the newest time."""
         newest = 0
-        for entry in self._entries(path):
+        for entry in entries:
             label = f"{inner}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 facts.append(label)
-                newest = max(newest, self._facts(f"{path}/{entry.name}", label, facts))
+                deeper = f"{path}/{entry.name}"
+                newest = max(newest, self._facts(deeper, label, self._entries(deeper), facts))
                 continue
             found = entry.stat(follow_symlinks=False)
             if self._is_plain(entry, found, path):
@@ -217,9 +223,6 @@ class _Walker:
                 if is_litter(entry.name):
                     self._refuse_hidden(entry, path)
         return kept
-
-    def _has_folders(self, path: str) -> bool:
-        return any(entry.is_dir(follow_symlinks=False) for entry in self._entries(path))
 
     def _is_plain(self, entry: os.DirEntry[str], found: os.stat_result, path: str) -> bool:
         label = f"{path}/{entry.name}"
