@@ -101,7 +101,7 @@ def _site_claims(config: Config) -> Iterator[Claim]:
     content = read_content(config.site, [])
     yield from (Claim(item.output, item.source) for item in content.documents.values())
     yield from (Claim(path, file.source) for path, file in content.static.items())
-    yield from (Claim(f"{old.strip('/')}/index.html", CONFIG) for old in config.redirects)
+    yield from (Claim(f"{old}/index.html", CONFIG) for old in config.redirects)
 
 
 def _claims_above(

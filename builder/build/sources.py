@@ -10,10 +10,11 @@ from urllib.parse import unquote
 
 from builder.build.inventory import Inventory
 from builder.config import Config
-from builder.documents.content import Content, epoch, read_content
+from builder.documents.content import Content, read_content
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
 from builder.pages.model import LISTS
+from builder.registry.clock import epoch
 from builder.registry.scan import is_picture, scan
 from builder.text.addresses import Addresses
 from builder.theme.filters import is_external
@@ -81,9 +82,9 @@ def _dead_links(config: Config, addresses: Addresses) -> Iterator[Problem]:
     for place, address in config.links:
         path = unquote(address).partition("#")[0].partition("?")[0]
         if not is_external(address) and not addresses.find(path.strip("/"), path):
-            hint = "addresses are those of the site, and begin with '/'"
-            yield replace(place, message=f"{address!r} leads to nothing that is published",
-                          hint=hint, warning=True)  # fmt: skip
+            message = place.message or f"{address!r} leads to nothing that is published"
+            hint = place.hint or "addresses are those of the site, and begin with '/'"
+            yield replace(place, message=message, hint=hint, warning=True)
 
 
 def _addresses(config: Config, inventory: Inventory, theme: Theme, content: Content) -> Addresses:
@@ -92,7 +93,7 @@ def _addresses(config: Config, inventory: Inventory, theme: Theme, content: Cont
     files = {document.source: unquote(document.url) for document in content.documents.values()}
     files |= {file.source: f"/{path}" for path, file in content.static.items()}
     files |= {f"assets/{name}": f"/{asset.published}" for name, asset in theme.assets.items()}
-    old = {f"/{name.strip('/')}/*" for name in config.redirects}
+    old = {f"/{name}/*" for name in config.redirects}
     old |= {path for document in content.documents.values() for path in document.redirect_from}
     names = frozenset(folder.name for folder in folders if folder.is_collection)
     patterns = [app.name for app in config.apps]

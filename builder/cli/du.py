@@ -15,9 +15,10 @@ from builder.cli.options import (
 )
 from builder.errors import UsageError, counted
 from builder.pages import listing, plan
+from builder.registry.model import RegistryOptions
 from builder.theme.filters import filesize
 from builder.upkeep.check import load_all
-from builder.upkeep.usage import bucket_usage, usage
+from builder.upkeep.usage import RegistryUsage, bucket_usage, usage
 
 
 @click.command("du")
@@ -34,25 +35,17 @@ def command(
 
     The total counts the files below collections/ and in the content store.
     What nothing needs is listed separately; 'builder gc' finds it. The last
-    line is what the home page says of the collections it lists.
+    line is what the home page says of the collections it lists. With NAME
+    only those collections are shown.
     """
     console = common.console
     options = common.config().registry
     found = usage(options)
-    rows = [row for row in found.rows if not names or row.name in names]
-    if missing := set(names) - {row.name for row in rows}:
+    if missing := set(names) - {row.name for row in found.rows}:
         raise UsageError(f"{min(missing)}: there is no such collection", "see 'builder list'")
+    rows = [row for row in found.rows if not names or row.name in names]
     rows.sort(key=lambda row: (-row.total, row.name))
-    loaded = [item.collection for item in load_all(options)[1]]
-    shown = listing.visible([plan.row(item, {}) for item in loaded if item is not None])
-    home = listing.totals(shown)
     value: dict[str, Any] = {
-        "total": found.total,
-        "collections": found.collections,
-        "store": found.store,
-        "shared": found.shared,
-        "unreachable": found.unreachable,
-        "home": asdict(home),
         "names": [
             {"name": row.name, "own": row.own, "unique": row.unique, "shared": row.shared,
              "total": row.total}
@@ -60,20 +53,43 @@ def command(
         ],
     }  # fmt: skip
     lines = [
-        f"{filesize(row.total):>10}  {row.name}"
-        + (f" ({filesize(row.shared)} shared)" * bool(row.shared))
+        _line(row.total, row.name + f" ({filesize(row.shared)} shared)" * bool(row.shared))
         for row in rows
     ]
-    lines.append(f"{filesize(found.total):>10}  in all, {found.total} bytes")
-    if found.unreachable:
-        lines.append(f"{filesize(found.unreachable):>10}  of it is needed by nothing: 'builder gc'")
-    counts = f"{counted(home.collections, 'collection')}, {counted(home.tags, 'tag')}"
-    lines.append(f"{filesize(home.bytes):>10}  in layers and manifests: {counts} on the home page")
+    if not names:
+        whole, more = _whole(found, options)
+        value |= whole
+        lines += more
     if blobs:
         there = bucket_usage(options, open_bucket(options))
         value["bucket"] = asdict(there)
-        lines.append(f"{filesize(there.total):>10}  in {there.place}, {there.total} bytes")
+        lines.append(_line(there.total, f"in {there.place}, {there.total} bytes"))
         if there.unreachable:
-            lost = f"{filesize(there.unreachable):>10}  of it is needed by nothing here"
-            lines.append(f"{lost}: 'builder gc --blobs'")
+            text = "of it is needed by nothing here: 'builder gc --blobs'"
+            lines.append(_line(there.unreachable, text))
     console.result(value, "\n".join(lines))
+
+
+def _whole(found: RegistryUsage, options: RegistryOptions) -> tuple[dict[str, Any], list[str]]:
+    """Return what the whole registry takes, and what its home page says of it."""
+    loaded = [item.collection for item in load_all(options)[1]]
+    shown = listing.visible([plan.row(item, {}) for item in loaded if item is not None])
+    home = listing.totals(shown)
+    lines = [_line(found.total, f"in all, {found.total} bytes")]
+    if found.unreachable:
+        lines.append(_line(found.unreachable, "of it is needed by nothing: 'builder gc'"))
+    counts = f"{counted(home.collections, 'collection')}, {counted(home.tags, 'tag')}"
+    lines.append(_line(home.bytes, f"in layers and manifests: {counts} on the home page"))
+    value = {
+        "total": found.total,
+        "collections": found.collections,
+        "store": found.store,
+        "shared": found.shared,
+        "unreachable": found.unreachable,
+        "home": asdict(home),
+    }
+    return value, lines
+
+
+def _line(size: int, text: str) -> str:
+    return f"{filesize(size):>10}  {text}"

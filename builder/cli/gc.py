@@ -14,7 +14,7 @@ from builder.cli.options import (
 )
 from builder.errors import counted
 from builder.registry.edit import lock
-from builder.upkeep.gc import Unreachable, delete, unreachable, unreachable_offsite
+from builder.upkeep.gc import Unreachable, delete, needs_of_all, unreachable_offsite
 
 
 @click.command("gc")
@@ -48,7 +48,7 @@ def command(
     deleting = really and not dry_run
     bucket = open_bucket(options) if blobs else None
     with lock(options):
-        here = unreachable(options)
+        here = needs_of_all(options).unreachable
         far: tuple[Unreachable, ...] = ()
         if bucket is not None:
             before = datetime.now(UTC) - timedelta(days=older_than)

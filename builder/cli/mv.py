@@ -41,7 +41,7 @@ def command(
         raise UsageError(f"{new}: is its name already")
     config = common.config()
     # A name that is in use again is no old name any more.
-    redirects = {key: to for key, to in config.redirects.items() if key.strip("/") != after.name}
+    redirects = {key: to for key, to in config.redirects.items() if key != after.name}
     judge = judge_of(replace(config, redirects=redirects))
     with lock(config.registry):
         move_collection(

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,10 @@ from builder.cli.options import (
     remote_options,
 )
 from builder.config import Config
-from builder.documents.content import epoch
 from builder.errors import ContentError, LocalError, UsageError, counted, did_you_mean
 from builder.publish.hosts import deploy_command
 from builder.publish.plan import Half, Plan, PublishOptions, site_name
+from builder.registry.clock import now
 from builder.remote.options import RemoteOptions
 from builder.targets import target_names
 
@@ -141,7 +140,7 @@ def command(
     if key and not config.address.url:
         console.say("no url is set, so the signed release does not say which site it is of")
     options = PublishOptions(
-        time=_time(), name=site_name(config.address, only or ""), key=key, expires=expires or 0,
+        time=now(), name=site_name(config.address, only or ""), key=key, expires=expires or 0,
         keys=tuple(PublicKey.parse(text, "registry.keys") for text in config.keys),
         keep=keep, grace=grace * 60, prune=prune, jobs=jobs or 16,
     )  # fmt: skip
@@ -283,10 +282,6 @@ def _say_how(console: Console, target: str, config: Config) -> None:
 
 def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _time() -> str:
-    return (epoch() or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _note(target: str, plan: Plan) -> str:

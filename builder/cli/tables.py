@@ -8,12 +8,16 @@ from builder.pages import plan
 from builder.registry.model import Collection
 from builder.theme.filters import filesize
 
+_WIDEST = 48  # characters of a cell; what is longer moves the rest of its own row
 TAG_HEAD = ("TAG", "SIZE", "PUBLISHED", "")
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return rows in columns as wide as they need to be."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Return rows in columns as wide as they need to be; few long cells do not widen all rows."""
+    widths = [
+        max((len(cell) for cell in column if len(cell) <= _WIDEST), default=0)
+        for column in zip(*rows, strict=True)
+    ]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows

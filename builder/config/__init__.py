@@ -7,7 +7,7 @@ once, with file and line. Nothing below the pipeline may name `Config`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Config:
     registry: RegistryOptions
     site: SiteOptions
     pages: PageOptions
-    redirects: Mapping[str, str] = field(default_factory=dict)
+    redirects: Mapping[str, str] = field(default_factory=dict)  # without slashes around names
     apps: tuple[AppOptions, ...] = ()
     keys: tuple[str, ...] = ()  # public keys of releases, base64
     engines: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Config:
     warnings: tuple[Problem, ...] = ()
     links: tuple[
         tuple[Problem, str], ...
-    ] = ()  # of every page: where each is said, and the address
+    ] = ()  # where each is said, with what to say if nothing is at the address
 
     @property
     def cache(self) -> Path:
@@ -91,6 +91,7 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
     public_keys = release_keys(reader.registry(keys).get("keys") or [], reader)
     mirrors = mirror_options(reader.registry(keys).get("sync") or [], reader)
     pages = page_options(keys, address, target, reader, environment)
+    redirects = _redirects(reader, keys)
     registry = replace(registry, companions=companion_options(keys, pages, reader))
     warn_of_project_page(pages, reader)
     reader.stop_on_errors()
@@ -102,14 +103,14 @@ def load_config(flags: Flags, environment: Mapping[str, str] | None = None) -> C
         registry,
         site,
         pages,
-        _redirects(reader, keys),
+        redirects,
         apps,
         public_keys,
         tuple(map(str, reader.registry(keys).get("engines") or ())),
         mirrors,
         tuple(reader.files),
         tuple(reader.problems),
-        tuple(page_links(keys, reader)),
+        (*page_links(keys, reader), *_moved(redirects, keys, reader)),
     )
 
 
@@ -130,9 +131,31 @@ def registry_at(
 
 
 def _redirects(reader: Reader, keys: Mapping[str, Any]) -> dict[str, str]:
-    """Return the new names of collections by their old ones."""
-    found = reader.registry(keys).get("redirects") or {}
-    return {str(old): str(new) for old, new in found.items()}
+    """Return the new names of collections by their old ones; one that moved twice has the last."""
+    said = {
+        str(old).strip("/"): str(new).strip("/")
+        for old, new in (reader.registry(keys).get("redirects") or {}).items()
+    }
+    found = dict(said)
+    for old, new in said.items():
+        for _ in said:
+            found[old] = said.get(found[old], found[old])
+        if found[old] in said:
+            message = f"registry.redirects: {old!r} leads to {new!r}, which leads back"
+            reader.problem(("registry", "redirects", old), message, "remove one", warning=True)
+    return found
+
+
+def _moved(
+    redirects: Mapping[str, str], keys: Mapping[str, Any], reader: Reader
+) -> Iterator[tuple[Problem, str]]:
+    """Yield where old names lead."""
+    for said in reader.registry(keys).get("redirects") or {}:
+        place, old = reader.place(("registry", "redirects", said)), str(said).strip("/")
+        new = redirects[old]
+        message = f"registry.redirects: {old!r} leads to {new!r}, which is not here"
+        hint = "name a collection, or remove the line"
+        yield replace(place, message=message, hint=hint), f"/{new}/"
 
 
 def _source(flags: Flags, keys: Mapping[str, Any]) -> Path:

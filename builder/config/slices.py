@@ -14,7 +14,6 @@ from builder.apps.model import KEEP, AppOptions
 from builder.config.flags import Flags
 from builder.config.keys import parse_size
 from builder.config.reader import Reader
-from builder.documents.content import epoch
 from builder.documents.discover import CollectionOptions, Default, SiteOptions
 from builder.errors import Problem, UsageError
 from builder.oci.mediatype import APP_CONFIG, is_valid
@@ -146,7 +145,6 @@ def site_options(
         drafts=flags.drafts or keys.get("show_drafts") is True,
         timezone=timezone,
         collections=_jekyll_collections(keys.get("collections")),
-        now=epoch(),
     )
 
 

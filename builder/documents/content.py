@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from builder.documents.data import load_data
@@ -14,6 +14,7 @@ from builder.documents.discover import SiteOptions, discover
 from builder.documents.parse import Document, parse
 from builder.errors import ContentError, Problem
 from builder.fingerprint import fingerprint
+from builder.registry.clock import epoch
 from builder.registry.model import Row
 
 
@@ -63,18 +64,6 @@ def _static(options: SiteOptions, source: str) -> StaticFile:
     except FileNotFoundError:
         return StaticFile(source)
     return StaticFile(source, found.st_size, (found.st_mtime_ns, found.st_ctime_ns), found.st_ino)
-
-
-def epoch() -> datetime | None:
-    """Return SOURCE_DATE_EPOCH as a moment, if it is set; raises ContentError for a bad one."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not text:
-        return None
-    try:
-        return datetime.fromtimestamp(int(text), UTC)
-    except (ValueError, OverflowError):
-        message = f"is {text!r}, not a number of seconds"
-        raise ContentError.at("SOURCE_DATE_EPOCH", message) from None
 
 
 def site_time(rows: Iterable[Row], documents: Iterable[Document], timezone: str) -> datetime | None:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -66,8 +65,7 @@ class SiteOptions:
     """The site's slice of the configuration.
 
     `destination` is the output folder, relative to `source` or absolute;
-    `now` is `site.time`, which `future` compares dates with (None: nothing is
-    in the future); the rest are Jekyll's keys of the same names.
+    the rest are Jekyll's keys of the same names.
     """
 
     source: Path
@@ -81,7 +79,6 @@ class SiteOptions:
     drafts: bool = False
     timezone: str = "UTC"
     collections: Mapping[str, CollectionOptions] = field(default_factory=dict)
-    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,6 +22,7 @@ from builder.documents.dates import parse_date
 from builder.documents.discover import MARKDOWN, SiteOptions, SourceFile, index_folder
 from builder.errors import ContentError, LocalError, Problem
 from builder.frontmatter import FrontMatter
+from builder.registry.clock import epoch
 
 MAX_BYTES = 1 << 20  # of a page's source; Markdown has a lower limit of its own
 
@@ -159,7 +160,10 @@ class _Reader:
             return False
         if self._flag("draft", default=False) and not options.drafts:
             return False
-        return options.future or date is None or options.now is None or date <= options.now
+        if options.future or date is None:
+            return True
+        now = epoch()  # without one nothing is in the future
+        return now is None or date <= now
 
     def _collection(self) -> Any:
         return self._options.collections[self._file.collection]

@@ -93,15 +93,9 @@ def without_tools(order: Sequence[Tag]) -> tuple[Tag, ...]:
 
 
 def moved_pages(redirects: Mapping[str, str], rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
-    """Yield the old and the new folder of every page of a collection that has another name now.
-
-    A name that was moved twice leads to the last one.
-    """
+    """Yield the old and the new folder of every page of a collection that has another name now."""
     tags = {row.name: row.tags for row in rows}
-    for first in sorted(redirects):
-        old, new = first.strip("/"), redirects[first].strip("/")
-        for _ in redirects:
-            new = redirects.get(new, redirects.get(f"/{new}/", new)).strip("/")
+    for old, new in sorted(redirects.items()):
         yield old, new
         yield from ((f"{old}/tags/{tag}", f"{new}/tags/{tag}") for tag in tags.get(new, ()))
 

@@ -77,13 +77,12 @@ def open_base(flags: Flags, revision: str) -> Base:
         name: repository.read(commit, f"{beside}{name}") for name in flags.configs or (CONFIG,)
     }
     texts = {name: raw for name, raw in found.items() if raw is not None}
-    options, redirects = registry_at(flags, texts)
+    options, former = registry_at(flags, texts)
     above = repository.inner(options.source)
     owners = find_owners(lambda path: repository.read(commit, path), above)
     files = repository.files(commit, f"{above}{options.collections}")
     paths = (file.path.removeprefix(above) for file in files)
     names = frozenset(_collection_of(path, options.collections) for path in paths) - {""}
-    former = {old.strip("/"): new.strip("/") for old, new in redirects.items()}
     return Base(repository, commit, start, above, options, owners, names, former)
 
 

@@ -59,7 +59,8 @@ class SavedSource:
             for item in self._layout.candidates(wanted)
             if item.image.digest not in broken
         ]
-        return [*found, *(Candidate(saved, saved.ids, saved.tags) for saved in lost)]
+        found += [Candidate(saved, saved.ids, saved.tags) for saved in lost]
+        return found
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
         """Return the entries of the layout that refer to a manifest."""

@@ -9,7 +9,8 @@ better no gc than one that guesses.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,20 +49,41 @@ class Unreachable:
         return f"{self.folder}/{blob_path(self.digest)}"
 
 
-def unreachable(options: RegistryOptions) -> tuple[Unreachable, ...]:
-    """Return every blob of the collections and the content store that nothing needs.
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the tags of each collection reach, by its name, and the blobs here that none does."""
+
+    digests: Mapping[str, AbstractSet[Digest]]
+    unreachable: tuple[Unreachable, ...]
+
+    @property
+    def all(self) -> set[Digest]:
+        """What some collection needs."""
+        return set().union(*self.digests.values())
+
+
+def needs_of_all(options: RegistryOptions) -> Needs:
+    """Return what all collections need, and what lies here and in the store for nothing.
 
     Raises ContentError when some collection cannot be read. An image layout's
     own blobs are left alone.
     """
     found: list[Unreachable] = []
-    needed: set[Digest] = set()
-    for reached in _reached_by_all(options):
+    needed: dict[str, AbstractSet[Digest]] = {}
+    problems: list[Problem] = []
+    for name in _collections(options, problems):
+        try:
+            reached = _Reached(options, name)
+        except ContentError as error:
+            problems.extend(error.problems)
+            continue
         found.extend(reached.unneeded())
-        needed |= reached.digests
+        needed[name] = reached.digests
+    if problems:
+        raise ContentError(problems)
     store = LocalStorage(options.source / options.store, options.store)
-    found.extend(_others(store, options.store, needed))
-    return tuple(sorted(found))
+    found.extend(_others(store, options.store, Needs(needed, ()).all))
+    return Needs(needed, tuple(sorted(found)))
 
 
 def unreachable_offsite(
@@ -72,7 +94,7 @@ def unreachable_offsite(
     What is younger may belong to an image that is about to be added. Raises
     ContentError when some collection cannot be read, RemoteError.
     """
-    needed = needed_by_all(options)
+    needed = needs_of_all(options).all
     found = []
     for stored, written in storage.dated():
         digest = _digest(stored.digest)
@@ -81,28 +103,8 @@ def unreachable_offsite(
     return tuple(found)
 
 
-def needed_by_all(options: RegistryOptions) -> set[Digest]:
-    """Return the digests that the tags of all collections reach; raises as `unreachable`."""
-    needed: set[Digest] = set()
-    return needed.union(*(item.digests for item in _reached_by_all(options)))
-
-
-def _reached_by_all(options: RegistryOptions) -> list[_Reached]:
-    """Return what each collection reaches; raises ContentError when one cannot be read."""
-    found: list[_Reached] = []
-    problems: list[Problem] = []
-    for name in _collections(options, problems):
-        try:
-            found.append(_Reached(options, name))
-        except ContentError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ContentError(problems)
-    return found
-
-
 def delete(options: RegistryOptions, blobs: Iterable[Unreachable]) -> None:
-    """Delete blobs that `unreachable` returned; call with the registry's lock held."""
+    """Delete blobs that nothing needs; call with the registry's lock held."""
     for blob in blobs:
         LocalStorage(options.source / blob.folder, blob.folder).delete(blob.digest)
     found = scan(options.source, options.collections).folders
@@ -128,7 +130,9 @@ def _collections(options: RegistryOptions, problems: list[Problem]) -> Iterator[
     yield from (name for name, folder in found.folders.items() if folder.is_collection)
 
 
-def _others(storage: LocalStorage, folder: str, needed: set[Digest]) -> Iterator[Unreachable]:
+def _others(
+    storage: LocalStorage, folder: str, needed: AbstractSet[Digest]
+) -> Iterator[Unreachable]:
     """Yield the blobs of a storage that are not needed; other files are nobody's business."""
     for stored in storage.list():
         digest = _digest(stored.digest)

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from builder.oci.digest import Digest
 from builder.registry.model import RegistryOptions
-from builder.registry.scan import scan
 from builder.storage import CloudStorage, LocalStorage
-from builder.upkeep.gc import needed_by_all, reached, unreachable
+from builder.upkeep.gc import needs_of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class BucketUsage:
 
 def bucket_usage(options: RegistryOptions, storage: CloudStorage) -> BucketUsage:
     """Return what is in a bucket; raises ContentError as `usage` does, RemoteError."""
-    needed = needed_by_all(options)
+    needed = needs_of_all(options).all
     total = lost = 0
     for stored in storage.list():
         total += stored.size
@@ -79,14 +78,14 @@ def usage(options: RegistryOptions) -> RegistryUsage:
     """Return what every collection takes; raises ContentError when one cannot be read."""
     store = LocalStorage(options.source / options.store, options.store)
     sizes = {stored.digest: stored.size for stored in store.list()}
-    found = scan(options.source, options.collections).folders
-    names = sorted(name for name, folder in found.items() if folder.is_collection)
-    needs = {name: {item for item in reached(options, name) if item in sizes} for name in names}
+    found = needs_of_all(options)
+    names = sorted(found.digests)
+    needs = {name: found.digests[name] & sizes.keys() for name in names}
     count: dict[Digest, int] = {}
     for digests in needs.values():
         for digest in digests:
             count[digest] = count.get(digest, 0) + 1
-    lost = sum(blob.size for blob in unreachable(options))
+    lost = sum(blob.size for blob in found.unreachable)
     root = options.source / options.collections
     seen: set[tuple[int, int]] = set()
     own = _own_bytes(root, names, seen)

@@ -115,3 +115,29 @@ def test_a_destination_that_would_be_its_own_source(
     assert (greeting.parent / "out/index.html").exists()
     assert run(["check", "-q", "-s", str(greeting), "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == []
+
+
+REDIRECTS = """title: x
+registry:
+  redirects:
+    old/one: vanessa/greeting
+    /old/two/: old/one
+    old/three: vanessa
+    old/lost: no/such
+    old/lost-too: old/lost
+    old/round: old/about
+    old/about: old/round
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "build"])
+def test_an_old_name_that_leads_nowhere(
+    greeting: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (greeting / "_config.yml").write_text(REDIRECTS)
+    assert run([command, "-q", "-s", str(greeting)]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    lines = {line.partition(": ")[0] for line in told}
+    assert lines == {f"_config.yml:{number}" for number in (7, 8, 9, 10)}
+    assert "'old/lost-too' leads to 'no/such', which is not here" in "".join(told)
+    assert run([command, "-q", "--strict", "-s", str(greeting)]) == 1

@@ -134,16 +134,16 @@ def test_documents_of_collections(tmp_path: Path) -> None:
     assert page(tmp_path, "_notes/a/b.md", text, collections=silent).output == ""
 
 
-NOW = datetime(2024, 6, 1, tzinfo=UTC)
+NOW = {"SOURCE_DATE_EPOCH": str(int(datetime(2024, 6, 1, tzinfo=UTC).timestamp()))}
 UNPUBLISHED: list[tuple[str, dict[str, Any], bool]] = [
     ("", {}, True),
     ("published: false", {}, False),
     ("published: false", {"unpublished": True}, True),
     ("draft: true", {}, False),
     ("draft: true", {"drafts": True}, True),
-    ("date: 2024-06-02", {"now": NOW}, False),
-    ("date: 2024-06-01", {"now": NOW}, True),
-    ("date: 2024-06-02", {"now": NOW, "future": True}, True),
+    ("date: 2024-06-02", {"environment": NOW}, False),
+    ("date: 2024-06-01", {"environment": NOW}, True),
+    ("date: 2024-06-02", {"environment": NOW, "future": True}, True),
     ("date: 2024-06-02", {}, True),
 ]
 
@@ -154,7 +154,11 @@ def test_what_is_not_published(
     keys: str,
     options: dict[str, Any],
     published: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    options = dict(options)
+    for name, value in options.pop("environment", {}).items():
+        monkeypatch.setenv(name, value)
     assert (read(tmp_path, "a.md", f"---\n{keys}\n---\n", **options) is not None) is published
 
 

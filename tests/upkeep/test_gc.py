@@ -10,7 +10,7 @@ import pytest
 
 from builder.errors import ContentError
 from builder.registry.model import RegistryOptions
-from builder.upkeep.gc import delete, unreachable
+from builder.upkeep.gc import delete, needs_of_all
 from tests.conftest import read_tree, write_tree
 from tests.images import MANIFEST, Image, as_json, descriptor, sha256
 
@@ -43,7 +43,7 @@ def referrer(folder: Path, subject: dict[str, Any], text: bytes) -> dict[str, An
 
 
 def found(options: RegistryOptions) -> set[str]:
-    return {blob.digest for blob in unreachable(options)}
+    return {blob.digest for blob in needs_of_all(options).unreachable}
 
 
 def test_nothing_to_find(options: RegistryOptions) -> None:
@@ -51,7 +51,7 @@ def test_nothing_to_find(options: RegistryOptions) -> None:
     image.tag(collection(options), "all")
     image.layout(collection(options, "lay"), "latest")
     Image.of("four").layout(collection(options, "x") / "manifests/latest", "latest")
-    assert unreachable(options) == ()
+    assert needs_of_all(options).unreachable == ()
 
 
 def test_what_an_untagged_image_leaves(options: RegistryOptions) -> None:
@@ -59,11 +59,11 @@ def test_what_an_untagged_image_leaves(options: RegistryOptions) -> None:
     gone = Image.of("two")
     gone.store(collection(options))
     before = read_tree(options.source)
-    blobs = unreachable(options)
+    blobs = needs_of_all(options).unreachable
     assert {blob.digest for blob in blobs} == set(gone.blobs)
     assert read_tree(options.source) == before
     delete(options, blobs)
-    assert unreachable(options) == ()
+    assert needs_of_all(options).unreachable == ()
     assert len(read_tree(options.source)) == len(before) - 2
 
 
@@ -94,7 +94,7 @@ def test_the_store_serves_every_collection(options: RegistryOptions) -> None:
     folder = collection(options, "other") / "manifests/latest"
     write_tree(folder, {"manifest.json": image.manifest})
     assert found(options) == set(gone.blobs)
-    assert {blob.folder for blob in unreachable(options)} == {"_blobs"}
+    assert {blob.folder for blob in needs_of_all(options).unreachable} == {"_blobs"}
 
 
 def test_digests_in_front_matter_are_kept(options: RegistryOptions) -> None:
@@ -109,7 +109,7 @@ def test_digests_in_front_matter_are_kept(options: RegistryOptions) -> None:
 def test_other_files_are_nobodys_business(options: RegistryOptions) -> None:
     note = '{"schemaVersion": 2, "subject": 1}'
     write_tree(collection(options), {"blobs/sha256/README": note, "blobs/md5/abc": "x"})
-    assert unreachable(options) == ()
+    assert needs_of_all(options).unreachable == ()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_broken_collection_stops_it(options: RegistryOptions, files: dict[str,
     Image.of("gone").store(collection(options))
     write_tree(collection(options), files)
     with pytest.raises(ContentError):
-        unreachable(options)
+        needs_of_all(options)
 
 
 def test_a_damaged_child_stops_it(options: RegistryOptions) -> None:
@@ -133,7 +133,7 @@ def test_a_damaged_child_stops_it(options: RegistryOptions) -> None:
     file = collection(options) / "blobs" / child.digest.replace(":", "/")
     file.write_bytes(b"x" * file.stat().st_size)
     with pytest.raises(ContentError, match="another digest"):
-        unreachable(options)
+        needs_of_all(options)
 
 
 def test_deleting_sweeps_leftovers(options: RegistryOptions) -> None:

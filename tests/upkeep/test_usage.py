@@ -48,7 +48,11 @@ def test_bytes_alone_shared_and_lost(greeting: Path, tmp_path: Path, capsys: Cap
     assert value["unreachable"] > 0
     assert sum(row["own"] for row in rows.values()) == value["collections"]
     assert run(["du", "-s", str(greeting), "a/x0"]) == 0
-    assert "shared" in capsys.readouterr().out
+    (line,) = capsys.readouterr().out.splitlines()  # of this one alone
+    assert "a/x0 (" in line
+    assert "shared" in line
+    assert run(["du", "-s", str(greeting), "--json", "a/x0"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"names": [rows["a/x0"]]}
     assert run(["du", "-s", str(greeting), "no/thing"]) == 2
 
 
@@ -86,3 +90,30 @@ def test_every_count_of_the_registry_is_one(
     assert run(["check", "-s", str(greeting)]) == 0
     said = f"{len(listed)} collections (1 hidden), {counts['tags'] + 1} tags: no problems"
     assert said in capsys.readouterr().out
+
+
+def test_a_long_tag_widens_its_own_row_alone(greeting: Path, capsys: Capture) -> None:
+    long = "v1-" + "x" * 109
+    Image.of("long").tag(greeting / "collections/a/long", long)
+    Image.of("short").tag(greeting / "collections/a/short", "1.0")
+    for flags in ([], ["--tags"]):
+        assert run(["list", "-s", str(greeting), *flags]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert sum(long in line for line in lines) == 1
+        assert max(len(line) for line in lines if long not in line) < 80
+
+
+@pytest.mark.parametrize("value", ["yesterday", "1e9", "-", "99999999999999999999"])
+def test_a_slip_in_the_clock_stops_only_what_goes_by_it(
+    greeting: Path, value: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
+    monkeypatch.chdir(greeting)
+    (greeting / "about.md").write_text("---\ntitle: About\ndate: 2024-01-01\n---\nx\n")
+    for command in ("list", "du", "theme list", "doctor", "inspect vanessa/greeting", "recipes",
+                    "gc", "export vanessa/greeting oci:out"):  # fmt: skip
+        assert run([*command.split(), "-q"]) == 0, command
+    capsys.readouterr()
+    for command in ("build", "check", "tag vanessa/greeting:latest new"):
+        assert run([*command.split(), "-q"]) == 2, command
+        assert f"SOURCE_DATE_EPOCH={value}: is not a number of seconds" in capsys.readouterr().err
