@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BufferedReader, RawIOBase
 from struct import unpack
 from typing import NamedTuple, Protocol
@@ -156,7 +156,8 @@ class _Reader:
 
     def member(self) -> Member | None:
         """Return the next member, None at the end."""
-        extended: list[tuple[bytes, bytes]] = []
+        pax: list[tuple[bytes, bytes]] = []
+        gnu: dict[bytes, bytes] = {}
         size = 0
         while header := self._stream.read(BLOCK):
             if len(header) < BLOCK:
@@ -165,22 +166,32 @@ class _Reader:
                 break
             kind, stored = header[156:157], self._header_size(header)
             if kind not in _PAX and kind not in _LONG and kind not in _IGNORED:
-                return self._member(header, kind, stored, extended)
+                return self._member(header, kind, stored, pax, gnu)
             if (size := size + stored) > MAX_EXTENDED:
                 raise self._fault(f"has extended headers of over {MAX_EXTENDED} bytes")
             data = self._exactly(_whole(stored))[:stored]
             if kind in _LONG:
-                extended.append((_LONG[kind], _text(data)))
+                gnu[_LONG[kind]] = _text(data)
             elif kind in _PAX:
-                extended.extend(self._pax(data))
-        if extended:
+                pax = list(self._pax(data))
+        if pax or gnu:
             raise cut_short(self._label)
         return None
 
     def _member(
-        self, header: bytes, kind: bytes, stored: int, extended: Sequence[tuple[bytes, bytes]]
+        self,
+        header: bytes,
+        kind: bytes,
+        stored: int,
+        pax: Sequence[tuple[bytes, bytes]],
+        gnu: Mapping[bytes, bytes],
     ) -> Member:
-        said = {key: value for key, value in extended if value}
+        """Return a member; what its headers say twice is taken as clients, written in Go, do.
+
+        Of pax headers the last one counts, of its keys the last values unless
+        empty, and GNU's long names before them.
+        """
+        said = {key: value for key, value in {**dict(pax), **gnu}.items() if value}
         name = said.get(b"path", _name(header))
         link = said.get(b"linkpath", _text(header[157:257]))
         if kind == tarfile.AREGTYPE and name.endswith(b"/"):
@@ -196,7 +207,7 @@ class _Reader:
             self._end += self._stream.at - begin
             begin = self._stream.at
         elif kind in _FILES and any(key.startswith(_SPARSE) for key in said):
-            size, pieces = self._sparse_pax(said, extended, stored)
+            size, pieces = self._sparse_pax(said, pax, stored)
             name = said.get(_SPARSE + b"name", name)
             stored -= self._stream.at - begin
             begin = self._stream.at
@@ -260,7 +271,7 @@ class _Reader:
             block, start, more = self._exactly(BLOCK), 0, 504
 
     def _sparse_pax(
-        self, said: dict[bytes, bytes], extended: Sequence[tuple[bytes, bytes]], stored: int
+        self, said: dict[bytes, bytes], pax: Sequence[tuple[bytes, bytes]], stored: int
     ) -> tuple[int, tuple[int, ...] | None]:
         """Return the size and pieces of a file in one of the formats 0.0, 0.1 and 1.0."""
         version = said.get(_SPARSE + b"major", b"0") + b"." + said.get(_SPARSE + b"minor", b"0")
@@ -273,7 +284,7 @@ class _Reader:
             texts = said[_SPARSE + b"map"].split(b",")
         else:
             keys = (_SPARSE + b"offset", _SPARSE + b"numbytes")
-            texts = [value for key, value in extended if key in keys]
+            texts = [value for key, value in pax if key in keys]
             if not texts and _SPARSE + b"numblocks" not in said and version == b"0.0":
                 return stored, None
         return self._number(size), tuple(map(self._number, texts))

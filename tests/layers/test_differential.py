@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,13 +100,17 @@ def _blob(folder: Path, digest: Digest) -> Path:
 
 def differences(seed: int, folder: Path) -> list[str] | None:
     """Return how the two differ for a seed; None where there is nothing to compare with."""
-    image = stacks.write(seed, folder / "layout")
+    return compared_with_umoci(stacks.write(seed, folder / "layout"), folder, f"seed {seed}")
+
+
+def compared_with_umoci(image: Image, folder: Path, label: str) -> list[str] | None:
+    """Return how the two differ for an image that lies in `layout`."""
     theirs = unpacked(folder / "layout", folder / "out")
     ours = merged(image, folder / "ours")
     if theirs is None:
         return None
     return [
-        f"seed {seed}: {path}: umoci {theirs.get(path)}, here {ours.get(path)}"
+        f"{label}: {path}: umoci {theirs.get(path)}, here {ours.get(path)}"
         for path in sorted(theirs.keys() | ours.keys())
         if theirs.get(path) != ours.get(path)
     ]
@@ -119,3 +124,48 @@ def test_random_images_are_what_umoci_unpacks(tmp_path: Path) -> None:
         compared += found is not None
         assert not found, "\n".join(found)
     assert compared >= ENOUGH * SEEDS
+
+
+def member(name: str, data: bytes = b"1", kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+    """Return a header and its bytes as a tar has them."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+
+
+def pax(**records: str) -> bytes:
+    lines = (f" {key}={value}\n" for key, value in records.items())
+    whole = "".join(f"{len(line) + 2:02d}{line}" for line in lines)  # all are short
+    return member("PaxHeaders/x", whole.encode(), tarfile.XHDTYPE)
+
+
+def gnu(name: str, kind: bytes = tarfile.GNUTYPE_LONGNAME) -> bytes:
+    return member("././@LongLink", name.encode() + b"\0", kind)
+
+
+LONG_LINK = tarfile.GNUTYPE_LONGLINK
+LINK = member("link", b"", tarfile.SYMTYPE, "short")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [pax(path="first") + pax(comment="x") + member("own")],
+        [pax(path="first") + pax(path="second") + member("own")],
+        [pax(path="pax") + gnu("long") + member("own")],
+        [gnu("long") + pax(path="pax") + member("own")],
+        [gnu("long") + gnu("second") + member("own")],
+        [gnu("far", LONG_LINK) + pax(linkpath="pax") + LINK],
+        [pax(linkpath="pax") + gnu("far", LONG_LINK) + LINK],
+        [pax(path="") + member("own")],
+        [pax(size="003") + member("own", b"123")],
+        [member("d/f"), member("d/.wh..wh..opq", b"") + member("d/g"), member(".wh.d", b"")],
+        [member("a") + member(".wh..wh.plnk/1.2"), member(".wh..wh..opq", b"") + member("b")],
+        [member("d", b"", tarfile.SYMTYPE, "nowhere") + member("d/new"), member("nowhere/.wh.new")],
+    ],
+)
+def test_headers_that_say_different_things(tmp_path: Path, layers: list[bytes]) -> None:
+    """Which of them counts: who reads them otherwise shows other files than clients unpack."""
+    image = stacks.image_of(*(layer + bytes(1024) for layer in layers))
+    image.layout(tmp_path / "layout", "1")
+    assert compared_with_umoci(image, tmp_path, "made") == []
