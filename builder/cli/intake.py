@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,7 +11,7 @@ from builder.errors import ContentError, Problem, counted, printable, some
 from builder.oci.digest import Digest
 from builder.oci.graph import select_platform
 from builder.oci.platform import Platform
-from builder.oci.reference import Reference, cosign_tags, is_referrers_tag, tag_fault
+from builder.oci.reference import Reference, cosign_tags, is_referrers_tag, tag_fault, tag_of
 from builder.registry.folder import CollectionFolder
 from builder.registry.model import RegistryOptions
 from builder.transports.intake import Added, add_image
@@ -48,16 +48,17 @@ class Intake:
         """Add every tag that fits; those that are sound come in even if others are not.
 
         `only_new` passes over tags that point to the same here already. Images
-        without a name are told, where patterns do not leave them out anyway.
+        without a tag are told, where patterns do not leave them out anyway.
         """
-        unnamed = [item for item in medium.names() if _is_number(item)]
+        unnamed = [known for known in medium.names() if not tag_of(known)]
         if unnamed and not patterns:
-            message = f"what has no name is left out: {some(unnamed)}"
+            message = f"what has no tag is left out: {some(unnamed)}"
             hint = f"add it under a tag: SOURCE is {medium.label}:{unnamed[0]} then"
             self._console.warn(Problem(medium.label, 0, message, hint, warning=True))
-        for known, tag in _tags(medium, patterns):
+        for tag, names in _tags(medium, patterns).items():
             reference = Reference(name, tag)
             try:
+                known = _known_as(medium, tag, names)
                 if not (only_new and self._is_here(medium, known, reference)):
                     self.add(medium, known, reference)
             except ContentError as error:
@@ -113,30 +114,31 @@ class Intake:
         return True
 
 
-def _tags(medium: ImageSource, patterns: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the medium's names that fit, with the tags that they become."""
-    seen: dict[str, str] = {}
+def _tags(medium: ImageSource, patterns: Sequence[str]) -> dict[str, list[str]]:
+    """Return the tags that fit, and for each the medium's names of it."""
+    found: dict[str, list[str]] = {}
     for known in medium.names():
-        tag = known.rpartition(":")[2]
+        tag = tag_of(known)
         fits = any(fnmatchcase(tag, pattern) for pattern in patterns or "*")
-        if not fits or is_referrers_tag(tag) or _is_number(known):
-            continue
-        if fault := tag_fault(tag):
-            raise ContentError.at(medium.label, fault, "leave it out by --tag-filter")
-        if (other := seen.setdefault(tag, known)) != known:
-            if medium.resolve(other).digest == medium.resolve(known).digest:
-                continue
-            message = f"{other} and {known} would both be the tag {tag!r}"
-            raise ContentError.at(medium.label, message, "add them one by one")
-        yield known, tag
-    if not seen:
+        if tag and fits and not is_referrers_tag(tag):
+            found.setdefault(tag, []).append(known)
+    if not found:
         hint = "see --tag-filter" if patterns else "add images without names by number: ':@0'"
         raise ContentError.at(medium.label, "has no tag that fits", hint)
+    return found
 
 
-def _is_number(known: str) -> bool:
-    """Tell whether a medium knows an image by its place alone, which is no name."""
-    return known.startswith("@")
+def _known_as(medium: ImageSource, tag: str, names: Sequence[str]) -> str:
+    """Return the name of the image that a tag stands for.
+
+    Raises ContentError for what is no tag, and where names of it are several images.
+    """
+    if fault := tag_fault(tag):
+        raise ContentError.at(medium.label, fault, "add it under another tag, by its name")
+    if len({medium.resolve(known).digest for known in names}) > 1:
+        message = f"{' and '.join(names)} would all be the tag {tag!r}"
+        raise ContentError.at(medium.label, message, "add them one by one")
+    return names[0]
 
 
 def _json(added: Added, *, dry_run: bool) -> dict[str, Any]:

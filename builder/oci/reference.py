@@ -88,6 +88,18 @@ def is_any_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def tag_of(name: str) -> str:
+    """Return the tag in an image's name, which may be a full one: `docker.io/library/x:1`.
+
+    A name without a tag means `latest`; one by digest alone, and `@N`, has none.
+    """
+    name, at, _ = name.partition("@")
+    head, colon, tag = name.rpartition("/")[2].rpartition(":")
+    if colon:
+        return tag if head else ""
+    return "" if at else "latest" if "/" in name else name
+
+
 def is_referrers_tag(tag: str) -> bool:
     """Tell whether a tag is one of the referrers tag schema, which lists what refers to a digest.
 

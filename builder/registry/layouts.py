@@ -15,7 +15,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.layout import name_of
 from builder.oci.manifest import Manifest
-from builder.oci.reference import tag_fault
+from builder.oci.reference import tag_fault, tag_of
 
 
 @dataclass(slots=True)
@@ -24,20 +24,6 @@ class LayoutTags:
 
     tags: dict[str, Digest] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
-
-
-def tag_of(name: str) -> str:
-    """Return the tag in an entry's name, which may be a full one: `docker.io/library/x:1`.
-
-    A name without a tag means `latest`; one by digest has none.
-    """
-    if "@" in name or not name:
-        return ""
-    last = name.rpartition("/")[2]
-    head, colon, tag = last.rpartition(":")
-    if colon:
-        return tag if head else ""
-    return "latest" if "/" in name else name
 
 
 def _images_among(manifests: Mapping[Digest, Manifest]) -> list[Digest]:

@@ -20,7 +20,7 @@ from builder.layers.listing import Listing, read_listing
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.layout import MARKER, ImageLayout, with_true_size
+from builder.oci.layout import MARKER, ImageLayout, name_of, with_true_size
 from builder.oci.manifest import Manifest
 from builder.oci.reference import tag_fault
 from builder.oci.strictjson import MAX_BYTES
@@ -310,8 +310,9 @@ class _Loader:
                 raw = self._shelf.read(entry)
                 manifest = parse_manifest(raw, entry.media_type, allow_foreign=True)
             except Missing:
-                message = f"{entry.digest} is missing from the image layout"
-                self.problems.append(Problem(label, message=message))
+                name = name_of(entry) or entry.digest
+                self._lacks(label, "the image layout", entry)
+                self._warnings.append(f"{name} is left out: {entry.digest} is not here")
             except ManifestError as error:
                 self.problems.extend(error.located(label, entry.digest).problems)
             except ContentError as error:
@@ -378,13 +379,15 @@ class _Loader:
         except ContentError as error:
             self.problems.extend(error.problems)
         except Missing as missing:
-            gone = missing.descriptor
-            message = f"{what} needs {gone.digest} ({gone.size} bytes), which is found nowhere"
-            hint = "add the image again, set registry.blobs, or build with --allow-missing"
-            allowed = self._options.allow_missing
-            self.problems.append(Problem(origin, message=message, hint=hint, warning=allowed))
+            self._lacks(origin, what, missing.descriptor)
             return False
         return True
+
+    def _lacks(self, origin: str, what: str, gone: Descriptor) -> None:
+        message = f"{what} needs {gone.digest} ({gone.size} bytes), which is found nowhere"
+        hint = "add the image again, set registry.blobs, or build with --allow-missing"
+        allowed = self._options.allow_missing
+        self.problems.append(Problem(origin, message=message, hint=hint, warning=allowed))
 
     def _referrers(self) -> None:
         for manifest in list(self._shelf.unreached()):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from builder.errors import ContentError, printable
+from builder.oci.reference import tag_of
 
 Key = TypeVar("Key")
 
@@ -69,7 +70,7 @@ def _fitting(wanted: str) -> Iterator[Callable[[Candidate[Key]], bool]]:
     yield lambda item: wanted in (*item.names, *item.digests)
     yield lambda item: any(full_name(name) == familiar for name in item.names)
     yield lambda item: any(name.endswith(f"/{wanted}") for name in item.names)
-    yield lambda item: any(name.rpartition(":")[2] == wanted for name in item.names)
+    yield lambda item: any(tag_of(name) == wanted for name in item.names)
 
 
 def full_name(name: str) -> str:

@@ -164,10 +164,31 @@ def test_what_has_no_name_is_told_also_where_all_else_is_quiet(capsys: Capture) 
     Path("layout/index.json").write_text(json.dumps(index))
     assert run(["add", "-q", "--all-tags", "oci:layout", "x/y"]) == 0
     told = capsys.readouterr().err
-    assert "layout: warning: what has no name is left out: @0" in told
+    assert "layout: warning: what has no tag is left out: @0" in told
     assert run(["add", "-q", "--all-tags", "--tag-filter", "1.*", "oci:layout", "x/z"]) == 0
     assert capsys.readouterr().err == ""
     assert run(["add", "-q", "oci:layout:@0", "x/y:bare"]) == 0
+
+
+def test_names_that_cannot_be_tags_keep_no_other_out(capsys: Capture) -> None:
+    images = [Image.of(word) for word in "abcdef"]
+    names = ["1.0", "2+x", "docker.io/library/app", f"a/b:4@sha256:{'0' * 64}", "a/x:5", "b/x:5"]
+    key = "org.opencontainers.image.ref.name"
+    entries = []
+    for image, name in zip(images, names, strict=True):
+        Image(b"", image.blobs | {image.digest: image.manifest}).store(Path("layout"))
+        entries.append(descriptor(image.media_type, image.manifest, annotations={key: name}))
+    Path("layout/index.json").write_bytes(as_json({"schemaVersion": 2, "manifests": entries}))
+    assert run(["add", "--all-tags", "--json", "oci:layout", "x/y"]) == 1
+    out, told = capsys.readouterr()
+    came = {item["tag"]: item["digest"] for item in json.loads(out) if "digest" in item}
+    assert came == {
+        "1.0": images[0].digest, "latest": images[2].digest, "4": images[3].digest,
+    }  # fmt: skip
+    assert "'2+x' is not a valid tag" in told
+    assert "a/x:5 and b/x:5 would all be the tag '5'" in told
+    assert "3 tags came in, x/y:2+x, x/y:5 did not" in told
+    assert run(["add", "-q", "oci:layout:4", "x/y:four"]) == 0
 
 
 def test_one_bad_tag_does_not_keep_the_others_out(capsys: Capture) -> None:
