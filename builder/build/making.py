@@ -282,6 +282,7 @@ class Maker:
             *too_much(capable, CONFIG, *record.totals(without=without)),
         ]
         if problems:
+            record.prove()  # a damaged size is no refusal
             raise ContentError(problems)
 
     def _warnings(self, loaded: Iterable[Loaded], problems: Iterable[Problem]) -> list[Problem]:

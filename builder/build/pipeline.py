@@ -124,9 +124,11 @@ class Pipeline:
     def built(self) -> Iterator[BuiltSite]:
         """Hold the last build still while it is read; raises ContentError when there is none."""
         destination = self.config.destination
-        with self._locked(), closing(Record(self.record_path)) as record:
-            self._destination.claim()
-            if not self._destination.is_at(record.meta("identity")):
+        with self._locked(), guarded(self.record_path):
+            with closing(Record(self.record_path)) as record:
+                self._destination.claim()
+                is_here = self._destination.is_at(record.meta("identity"))
+            if not is_here:
                 message = "does not hold a whole site that was built from here for this target"
                 raise ContentError.at(str(destination), message, "run 'builder build' first")
             with closing(BuiltSite(destination, self.record_path)) as site:
@@ -137,7 +139,7 @@ class Pipeline:
         try:
             with self.built():
                 return True
-        except (ContentError, LockedError):
+        except (ContentError, LockedError, DamagedError):
             return False
 
     def site(self) -> PreviewSite:

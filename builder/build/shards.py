@@ -14,7 +14,9 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -183,8 +185,9 @@ class Parts:
             raise ContentError(problems)
         folder = config.registry.collections
         for part in parts:
-            told = {row[0].removeprefix(COLLECTION): row for row in part.record.facts()}
-            identity = part.record.bundles()
+            with _whole(part.folder):
+                told = {row[0].removeprefix(COLLECTION): row for row in part.record.facts()}
+                identity = part.record.bundles()
             for name in told.keys() | part.shard.names(inventory.names()):
                 bundle, content, text = told.get(name, ("", "", ""))
                 if name in inventory.names() and _is_of(config.source / folder / name, content):
@@ -214,7 +217,9 @@ class Parts:
             if part is None or mark != marks.get(item.name):
                 rest.append(item)
                 continue
-            task, entries = change.task(item), part.record.outputs_of(item.name)
+            task = change.task(item)
+            with _whole(part.folder):
+                entries = part.record.outputs_of(item.name)
             written = [path for path, entry in entries.items()
                        if _taken(entry, task, part, change.destination)]  # fmt: skip
             made = Written(item.name, tuple(entries.values()), tuple(written))
@@ -238,12 +243,22 @@ def _parts_in(folder: Path) -> Iterator[Path]:
 
 
 def _opened(folder: Path) -> _Opened:
-    record = Record(folder / RECORD)
+    with _whole(folder):
+        record = Record(folder / RECORD)
+        try:
+            number, count, *origin = json.loads(record.meta(_ORIGIN))
+            return _Opened(folder, record, Shard(number, count), Origin(*origin))
+        except (ValueError, TypeError, sqlite3.Error):
+            record.close()
+            raise
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Refuse a part whose record is damaged; raises ContentError."""
     try:
-        number, count, *origin = json.loads(record.meta(_ORIGIN))
-        return _Opened(folder, record, Shard(number, count), Origin(*origin))
-    except (ValueError, TypeError):
-        record.close()
+        yield
+    except (ValueError, TypeError, sqlite3.Error):
         raise ContentError.at(str(folder), "is not a whole shard", "build it again") from None
 
 

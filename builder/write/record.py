@@ -3,33 +3,48 @@
 One SQLite file in `.builder-cache/` for each destination, target and
 configuration. Losing it costs time and never changes the output: a record is
 believed only while the destination's marker carries the same tree identity.
+
+SQLite takes a row that a disk has altered, or lost, as it is; so rows carry
+sums, a bundle's adds up those of its files, and the file's number those of all
+bundles. What does not add up is an `sqlite3.DatabaseError`, as damage that
+SQLite sees itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from builder.output import Claim, Entry
 from builder.storage.cache import connect
 
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS meta (
+        key TEXT PRIMARY KEY, value TEXT, sum INTEGER
+    ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS bundles (
-        name TEXT PRIMARY KEY, fingerprint TEXT, load_key TEXT, facts TEXT
+        name TEXT PRIMARY KEY, fingerprint TEXT, files INTEGER, sum INTEGER,
+        load_key TEXT, facts TEXT, facts_sum INTEGER
     ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS outputs (
         path TEXT PRIMARY KEY, bundle TEXT, media_type TEXT, headers TEXT, digest TEXT,
-        size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER, copy_of TEXT
+        size INTEGER, location TEXT, fingerprint TEXT, folder_answer INTEGER, copy_of TEXT,
+        sum INTEGER
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS outputs_of ON outputs (bundle)",
 )
-_COLUMNS = "path, media_type, headers, digest, size, location, fingerprint, folder_answer, copy_of"
+_OUTPUTS = "SELECT * FROM outputs"
+_TOTAL = """SELECT user_version, (SELECT IFNULL(SUM(sum), 0) FROM meta)
+    + (SELECT IFNULL(SUM(sum), 0) FROM bundles) FROM pragma_user_version"""
+_MOST = (1 << 31) - 1  # of what SQLite keeps as the number of a file
 _HAS_FILE = "location = '' AND copy_of = ''"
 _MASK = (1 << 128) - 1
+_Row = tuple[Any, ...]
 SIDE = "side"  # the bundle of the files that a target adds
 
 
@@ -45,9 +60,26 @@ class Record:
     """One record file; `path` None keeps it in memory."""
 
     def __init__(self, path: Path | None) -> None:
+        self._is_proven = False
         self._db = connect(path)
-        for statement in SCHEMA:
-            self._db.execute(statement)
+        try:
+            for statement in SCHEMA:
+                self._db.execute(statement)
+            for row in self._db.execute("SELECT * FROM meta"):
+                _sound(row)  # a damaged key would hide a value
+            self._expect(*self._totals())
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def _totals(self) -> tuple[int, int]:
+        """Return what all rows but those of files add up to: as it was kept, and as it is."""
+        kept, found = self._db.execute(_TOTAL).fetchone()
+        return kept, found & _MOST
+
+    def _expect(self, kept: int, found: int) -> None:
+        if kept != found:
+            raise sqlite3.DatabaseError("rows of the record are lost or damaged")
 
     def freeze(self) -> None:
         """Read the record as it is now, whatever is committed to it later."""
@@ -56,12 +88,13 @@ class Record:
 
     def meta(self, key: str) -> str:
         """Return a value kept beside the bundles, or the empty string."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else ""
+        row = self._db.execute("SELECT * FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(_sound(row)[1]) if row else ""
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a value beside the bundles."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        row = (key, value)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (*row, _sum(row)))
 
     def beside(self) -> dict[str, tuple[str, int]]:
         """Return digest and size of the files that lie beside the site, by their paths from it."""
@@ -84,20 +117,31 @@ class Record:
 
     def bundles(self) -> dict[str, str]:
         """Return the fingerprint of every bundle of the last build."""
-        return dict(self._db.execute("SELECT name, fingerprint FROM bundles"))
+        rows = self._db.execute("SELECT name, fingerprint, files, sum FROM bundles")
+        return {row[0]: row[1] for row in map(_sound, rows)}
 
     def facts(self) -> Iterator[tuple[str, str, str]]:
         """Yield name, load key and facts of every bundle that has some."""
-        yield from self._db.execute("SELECT name, load_key, facts FROM bundles WHERE facts != ''")
+        query = "SELECT name, load_key, facts, facts_sum FROM bundles"
+        for name, load_key, facts in map(_sound, self._db.execute(query)):
+            if facts:
+                yield name, load_key, facts
 
     def save_bundle(self, name: str, known: Known) -> None:
-        """Remember a bundle."""
-        self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?)", (name, *known))
+        """Remember a bundle, after its files."""
+        query = "SELECT IFNULL(SUM(sum), 0) FROM outputs WHERE bundle = ?"
+        row = (name, known.fingerprint, self._db.execute(query, (name,)).fetchone()[0])
+        told = (known.load_key, known.facts)
+        values = (*row, _sum(row), *told, _sum((name, *told)))
+        self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def outputs_of(self, bundle: str) -> dict[str, Entry]:
         """Return the files of a bundle by their path."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM outputs WHERE bundle = ?", (bundle,))  # noqa: S608
-        return {row[0]: _entry(row) for row in rows}
+        rows = self._db.execute(f"{_OUTPUTS} WHERE bundle = ?", (bundle,)).fetchall()
+        kept = self._db.execute("SELECT files FROM bundles WHERE name = ?", (bundle,)).fetchone()
+        entries = {row[0]: _entry(_sound(row)) for row in rows}
+        self._expect(kept[0] if kept else 0, sum(row[-1] for row in rows))
+        return entries
 
     def replace_outputs(self, bundle: str, old: Iterable[str], new: Iterable[Entry]) -> None:
         """Replace the files of a bundle."""
@@ -105,8 +149,8 @@ class Record:
             "DELETE FROM outputs WHERE path = ? AND bundle = ?", ((path, bundle) for path in old)
         )
         self._db.executemany(
-            "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (_row(entry, bundle) for entry in new),
+            "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*row, _sum(row)) for row in (_row(entry, bundle) for entry in new)),
         )
 
     def forget(self, bundle: str) -> dict[str, Entry]:
@@ -120,6 +164,7 @@ class Record:
         """Forget everything: the destination is not what this record describes."""
         for table in ("outputs", "bundles", "meta"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the schema's own names
+        self._is_proven = True
 
     def digest_of(self, path: str) -> tuple[str, int] | None:
         """Return digest and size of a file, in the site or beside it; None for one not known."""
@@ -130,31 +175,34 @@ class Record:
 
     def bundles_of(self, paths: Iterable[str]) -> set[str]:
         """Return the names of the bundles that some files belong to."""
-        query = "SELECT bundle FROM outputs WHERE path = ?"
-        rows = (self._db.execute(query, (path,)).fetchone() for path in paths)
-        return {row[0] for row in rows if row}
+        return {row[1] for path in paths if (row := self._at(path))}
 
     def digests(self) -> Iterator[tuple[str, str]]:
         """Yield path and digest of every file."""
+        self.prove()
         yield from self._db.execute(f"SELECT path, digest FROM outputs WHERE {_HAS_FILE}")  # noqa: S608
 
     def paths(self) -> Iterator[str]:
         """Yield every path that has a file, those beside the site first, in byte order."""
         yield from sorted(self.beside())
+        self.prove()
         query = f"SELECT path FROM outputs WHERE {_HAS_FILE} ORDER BY path"  # noqa: S608
         yield from (path for (path,) in self._db.execute(query))
 
     def find(self, path: str) -> Entry | None:
         """Return the entry published at `path`, if any."""
-        query = f"SELECT {_COLUMNS} FROM outputs WHERE path = ?"  # noqa: S608
-        row = self._db.execute(query, (path,)).fetchone()
+        row = self._at(path)
         return _entry(row) if row else None
+
+    def _at(self, path: str) -> _Row | None:
+        row: _Row | None = self._db.execute(f"{_OUTPUTS} WHERE path = ?", (path,)).fetchone()
+        return _sound(row) if row else None
 
     def under(self, prefix: str = "") -> Iterator[Entry]:
         """Yield the entries whose path starts with `prefix`, in byte order."""
-        query = f"SELECT {_COLUMNS} FROM outputs WHERE path >= ? AND path < ? ORDER BY path"  # noqa: S608
+        query = f"{_OUTPUTS} WHERE path >= ? AND path < ? ORDER BY path"
         for row in self._db.execute(query, (prefix, prefix + "\U0010ffff")):
-            yield _entry(row)
+            yield _entry(_sound(row))
 
     def content(self) -> Iterator[Entry]:
         """Yield the entries of all but what the target added, in byte order of their paths.
@@ -162,16 +210,29 @@ class Record:
         A target's rules are made from these alone: from its own files of the
         last build it would make others than from an empty folder.
         """
-        return self._content(_COLUMNS)
+        return map(_entry, self._content())
 
     def ruled(self) -> Iterator[Entry]:
         """Yield the same with nothing in them but what `Entry.ruled` says."""
-        columns = _COLUMNS.replace("digest, size", "'', IIF(path GLOB 'v2/*', size, 0)")
-        return self._content(columns.replace("fingerprint", "''"))
+        for row in self._content():
+            size = row[5] if row[0].startswith("v2/") else 0
+            yield _entry((*row[:4], "", size, row[6], "", *row[8:]))
 
-    def _content(self, columns: str) -> Iterator[Entry]:
-        query = f"SELECT {columns} FROM outputs WHERE bundle != ? ORDER BY path"  # noqa: S608
-        return map(_entry, self._db.execute(query, (SIDE,)))
+    def _content(self) -> Iterator[_Row]:
+        self.prove()
+        return self._db.execute(f"{_OUTPUTS} WHERE bundle != ? ORDER BY path", (SIDE,))
+
+    def prove(self) -> None:
+        """Find out, once, that no row of a file is lost or damaged."""
+        if self._is_proven:
+            return
+        total = 0
+        for row in self._db.execute(_OUTPUTS):
+            _sound(row)
+            total += row[-1]
+        kept = self._db.execute("SELECT IFNULL(SUM(files), 0) FROM bundles").fetchone()
+        self._expect(kept[0], total)
+        self._is_proven = True
 
     def totals(self, *, without: str = "") -> tuple[int, int]:
         """Return the bytes and the number of all files, except those below the path `without`."""
@@ -188,6 +249,7 @@ class Record:
 
     def commit(self) -> None:
         """Make what was saved visible to readers."""
+        self._db.execute(f"PRAGMA user_version = {self._totals()[1]}")
         self._db.commit()
 
     def close(self) -> None:
@@ -203,12 +265,25 @@ def _row(entry: Entry, bundle: str) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _entry(row: tuple[str, str, str, str, int, str, str, int, str]) -> Entry:
-    path, media_type, headers, digest, size, location, mark, folder_answer, copy_of = row
+def _entry(row: _Row) -> Entry:
+    path, _, media_type, headers, digest, size, location, mark, folder_answer, copy_of = row[:10]
     pairs = tuple((key, value) for key, value in json.loads(headers)) if headers else ()
     return Entry(
         path, media_type, pairs, digest, size, location, mark, bool(folder_answer), copy_of
     )
+
+
+def _sum(values: _Row) -> int:
+    """Return what tells a row that a disk has altered; it is no lock against a person."""
+    return crc32("\0".join(map(str, values)).encode("utf-8", "surrogateescape"))
+
+
+def _sound(row: _Row) -> _Row:
+    """Return a row without the sum at its end; raises sqlite3.DatabaseError where that is wrong."""
+    values = row[:-1]
+    if _sum(values) != row[-1]:
+        raise sqlite3.DatabaseError("a row of the record is damaged")
+    return values
 
 
 def identity(entries: Iterable[Entry]) -> int:
