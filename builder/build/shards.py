@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +29,7 @@ from builder.errors import ContentError, Problem, UsageError
 from builder.fingerprint import fingerprint, software_key
 from builder.output import Bundle, Entry, File
 from builder.registry.scan import is_litter
+from builder.storage.cache import DamagedError, guarded
 from builder.storage.local import open_regular
 from builder.theme.templates import Templates
 from builder.write.destination import Destination
@@ -248,7 +248,7 @@ def _opened(folder: Path) -> _Opened:
         try:
             number, count, *origin = json.loads(record.meta(_ORIGIN))
             return _Opened(folder, record, Shard(number, count), Origin(*origin))
-        except (ValueError, TypeError, sqlite3.Error):
+        except BaseException:
             record.close()
             raise
 
@@ -257,8 +257,9 @@ def _opened(folder: Path) -> _Opened:
 def _whole(folder: Path) -> Iterator[None]:
     """Refuse a part whose record is damaged; raises ContentError."""
     try:
-        yield
-    except (ValueError, TypeError, sqlite3.Error):
+        with guarded(folder / RECORD):
+            yield
+    except (ValueError, TypeError, DamagedError):
         raise ContentError.at(str(folder), "is not a whole shard", "build it again") from None
 
 

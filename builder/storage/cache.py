@@ -36,6 +36,10 @@ class DamagedError(LocalError):
     """A file that can be made again was damaged, and has been removed."""
 
 
+class AlteredError(Exception):
+    """Rows do not add up, of which SQLite sees nothing."""
+
+
 class Cache:
     """Values of bytes under text keys. `path` None keeps everything in memory."""
 
@@ -136,14 +140,14 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 @contextmanager
 def guarded(path: Path | None) -> Iterator[None]:
-    """Turn errors of SQLite into errors of this disk; a damaged file is removed.
+    """Turn errors of SQLite, and AlteredError, into errors of this disk; a damaged file is removed.
 
     Raises DamagedError for what another try heals, LocalError for the rest:
     a full disk, a folder that nobody may write to.
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, AlteredError) as error:
         shown = str(path or "a database in memory")
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         misused = isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)

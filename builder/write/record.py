@@ -6,22 +6,21 @@ believed only while the destination's marker carries the same tree identity.
 
 SQLite takes a row that a disk has altered, or lost, as it is; so rows carry
 sums, a bundle's adds up those of its files, and the file's number those of all
-bundles. What does not add up is an `sqlite3.DatabaseError`, as damage that
-SQLite sees itself.
+bundles. What does not add up is an AlteredError, to `guarded` the same as damage
+that SQLite sees itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from builder.output import Claim, Entry
-from builder.storage.cache import connect
+from builder.storage.cache import AlteredError, connect
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS meta (
@@ -68,7 +67,7 @@ class Record:
             for row in self._db.execute("SELECT * FROM meta"):
                 _sound(row)  # a damaged key would hide a value
             self._expect(*self._totals())
-        except sqlite3.Error:
+        except BaseException:
             self._db.close()
             raise
 
@@ -79,7 +78,7 @@ class Record:
 
     def _expect(self, kept: int, found: int) -> None:
         if kept != found:
-            raise sqlite3.DatabaseError("rows of the record are lost or damaged")
+            raise AlteredError("rows of the record are lost or damaged")
 
     def freeze(self) -> None:
         """Read the record as it is now, whatever is committed to it later."""
@@ -279,10 +278,10 @@ def _sum(values: _Row) -> int:
 
 
 def _sound(row: _Row) -> _Row:
-    """Return a row without the sum at its end; raises sqlite3.DatabaseError where that is wrong."""
+    """Return a row without the sum at its end; raises AlteredError where that is wrong."""
     values = row[:-1]
     if _sum(values) != row[-1]:
-        raise sqlite3.DatabaseError("a row of the record is damaged")
+        raise AlteredError("a row of the record is damaged")
     return values
 
 

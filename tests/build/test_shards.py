@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,12 @@ def forget(_: Path, parts: Path) -> None:
     record.write_bytes(record.read_bytes()[:100])
 
 
+def alter_a_row(_: Path, parts: Path) -> None:
+    with closing(sqlite3.connect(parts / "1" / shards.RECORD)) as database:
+        database.execute("UPDATE outputs SET media_type = 'text/html' WHERE path LIKE 'v2/%'")
+        database.commit()
+
+
 HARMS: tuple[tuple[Callable[[Path, Path], None], str], ...] = (
     (edit, "collections/a/tool2: is not what it was for shard 1/2 in "),
     (come, "collections/a/new: is not what it was for shard 1/2 in "),
@@ -163,6 +171,7 @@ HARMS: tuple[tuple[Callable[[Path, Path], None], str], ...] = (
     (damage, "is damaged or missing, of shard 1/2 in "),
     (cut, "is damaged or missing, of shard 1/2 in "),
     (forget, "halves/1: is not a whole shard"),
+    (alter_a_row, "halves/1: is not a whole shard"),
 )
 
 
