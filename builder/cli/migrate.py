@@ -10,7 +10,7 @@ import click
 
 from builder.cli.console import Console
 from builder.cli.options import Common, common_options, remote_options
-from builder.errors import ContentError, Problem, printable
+from builder.errors import ContentError, Problem, counted, printable
 from builder.oci.reference import name_fault
 from builder.registry.clock import now
 from builder.registry.edit import lock
@@ -79,7 +79,9 @@ def command(
     text = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     console.result([item.to_json() for item in done], text or "no tags")
     if problems:
-        raise ContentError(problems)
+        came = sum(count for state, count in counts.items() if state != "left out")
+        again = f"{counted(came, 'tag')} taken over; run it again when it is mended"
+        raise ContentError(problems, again if came else "nothing was changed")
     if counts["unreachable"]:
         context.exit(4)
 

@@ -47,7 +47,8 @@ class Original:
 
     def collection(self, name: str) -> CollectionFolder:
         """Return the folder of a collection, to read from."""
-        return CollectionFolder(RegistryOptions(self.folder, self.collections[name]), name)
+        place = self.folder / self.collections[name]
+        return CollectionFolder(RegistryOptions(Path(), str(place)), name)
 
     def path(self, name: str) -> str:
         """Return where a collection lies below the checkout's root."""
@@ -97,7 +98,8 @@ def cleaned(text: str, path: str, name: str, *, tag: bool) -> str:
     """Return a README without the keys that mean nothing here, all else byte for byte.
 
     A page's place follows from its folder: `permalink` and foreign layouts
-    go, and so does what is of a wrong type. Raises ContentError for front
+    go, and so does what is of a wrong type. `maintainer`, as Jekyll's own
+    settings call it, becomes `maintainers`. Raises ContentError for front
     matter that cannot be read.
     """
     matter = frontmatter.parse(text.encode(), path)
@@ -107,6 +109,9 @@ def cleaned(text: str, path: str, name: str, *, tag: bool) -> str:
     for key in matter.keys:
         if matter.line(key) in lines and key in known:
             text = frontmatter.drop_key(text, key)
+    if not tag and "maintainer" in matter.keys and "maintainers" not in matter.keys:
+        head, fence, body = text.partition("\n---")
+        text = re.sub(r"^maintainer:", "maintainers:", head, flags=re.MULTILINE) + fence + body
     return text
 
 

@@ -311,3 +311,27 @@ def test_an_image_that_moved_on_answers_for_itself(
     assert run(["build", "-q", "-s", str(registry)]) == 0
     found = answer(registry, "vanessa/fortune/manifests/latest")
     assert found == json.loads(Image.of("new").manifest)
+
+
+def test_what_is_wrong_is_told_where_it_is_and_what_came_all_the_same(
+    registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    recipe = "Bootstrap: docker\nFrom: busybox\n"
+    write_tree(tmp_path / "old", {
+        "a/one/README.md": '---\r\nmaintainer: "@ann"\r\n---\r\nmaintainer: in the text\r\n',
+        "a/one/manifests/latest/Singularity": recipe,
+        "b/two/README.md": b"caf\xe9\n",
+        "b/two/manifests/latest/Singularity": recipe,
+        "collections/c/README.md": "---\nlayout: collection\ntitle: a\ntitle: b\n---\n",
+        "collections/c/manifests/1/Singularity": recipe,
+    })  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert run(["migrate", "-q", "--no-fetch", "old", "-s", str(registry)]) == 1
+    told = capsys.readouterr().err
+    assert "old/b/two/README.md:1: is not UTF-8 text" in told
+    assert "old/collections/c/README.md:4: the key 'title' stands here twice" in told
+    assert "3 tags taken over; run it again when it is mended" in told
+    text = (registry / "collections/a/one/README.md").read_bytes().decode()
+    assert text.splitlines()[1:4:2] == ['maintainers: "@ann"', "maintainer: in the text"]
+    assert run(["build", "-q", "-s", str(registry)]) == 0
+    assert "maintainer" not in capsys.readouterr().err
