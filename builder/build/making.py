@@ -13,6 +13,7 @@ from builder.build.bundles import bundles_of
 from builder.build.facts import COLLECTION, Loaded
 from builder.build.how import How
 from builder.build.inventory import Inventory
+from builder.build.kept import Keeping, Kept
 from builder.build.loading import Texts, load
 from builder.build.shards import sign
 from builder.build.sources import ChangedError, Sources
@@ -35,7 +36,7 @@ from builder.write.destination import Destination
 from builder.write.engine import Pool
 from builder.write.record import SIDE, Known, Record
 from builder.write.workers import Death, Workers
-from builder.write.writer import Task, Transaction, write_bundle
+from builder.write.writer import Task, Transaction, owned, write_bundle
 
 FEW = 50  # below this many changes a second process costs more than it does
 
@@ -43,8 +44,9 @@ FEW = 50  # below this many changes a second process costs more than it does
 class Maker:
     """Makes one site into one destination, as often as asked; `folder` is that of caches.
 
-    `options` identify the code and its configuration. The compiled theme and
-    who owns which path are kept from one time to the next.
+    `options` identify the code and its configuration; `kept` is the file for what
+    a build without a record could use. The compiled theme and who owns which path are
+    kept from one time to the next.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Maker:
         destination: Destination,
         folder: Path,
         options: str,
+        kept: Path | None,
     ) -> None:
         self._config = config
         self._how = how
@@ -64,6 +67,8 @@ class Maker:
         self._folder = folder
         self._options = options
         self._cache = Cache(folder / "cache.sqlite")
+        self._kept = kept
+        self._keeping = Keeping(kept)
         self._checked: dict[str, tuple[Claim, ...]] | None = None
         self._compiled: tuple[str, Templates] | None = None
 
@@ -123,6 +128,7 @@ class Maker:
             )  # a file may have been in the middle of being saved
             raise
         self._check_unchanged(sources, read)
+        self._keeping.finish(self._inventory.names())
         record.set_meta("inputs", sources.key)
         asked = {answer for item in loaded.values() for answer in item.facts.answers}
         on_disk = sorted(answer for answer in asked.union(texts.answers) if answer.on_disk)
@@ -157,8 +163,11 @@ class Maker:
             addresses=sources.addresses,
             apps=config.apps,
             app_store=AppStore(self._folder / "apps"),
+            kept=Kept(Cache(self._kept), config) if self._kept else None,
         )
-        if self._how.resident or many > FEW:
+        self._keeping.begin()
+        is_kept = self._kept is not None and self._kept.exists()
+        if self._how.resident or (many > FEW and not is_kept):
             session.prepare()
         self._cache.close()  # before it is shared with other processes
         return session
@@ -247,6 +256,8 @@ class Maker:
             if made.written is None:
                 problems.extend(made.problems)
                 continue
+            if made.kept is not None:
+                self._keeping.add(made.kept)
             item = by_name[made.written.name]
             change.done(made.written, self._inventory.booking(item.name, item.fingerprint))
         return problems
@@ -265,7 +276,7 @@ class Maker:
         name = config.target.capabilities.name
         claims = tuple(Claim(item.path, f"the {name} target") for item in inside)
         task = change.task(Bundle(SIDE, "", list, claims))
-        made = write_bundle(task, inside, change.destination, lambda output: iter((output,)))
+        made = write_bundle(task, owned(task.bundle, inside), change.destination)
         change.done(made, Known(""))
         change.beside(outside)
         change.record.set_meta("rules", self._options)

@@ -10,6 +10,7 @@ only at what was touched.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -32,6 +33,7 @@ from builder.write.folder import Folder
 from builder.write.lookup import BuiltSite, PreviewSite
 from builder.write.objects import Objects, Part
 from builder.write.record import SCHEMA, Record
+from builder.write.workers import Workers
 from builder.write.writer import Report, Transaction
 
 if TYPE_CHECKING:
@@ -178,9 +180,14 @@ class Pipeline:
         if self._maker is None:
             from builder.build.making import Maker  # noqa: PLC0415 - half of a start's time
 
+            whole = isinstance(self._destination, Folder) and not self._how.parts
+            place = os.path.relpath(self.config.destination, self.config.source)  # on any machine
+            name = fingerprint(place, self.config.target.capabilities.name, self.config.address)
+            kept = self._folder / "kept" / f"{name}.sqlite"
             self._maker = Maker(
                 self.config, self._how, self._inventory,
                 destination=self._destination, folder=self._folder, options=self._options,
+                kept=kept if whole and self._how.engine is Workers else None,
             )  # fmt: skip
         return self._maker
 

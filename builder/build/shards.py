@@ -16,20 +16,19 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from builder.build.bundles import identities
 from builder.build.facts import COLLECTION, Facts, Loaded
 from builder.build.inventory import Inventory
+from builder.build.kept import anywhere, content_mark
 from builder.build.worker import Session
 from builder.config import Config
 from builder.errors import ContentError, Problem, UsageError
 from builder.fingerprint import fingerprint, software_key
 from builder.output import Bundle, Entry, File
-from builder.registry.scan import is_litter
-from builder.storage.cache import DamagedError, guarded
+from builder.storage.cache import Cache, DamagedError, guarded
 from builder.storage.local import open_regular
 from builder.theme.templates import Templates
 from builder.write.destination import Destination
@@ -86,31 +85,8 @@ class Origin(NamedTuple):
 
 def origin_of(config: Config, templates: Templates) -> Origin:
     """Return what parts made here have in common; paths of this machine are no part of it."""
-    nowhere = Path()
-    there = replace(
-        config,
-        source=nowhere,
-        destination=nowhere,
-        registry=replace(config.registry, source=nowhere),
-        site=replace(config.site, source=nowhere, destination=""),
-        files=(),
-    )
     theme = [(name, templates.fingerprint(name)) for name in sorted(templates.names())]
-    return Origin(software_key(), fingerprint(there), fingerprint(theme))
-
-
-def content_mark(folder: Path) -> str:
-    """Return an identity of the bytes and names of all files below a folder."""
-    total = hashlib.blake2b(digest_size=16)
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_litter(name))
-        for name in sorted(name for name in files if not is_litter(name)):
-            path = os.path.join(where, name)
-            total.update(os.fsencode(os.path.relpath(path, folder)) + b"\0")
-            if not os.path.islink(path):
-                with open(path, "rb") as file:
-                    total.update(hashlib.file_digest(file, "blake2b").digest())
-    return total.hexdigest()
+    return Origin(software_key(), fingerprint(anywhere(config)), fingerprint(theme))
 
 
 def sign(
@@ -118,7 +94,7 @@ def sign(
 ) -> None:
     """Write into a part's record what it is, in words that hold on other machines."""
     folder = config.source / config.registry.collections
-    contents = {name: content_mark(folder / name) for name in loaded}
+    contents = {name: content_mark(folder / name, session.cache) for name in loaded}
     marks = identities(loaded, session, contents)
     for name, item in loaded.items():
         bundle = f"{COLLECTION}{name}"
@@ -265,7 +241,7 @@ def _whole(folder: Path) -> Iterator[None]:
 
 def _is_of(folder: Path, content: str) -> bool:
     """Tell whether a collection's files are those of this identity."""
-    return bool(content) and content_mark(folder) == content
+    return bool(content) and content_mark(folder, Cache(None)) == content
 
 
 def _taken(entry: Entry, task: Task, part: _Opened, destination: Destination) -> bool:

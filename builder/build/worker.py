@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from builder.apps.model import AppOptions
+from builder.apps.model import AppOptions, options_for
 from builder.apps.publish import PublishedApps
 from builder.apps.store import AppStore
-from builder.build.facts import Facts
+from builder.build.facts import COLLECTION, Facts
 from builder.build.judge import Rules, judge_collection
+from builder.build.kept import Kept
 from builder.documents.content import StaticFile
 from builder.documents.parse import Document
 from builder.errors import ContentError, Problem
@@ -26,7 +27,7 @@ from builder.oci import mediatype
 from builder.output import Data, Made, Output, Redirect
 from builder.pages import plan
 from builder.pages.model import PageOptions, SiteState
-from builder.pages.render import Renderer, page_claims
+from builder.pages.render import COLLECTION_LAYOUTS, Renderer, page_claims
 from builder.pages.renderer import PageRenderer
 from builder.registry.endpoints import (
     EndpointOptions,
@@ -45,7 +46,7 @@ from builder.theme.find import Asset
 from builder.theme.templates import Templates
 from builder.write.destination import Destination
 from builder.write.workers import limited
-from builder.write.writer import Task, Written, write_bundle
+from builder.write.writer import Task, Written, owned, whole, write_bundle
 
 TEXT_SECONDS = 10  # of processor time for one text
 _TEXT_HINT = "write it more simply: less nesting, fewer brackets"
@@ -74,6 +75,7 @@ class MadeItem(NamedTuple):
 
     written: Written | None
     problems: tuple[Problem, ...] = ()
+    kept: CacheItem | None = None
 
 
 class Shared(NamedTuple):
@@ -89,6 +91,7 @@ class _Loaded(NamedTuple):
     texts: dict[str, Rendered]
     row: Row
     apps: PublishedApps
+    facts: Facts
 
 
 @dataclass(slots=True)
@@ -111,6 +114,7 @@ class Session:
     addresses: Addresses = field(default_factory=lambda: Addresses(Path()))
     apps: tuple[AppOptions, ...] = ()
     app_store: AppStore = field(default_factory=lambda: AppStore(Path()))
+    kept: Kept | None = None
     _loaded: dict[str, _Loaded] = field(default_factory=dict)
     _rendered: list[Rendered] = field(default_factory=list)  # of the item at hand
     _markdown: MarkdownRenderer | None = None
@@ -153,7 +157,7 @@ class Session:
         self._rendered.clear()
         try:
             if kind == "collection":
-                facts, problems, signature = self._load_collection(name)
+                facts, problems, signature = self._recall(name) or self._load_collection(name)
             elif kind == "namespace":
                 facts, problems, signature = self._load_namespace(name)
             else:
@@ -170,10 +174,40 @@ class Session:
     def make(self, task: Task) -> MadeItem:
         """Make one bundle and hand it over; problems are returned, not raised."""
         try:
-            outputs = task.bundle.make(self)
-            return MadeItem(write_bundle(task, outputs, self.destination, self.target.adapt))
+            if task.bundle.rank == 0 and self.kept is not None:
+                return self._make_collection(task, self.kept)
+            return MadeItem(write_bundle(task, self._outputs(task), self.destination))
         except ContentError as error:
             return MadeItem(None, error.problems)
+
+    def _outputs(self, task: Task) -> list[Output]:
+        outputs: Iterable[Output] = task.bundle.make(self)
+        adapted = (item for output in outputs for item in self.target.adapt(output))
+        return owned(task.bundle, adapted)
+
+    def _make_collection(self, task: Task, kept: Kept) -> MadeItem:
+        """Write what is kept of a collection, or make it; what is made as a whole is kept."""
+        name = task.bundle.name.removeprefix(COLLECTION)
+        folder = self.registry.folder(name)
+        made_with = (task.bundle.make, [self.press.layout_key(one) for one in COLLECTION_LAYOUTS])
+        found = kept.outputs(name, made_with, folder)
+        if found is not None:
+            return MadeItem(write_bundle(task, owned(task.bundle, found), self.destination))
+        outputs, entry = self._outputs(task), None
+        if not task.known and kept.keeps(name, outputs):
+            outputs = [*map(whole, outputs)]
+            entry = kept.entry(name, self._loaded[name].facts, made_with, outputs, folder)
+        return MadeItem(write_bundle(task, outputs, self.destination), (), entry)
+
+    def _recall(self, name: str) -> tuple[Facts, tuple[Problem, ...], str] | None:
+        """Return what is kept of a collection, while links in it lead where they did."""
+        if self.kept is None or options_for(name, self.apps) is not None:
+            return None
+        facts = self.kept.facts(name, self.registry.folder(name), self.cache)
+        if facts is None or not self.addresses.hold(facts.answers):
+            return None
+        self.kept.learn(name, facts)
+        return facts, facts.warnings, self.folders[name].signature
 
     def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...], str]:
         rules = Rules(self.pages, self.apps, self.app_store)
@@ -186,7 +220,6 @@ class Session:
         if any(not problem.warning for problem in problems):
             return None, problems, judged.signature
         row = plan.row(collection, texts)
-        self._loaded[name] = _Loaded(collection, texts, row, apps)
         origin = collection.readme_path or collection.origin
         claims = (*page_claims(collection, row), *collection_claims(name, origin), *apps.claims())
         elsewhere = tuple(sorted(collection.elsewhere.items()))
@@ -195,6 +228,9 @@ class Session:
         answers = tuple(answer for text in texts.values() for answer in text.answers)
         anchors = tuple(text.anchors for text in texts.values())
         facts = Facts(row, claims, problems, elsewhere, complete, stored, answers, anchors)
+        self._loaded[name] = _Loaded(collection, texts, row, apps, facts)
+        if self.kept is not None:
+            self.kept.learn(name, facts)
         return facts, problems, judged.signature
 
     def _texts(self, collection: Collection) -> tuple[dict[str, Rendered], list[Problem]]:
@@ -256,7 +292,7 @@ class Session:
             _, problems, _ = self._load_collection(name)
             if name not in self._loaded:
                 raise ContentError(problems)
-        collection, texts, row, apps = self._loaded[name]
+        collection, texts, row, apps, _ = self._loaded[name]
         yield from collection_endpoints(collection, self.endpoints)
         pages = Renderer(self.press)
         yield from pages.collection(collection, texts, row, children, apps.urls())

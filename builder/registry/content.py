@@ -186,18 +186,31 @@ class ContentIndex:
         if stat.S_ISREG(found.st_mode) and found.st_size != descriptor.size:
             message = f"is {found.st_size} bytes; the manifest says {descriptor.size}"
             raise ContentError.at(label, message, "add the image again")
-        key = hashed_key(descriptor.digest, found)
-        if self._cache.get(key) is not None:
-            return
-        with open_regular(file, label) as stream:
-            actual = hashlib.file_digest(stream, descriptor.digest.algorithm).hexdigest()
+        actual = encoded_digest(file, descriptor.digest, found, self._cache, label)
         if actual != descriptor.digest.encoded:
             message = "the file's bytes do not have the digest that its name says"
             raise ContentError.at(label, message, "add the image again")
-        if found.st_size > _SLOW:  # whatever becomes of this run, it is not hashed again
-            self._cache.save([(key, b"")])
-        else:
-            self._cache.put(key, b"")
+
+
+def encoded_digest(
+    file: str | Path, digest: str, found: os.stat_result, cache: Cache, label: str
+) -> str:
+    """Return the hexadecimal digits of the digest that a blob's file has, which `digest` may be.
+
+    `found` is how the file is now: one that is known to have that digest is not
+    read again. Raises as `open_regular` does.
+    """
+    algorithm, _, encoded = digest.partition(":")
+    key = hashed_key(digest, found)
+    if cache.get(key) is not None:
+        return encoded
+    with open_regular(file, label) as stream:
+        actual = hashlib.file_digest(stream, algorithm).hexdigest()
+    if actual == encoded and found.st_size > _SLOW:
+        cache.save([(key, b"")])  # whatever becomes of this run, it is not hashed again
+    elif actual == encoded:
+        cache.put(key, b"")
+    return actual
 
 
 def hashed_key(digest: str, found: os.stat_result) -> str:

@@ -127,7 +127,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
     if path is None:
         return sqlite3.connect(":memory:")
     path.parent.mkdir(parents=True, exist_ok=True)
-    for file in _files(path):
+    for file in files_of(path):
         if file.is_symlink():  # SQLite would write wherever it leads
             file.unlink()
     try:
@@ -152,7 +152,7 @@ def guarded(path: Path | None) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         misused = isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
         if path is not None and code not in _MACHINE and not misused:
-            for file in _files(path):
+            for file in files_of(path):
                 with suppress(OSError):
                     file.unlink(missing_ok=True)
             raise DamagedError(f"{shown}: was damaged, and is made anew", "run again") from error
@@ -160,7 +160,8 @@ def guarded(path: Path | None) -> Iterator[None]:
         raise LocalError(f"{shown}: {error}", hint) from error
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """Return the files that SQLite keeps for one at `path`."""
     return [path.with_name(f"{path.name}{suffix}") for suffix in _FILES]
 
 

@@ -168,7 +168,7 @@ def blob_path(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/", 1)
 
 
-def open_regular(path: Path, label: str) -> BufferedReader:
+def open_regular(path: str | Path, label: str) -> BufferedReader:
     """Open a regular file for reading, never following a link nor waiting on a pipe.
 
     Raises FileNotFoundError when it is not there, ContentError naming `label`

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +15,6 @@ from builder.write.folder import is_inside
 from builder.write.record import SIDE, Known, Record, shifted
 from builder.write.workers import limited
 
-Adapt = Callable[[Output], Iterator[Output]]
 PAGE_SECONDS = 20  # of processor time for one page
 _PAGE_HINT = "a page layout, an include or a row of it does not come to an end"
 
@@ -51,18 +50,11 @@ class Report:
     warnings: list[Problem] = field(default_factory=list)
 
 
-def write_bundle(
-    task: Task, outputs: Iterable[Output], destination: Destination, adapt: Adapt
-) -> Written:
-    """Make one bundle and hand over what is new of it; return its entries.
-
-    Raises ContentError when an output lies outside the bundle's claims: that
-    path could belong to somebody else.
-    """
-    adapted = [item for output in outputs for item in adapt(output)]
+def write_bundle(task: Task, outputs: Iterable[Output], destination: Destination) -> Written:
+    """Hand over what is new of a bundle's outputs, which it owns; return its entries."""
     entries = []
     written = []
-    for output in _owned(task.bundle, adapted):
+    for output in outputs:
         known = task.known.get(output.path)
         entry, is_new = _write(output, known, destination, trusted=task.trusted)
         entries.append(entry)
@@ -71,8 +63,12 @@ def write_bundle(
     return Written(task.bundle.name, tuple(entries), tuple(written))
 
 
-def _owned(bundle: Bundle, outputs: Iterable[Output]) -> list[Output]:
-    """Return each output once; raises ContentError for paths that the bundle does not own."""
+def owned(bundle: Bundle, outputs: Iterable[Output]) -> list[Output]:
+    """Return each output once.
+
+    Raises ContentError when one lies outside the bundle's claims: that path
+    could belong to somebody else.
+    """
     files = {claim.path for claim in bundle.claims if not claim.path.endswith("/")}
     folders = tuple(claim.path for claim in bundle.claims if claim.path.endswith("/"))
     seen: dict[str, Output] = {}
@@ -134,6 +130,12 @@ def _write(
     else:
         destination.write(path, data, digest)
     return entry, True
+
+
+def whole(output: Output) -> Output:
+    """Return an output whose body is no longer to be made."""
+    is_made = isinstance(output.body, Made)
+    return replace(output, body=Data(_made(output))) if is_made else output
 
 
 def _is_known(output: Output, believed: Entry) -> bool:

@@ -98,12 +98,14 @@ def tree(source: Path) -> dict[str, str]:
     return found
 
 
-def anew(source: Path, elsewhere: Path, target: str, *, serve: bool) -> Outcome:
-    """Build the same files for the first time in another folder."""
+def anew(source: Path, elsewhere: Path, target: str, *, serve: bool,
+         cached: bool = False) -> Outcome:  # fmt: skip
+    """Build the same files for the first time in another folder; with caches if `cached`."""
     shutil.rmtree(elsewhere, ignore_errors=True)
+    left = {source / ".builder-cache" / "records"} if cached else {source / ".builder-cache"}
     shutil.copytree(source, elsewhere, symlinks=True, ignore=lambda folder, names: [
-        name for name in names if folder == str(source)
-        and (name == ".builder-cache" or name.startswith("_site"))
+        name for name in names if Path(folder, name) in left
+        or (folder == str(source) and name.startswith("_site"))
     ])  # fmt: skip
     return build(elsewhere, target, serve=serve)
 

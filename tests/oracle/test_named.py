@@ -181,8 +181,10 @@ def test_what_was_missed_once(first: Edit, then: Edit, world: World, tmp_path: P
     then(world)
     had = tree(world.root)
     got = build(world.root, "plain")
+    checkout = anew(world.root, tmp_path / "checkout", "plain", serve=False, cached=True)
     wanted = anew(world.root, tmp_path / "elsewhere", "plain", serve=False)
     assert list(differences(got, wanted, had)) == []
+    assert list(differences(checkout, wanted, {})) == []
     assert (got.code, got.seen, got.said) != (before.code, before.seen, before.said)
 
 

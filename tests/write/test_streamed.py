@@ -33,7 +33,7 @@ def write(root: Path, maker: Maker, known: dict[str, Entry], *, mark: str = "m")
     body = Streamed(maker, len(b"".join(PIECES)))
     output = Output("x/large.tar", "application/x-tar", body, "here", mark)
     task = Task(bundle, known, trusted=bool(known))
-    made = write_bundle(task, [output], folder, lambda item: iter((item,)))
+    made = write_bundle(task, [output], folder)
     paths = [item.path for item in made.entries]
     folder.publish(Change(made.written, paths, (), "0" * 32, lambda: paths), lambda: None)
     (entry,) = made.entries
