@@ -260,7 +260,8 @@ def run_cloudflare(source: Path, folder: Path) -> Iterator[str]:
     """Build a site into `folder`; serve it by the runtime of Cloudflare Pages."""
     site = built(source, folder, "cloudflare-pages")
     port = free_port()
-    flags = ["--ip", "127.0.0.1", "--port", str(port), "--compatibility-date", "2024-01-01"]
+    flags = ["--ip", "127.0.0.1", "--port", str(port), "--inspector-port", str(free_port()),
+             "--compatibility-date", "2024-01-01"]  # fmt: skip
     command = [*_npm("wrangler", folder), "pages", "dev", str(site), *flags]
     with started(command, port, seconds=60, cwd=str(folder)):
         _until_it_answers(port)

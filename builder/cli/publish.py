@@ -29,7 +29,7 @@ from builder.targets import target_names
 
 if TYPE_CHECKING:
     from builder.publish.signing import SigningKey
-    from builder.publish.site import Site
+    from builder.publish.site import Candidate
     from builder.storage.objects import ObjectStore
 
 _STALE = "the server may still serve the release before this one"
@@ -133,7 +133,7 @@ def command(
     from builder.build.how import How  # noqa: PLC0415 - the commands that build pay for it
     from builder.build.pipeline import Pipeline  # noqa: PLC0415
     from builder.publish.signing import PublicKey, find_signing_key  # noqa: PLC0415
-    from builder.publish.site import Site  # noqa: PLC0415
+    from builder.publish.site import Candidate  # noqa: PLC0415
 
     key = find_signing_key(key_file)
     _check_key(key, config.keys, dry_run=dry_run)
@@ -151,11 +151,11 @@ def command(
         if strict and report.warnings:
             raise ContentError(report.warnings)
     with pipeline.built() as built:
-        site = Site.of(built, config.target, config.address, only or "")
+        site = Candidate(built, config.target, config.address, only or "")
         if store is None:
             plan = _to_folder(console, Path(dest), site, options, reloading, dry_run=dry_run)
         else:
-            plan = _to_bucket(console, store, site, options, only or "", dry_run=dry_run)
+            plan = _to_bucket(console, store, site, options, dry_run=dry_run)
     note = "" if bucket or reload_command or dry_run else _note(target, plan)
     text = "" if console.quiet else _text(plan, note, dry_run=dry_run)
     console.result(_json(plan, dry_run=dry_run), text)
@@ -164,7 +164,7 @@ def command(
 def _to_folder(
     console: Console,
     root: Path,
-    site: Site,
+    site: Candidate,
     options: PublishOptions,
     command: Sequence[str],
     *,
@@ -181,9 +181,8 @@ def _to_folder(
 def _to_bucket(
     console: Console,
     store: ObjectStore,
-    site: Site,
+    site: Candidate,
     options: PublishOptions,
-    half: Half,
     *,
     dry_run: bool,
 ) -> Plan:
@@ -193,7 +192,6 @@ def _to_bucket(
         store,
         site,
         options,
-        half=half,
         dry_run=dry_run,
         progress=lambda total: console.progress(total, "sending"),
     )

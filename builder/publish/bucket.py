@@ -6,16 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TypeVar
 
 from builder import package_version
 from builder.errors import ContentError, Problem, RemoteError
 from builder.output import Entry
-from builder.publish.moves import HEAD, next_log
+from builder.publish.moves import HEAD, next_log, paths_of
 from builder.publish.plan import (
     PAST,
-    Half,
     Plan,
     PublishOptions,
     cache_control,
@@ -36,7 +35,7 @@ from builder.publish.release import (
     read_release,
 )
 from builder.publish.signing import PublicKey
-from builder.publish.site import Site, made_entry, verified
+from builder.publish.site import Candidate, Site, made_entry, verified
 from builder.storage.object_faults import ConflictError
 from builder.storage.objects import SINGLE, ObjectStore, Stat
 from builder.storage.parallel import Progress, Stopped, run_parallel
@@ -50,26 +49,22 @@ _DIGEST = "digest"  # the name of the metadata that says that an object is ours,
 
 def publish_bucket(
     store: ObjectStore,
-    site: Site,
+    candidate: Candidate,
     options: PublishOptions,
     *,
-    half: Half = "",
     dry_run: bool,
     progress: Progress,
 ) -> Plan:
-    """Put `site` into a bucket; return what was done.
+    """Put a site into a bucket; return what was done.
 
     What is there is not sent again, also after a run that ended early. Names
     are written only while they are as they were seen: when somebody else
     publishes at the same time, ConflictError stops this run. Raises
     ContentError for a site that redirects, RemoteError.
     """
-    redirects = [entry.path for entry in site.entries if entry.location]
-    if redirects:
-        message = f"{len(redirects)} paths redirect, which objects in a bucket cannot"
-        hint = "build for it with '-t s3'"
-        raise ContentError([Problem(redirects[0], message=message, hint=hint)])
-    run = _Publisher(store, site, options, half)
+    run = _Publisher(store, candidate, options)
+    if (same := run.unchanged()) is not None:
+        return same
     plan = run.plan()
     if not dry_run:
         with progress(plan.size) as advance:
@@ -81,16 +76,16 @@ def publish_bucket(
 class _Publisher:
     """One publish to one bucket."""
 
-    def __init__(self, store: ObjectStore, site: Site, options: PublishOptions, half: Half) -> None:
+    def __init__(self, store: ObjectStore, candidate: Candidate, options: PublishOptions) -> None:
         self._store = store
+        self._candidate = candidate
+        self._key = candidate.key()
         self._options = options
-        self._half = half
         self._listed = {stat.key: stat for stat in store.list()}
         if ROOT[:-1] in self._listed and store.slash_keys:
             self._listed[ROOT] = self._listed.pop(ROOT[:-1])
         self._pointer = store.get(RELEASE)
         self._previous, self._last = self._predecessor()
-        self._site = site.with_rules()[0].adding(self._log(site), "application/json")
         self._conditions: dict[str, Stat | None] = {}
 
     def _predecessor(self) -> tuple[Release | None, int]:
@@ -129,8 +124,34 @@ class _Publisher:
         time, label = self._options.time, self._store.label
         return next_log(site.entries, time, read, self._rows, label)
 
+    def unchanged(self) -> Plan | None:
+        """Return the plan where the listing alone tells that nothing is to be done, else None."""
+        previous, pointer = self._previous, self._pointer
+        if previous is None or pointer is None or self._options.prune:
+            return None
+        made_of = (pointer[1].attributes.get("rules"), pointer[1].attributes.get("site"))
+        if made_of != (package_version(), self._key) or is_stale(previous, self._options):
+            return None
+        if previous.generation != self._last or previous.name != self._options.name:
+            return None
+        lists = ((item.path, item.size) for item in previous.lists)
+        for path, size in chain(self._candidate.sizes(), lists, self._log_sizes()):
+            if path not in self._listed or not self._is_kept(self._listed[path], size):
+                return None
+        same = len(self._listed)
+        return Plan(self._store.label, previous.generation, (), same, changed=False)
+
+    def _log_sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield the paths that the log's head speaks of, with the sizes of what is there."""
+        if self._candidate.half == "pages":
+            return
+        head = self._store.get(HEAD)
+        for path in paths_of(head[0]) if head else [HEAD]:
+            yield path, self._listed[path].size if path in self._listed else 0
+
     def plan(self) -> Plan:
         """Return what must be sent, and removed, looking where the listing is not enough."""
+        self._site = self._sendable()
         label = self._store.label
         release, lists = with_lists(self._site.entries, self._last, self._options, label)
         kept = {entry.path for entry in self._site.entries} | lists.keys()
@@ -154,6 +175,16 @@ class _Publisher:
         same = len(self._site.entries) - len(lacking)
         remove = self._surplus(kept, release) if self._options.prune else ()
         return Plan(label, release.generation, tuple(lacking), same, tuple(remove), changed)
+
+    def _sendable(self) -> Site:
+        """Return the site with its rules and log; raises ContentError for one that redirects."""
+        site = self._candidate.site()
+        redirects = [entry.path for entry in site.entries if entry.location]
+        if redirects:
+            message = f"{len(redirects)} paths redirect, which objects in a bucket cannot"
+            hint = "build for it with '-t s3'"
+            raise ContentError([Problem(redirects[0], message=message, hint=hint)])
+        return site.with_rules()[0].adding(self._log(site), "application/json")
 
     def _add_root(self) -> None:
         """Let `v2/` answer as `v2/index.json` does, on hosts that look for that very key."""
@@ -189,14 +220,15 @@ class _Publisher:
     def _is_sure(self, entry: Entry, found: Stat, known: dict[str, str]) -> bool:
         """Tell whether the last release speaks for an object: then nobody need look at it.
 
-        Only for what was written before that release was, by the server's own
-        clock; manifests are looked at, because their type matters most. What
-        must be replaced is looked at too: a listing can lag behind.
+        What must be replaced is looked at: a listing can lag behind.
         """
-        if self._pointer is None or known.get(entry.path) != entry.digest:
+        return known.get(entry.path) == entry.digest and self._is_kept(found, entry.size)
+
+    def _is_kept(self, found: Stat, size: int) -> bool:
+        """Tell whether an object is as it was when the last release came, by the server's clock."""
+        if self._pointer is None or size > SINGLE:
             return False
-        before = found.modified < self._pointer[1].modified
-        return before and found.size == entry.size <= SINGLE and "/manifests/" not in entry.path
+        return found.size == size and found.modified < self._pointer[1].modified
 
     def _known(self) -> dict[str, str]:
         """Return the digests of the last release's files by their path; empty if in doubt."""
@@ -236,7 +268,8 @@ class _Publisher:
     def _send(self, entry: Entry, *, advance: Callable[[int], None]) -> None:
         path, wanted = entry.path, _attributes(entry)
         if path == RELEASE:
-            wanted["rules"] = package_version()  # which chose the headers of all
+            # What chose the headers of all, and what all of it was made from.
+            wanted |= {"rules": package_version(), "site": self._key}
         try:
             with self._site.open(entry) as stream:
                 pieces = iter(partial(verified(entry, stream).read, 1 << 20), b"")
@@ -302,7 +335,7 @@ class _Publisher:
         }
 
     def _is_ours(self, key: str) -> bool:
-        return key.startswith((LISTS, PAST)) or in_half(key, self._half)
+        return key.startswith((LISTS, PAST)) or in_half(key, self._candidate.half)
 
     def remove(self, plan: Plan) -> None:
         """Remove what the plan says, pages before names before content."""

@@ -25,7 +25,7 @@ from builder.publish.plan import (
 )
 from builder.publish.release import LISTS, RELEASE
 from builder.publish.releases import LOCK, Releases
-from builder.publish.site import Site, verified
+from builder.publish.site import Candidate, Site, verified
 from builder.storage.local import LINK_ABOVE, LocalStorage
 from builder.storage.lock import lock
 from builder.storage.parallel import Steps, Stopped, run_parallel
@@ -42,14 +42,14 @@ _ROOTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
 
 def publish_folder(
     root: Path,
-    site: Site,
+    candidate: Candidate,
     options: PublishOptions,
     *,
     dry_run: bool,
     progress: Steps,
     reload: Callable[[], None] | None = None,
 ) -> Plan:
-    """Make a release of `site` below `root` and point to it; return what was done.
+    """Make a release of a site below `root` and point to it; return what was done.
 
     On return all of it survives a power cut. A run that ends early leaves the
     current release as it is, and the next one goes on with what is there.
@@ -65,7 +65,8 @@ def publish_folder(
         with holding:
             if not dry_run:
                 releases.claim()
-            return _Publisher(releases, site, options, progress, reload).publish(dry_run=dry_run)
+            run = _Publisher(releases, candidate, options, progress, reload)
+            return run.publish(dry_run=dry_run)
     except OSError as error:
         where = error.filename or root
         message = f"{where}: {error.strerror}"
@@ -78,21 +79,26 @@ class _Publisher:
     def __init__(
         self,
         releases: Releases,
-        site: Site,
+        candidate: Candidate,
         options: PublishOptions,
         progress: Steps,
         reload: Callable[[], None] | None,
     ) -> None:
         self._releases = releases
+        self._candidate = candidate
         self._options = options
         self._progress = progress
         self._reload = reload
-        self._target = site.target.capabilities.name
-        self._maker = f"{self._target} {package_version()}"
+        self._target = candidate.target.capabilities.name
+        self._maker = f"{self._target} {package_version()} {candidate.key()}"
         self._numbers = releases.numbers()
         # A number is a folder's name here, and never what somebody wrote into a release.
         self._last = self._numbers[-1] if self._numbers else 0
         self._previous = releases.release(self._last) if self._last else None
+
+    def _prepare(self) -> None:
+        """Learn what every file of the release is."""
+        site = self._candidate.site()
         self._carried = self._carry(site)
         with_rules, self._beside = site.with_rules(self._carried)
         self._site = with_rules.adding(self._log(site), "application/json")
@@ -130,12 +136,11 @@ class _Publisher:
 
     def publish(self, *, dry_run: bool) -> Plan:
         """Plan, and unless `dry_run` do."""
+        if self._is_served() and self._releases.maker(self._last) == self._maker:
+            return self._unchanged(self._releases.count(self._last), dry_run=dry_run)
+        self._prepare()
         if self._is_current():
-            if self._reload and not dry_run:  # the last run may have ended before it did
-                self._reload()
-            same = len(self._site.entries)
-            plan = Plan(str(self._releases.root), self._numbers[-1], (), same, changed=False)
-            return self._finish(plan, dry_run=dry_run)
+            return self._unchanged(len(self._site.entries), dry_run=dry_run)
         label = str(self._releases.root)
         release, lists = with_lists(self._site.entries, self._last, self._options, label)
         number = release.generation
@@ -162,6 +167,12 @@ class _Publisher:
             Plan(str(self._releases.root), number, tuple(send), same), dry_run=dry_run
         )
 
+    def _unchanged(self, same: int, *, dry_run: bool) -> Plan:
+        if self._reload and not dry_run:  # the last run may have ended before it did
+            self._reload()
+        plan = Plan(str(self._releases.root), self._last, (), same, changed=False)
+        return self._finish(plan, dry_run=dry_run)
+
     def _finish(self, plan: Plan, *, dry_run: bool) -> Plan:
         """Prune what is old, when asked to; return what was done."""
         if not self._options.prune:
@@ -174,17 +185,21 @@ class _Publisher:
             self._releases.prune(old)
         return replace(plan, remove=tuple(f"releases/{number}" for number in old))
 
+    def _is_served(self) -> bool:
+        """Tell whether the newest release is the one that is served, and in date."""
+        served = bool(self._last) and self._releases.current() == self._last
+        return served and not is_stale(self._previous, self._options)
+
     def _is_current(self) -> bool:
-        """Tell whether the newest release is this very site, and the one that is served."""
-        if not self._numbers or self._releases.current() != self._numbers[-1]:
+        """Tell whether the release that is served is this very site, though made otherwise."""
+        if not self._is_served():
             return False
-        number = self._numbers[-1]
-        if self._releases.maker(number) != self._maker:
+        made_by = self._releases.maker(self._last)
+        if made_by.rpartition(" ")[0] != self._maker.rpartition(" ")[0]:
             return False
-        own = [item for item in self._releases.entries(number)[0] if not _is_of_release(item.path)]
-        if [_facts(item) for item in own] != [_facts(item) for item in self._site.entries]:
-            return False
-        return not is_stale(self._previous, self._options)
+        entries, _ = self._releases.entries(self._last)
+        own = [item for item in entries if not _is_of_release(item.path)]
+        return [_facts(item) for item in own] == [_facts(item) for item in self._site.entries]
 
     def _lacking(self) -> tuple[list[Entry], int]:
         """Return an entry for each content that the store lacks, and how many files it has."""

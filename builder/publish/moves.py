@@ -106,6 +106,12 @@ class Log:
         return files
 
 
+def paths_of(head: bytes) -> list[str]:
+    """Return the paths of a log's files, of which `head` is the first; raises ContentError."""
+    size = _read_head(head)[0]
+    return [HEAD, *(f"{FOLDER}{number}.json" for number in range(-(-size // TILE)))]
+
+
 def tags_of(digests: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return what each tag of a site points to, by name and tag, of its paths and digests."""
     found = {}
@@ -125,16 +131,10 @@ def read_log(read: Read) -> Log:
     Raises ContentError for what is damaged or does not fit together, and what
     `read` raises.
     """
-    head = _parsed(read(HEAD), HEAD)
-    try:
-        size, root, tiles = int(head["size"]), str(head["root"]), list(head["tiles"])
-    except (KeyError, TypeError, ValueError):
-        raise ContentError.at(HEAD, "is not the head of a log of tag moves", _HINT) from None
-    if not 0 <= size <= _MOST:
-        raise ContentError.at(HEAD, f"says that it has {size} moves", _HINT)
+    head = read(HEAD)
+    size, root, tiles = _read_head(head)
     moves: list[Move] = []
-    for number in range(-(-size // TILE)):
-        path = f"{FOLDER}{number}.json"
+    for path in paths_of(head)[1:]:
         moves += _moves(_parsed(read(path), path), path)
     log = Log(tuple(moves[:size]))
     made = json.loads(log.to_files()[HEAD])
@@ -172,6 +172,18 @@ def next_log(
         raise ContentError.at(f"{label}/{HEAD}", message, _HINT)
     own = ((entry.path, entry.digest) for entry in entries if not entry.location)
     return old.moved(tags_of(own), time).to_files()
+
+
+def _read_head(data: bytes) -> tuple[int, str, list[str]]:
+    """Return how many moves a head speaks of, their root, and those of full files."""
+    head = _parsed(data, HEAD)
+    try:
+        size, root, tiles = int(head["size"]), str(head["root"]), list(head["tiles"])
+    except (KeyError, TypeError, ValueError):
+        raise ContentError.at(HEAD, "is not the head of a log of tag moves", _HINT) from None
+    if not 0 <= size <= _MOST:
+        raise ContentError.at(HEAD, f"says that it has {size} moves", _HINT)
+    return size, root, tiles
 
 
 def _check_order(log: Log) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from builder.errors import ContentError
 from builder.output import Entry
-from builder.publish.release import RELEASE, Release, read_release
+from builder.publish.release import LISTS, RELEASE, Release, read_release
 from builder.storage.local import (
     TEMPORARY,
     LocalStorage,
@@ -37,6 +37,7 @@ LOCK = ".builder-lock"
 CURRENT = "current"
 FEW_FOLDERS = 1000  # above, one wait for the whole disk is shorter than one for each folder
 _ENTRIES = ".entries"
+_OF_RELEASE = (f'["{RELEASE}"'.encode(), f'["{LISTS}'.encode())
 
 
 class Releases:
@@ -122,8 +123,14 @@ class Releases:
                 (own if mine else carried).append(entry)
         return own, carried
 
+    def count(self, number: int) -> int:
+        """Return how many files a release has of its own, without what it says of itself."""
+        with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
+            own = (line for line in lines if line.endswith(b",true]\n"))
+            return sum(not line.startswith(_OF_RELEASE) for line in own)
+
     def maker(self, number: int) -> str:
-        """Return the text that tells which code made a release, and for which host."""
+        """Return the text that tells which code made a release, for which host, and of what."""
         with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
             return next(lines).decode().rstrip("\n")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
 from builder.errors import ContentError
+from builder.fingerprint import code_key, fingerprint
 from builder.oci.digest import Digest, DigestError, VerifiedReader
 from builder.output import Entry
 from builder.publish.plan import Half, in_half
@@ -16,6 +17,33 @@ from builder.targets.base import Address, SideFile, Target
 from builder.write.lookup import BuiltSite
 
 _RULES_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A built site, or one half of it, that a destination may have already.
+
+    That can be told without reading what each file is.
+    """
+
+    built: BuiltSite
+    target: Target
+    address: Address
+    half: Half = ""
+
+    def key(self) -> str:
+        """Return what identifies its entries: equal for equal ones made by equal code."""
+        name = self.target.capabilities.name
+        return fingerprint(self.built.key(), code_key(), name, self.address, self.half)
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield path and bytes of every file, in no order."""
+        return (item for item in self.built.sizes() if in_half(item[0], self.half))
+
+    def site(self) -> Site:
+        """Return it with all that is known of each file."""
+        entries = tuple(entry for entry in self.built.content() if in_half(entry.path, self.half))
+        return Site(entries, self.target, self.address, self.built.open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +59,6 @@ class Site:
     address: Address
     read: Callable[[Entry], BinaryIO]
     made: dict[str, bytes] = field(default_factory=dict)  # files that are not in the built folder
-
-    @classmethod
-    def of(cls, built: BuiltSite, target: Target, address: Address, half: Half = "") -> Site:
-        """Return what `built` holds of a half (empty: all of it)."""
-        entries = tuple(entry for entry in built.content() if in_half(entry.path, half))
-        return cls(entries, target, address, built.open)
 
     @property
     def has_tags(self) -> bool:

@@ -41,6 +41,14 @@ class BuiltSite:
         """Yield the entries of all but what the target added, in byte order of their paths."""
         return self._record.content()
 
+    def key(self) -> str:
+        """Return what identifies the files of the site, and what each of them was made from."""
+        return self._record.key()
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield path and size of every file of the content."""
+        return self._record.sizes()
+
     def close(self) -> None:
         """Close the record."""
         self._record.close()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from builder.fingerprint import fingerprint
 from builder.output import Claim, Entry
 from builder.storage.cache import AlteredError, connect
 
@@ -133,6 +134,16 @@ class Record:
         told = (known.load_key, known.facts)
         values = (*row, _sum(row), *told, _sum((name, *told)))
         self._db.execute("INSERT OR REPLACE INTO bundles VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def key(self) -> str:
+        """Return what identifies the files of this build, and what each of them was made from."""
+        rows = self._db.execute("SELECT name, fingerprint FROM bundles ORDER BY name")
+        return fingerprint(self.meta("identity"), self.meta("rules"), list(rows))
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield path and size of every file of the content, those that are copies too."""
+        query = "SELECT path, size FROM outputs WHERE bundle != ? AND location = ''"
+        yield from self._db.execute(query, (SIDE,))
 
     def outputs_of(self, bundle: str) -> dict[str, Entry]:
         """Return the files of a bundle by their path."""

@@ -31,7 +31,7 @@ def publish(
     greeting: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Publish:
     """Publish the registry; returns what --json says, or the exit code and the error."""
-    monkeypatch.setattr("builder.cli.publish._time", lambda: "2024-05-01T12:00:00Z")
+    monkeypatch.setattr("builder.cli.publish.now", lambda: "2024-05-01T12:00:00Z")
 
     def call(dest: str | Path, *arguments: str) -> Any:
         capsys.readouterr()

@@ -72,6 +72,45 @@ def test_only_what_changed_is_sent(publish: Publish, fake: FakeS3, move: Move) -
     assert all(key.startswith("deep/site/") for key in fake.objects)
 
 
+def test_the_listing_tells_that_nothing_changed(publish: Publish, fake: FakeS3, move: Move) -> None:
+    publish("s3://bucket", *V2)
+    fake.log.clear()
+    assert publish("s3://bucket", *V2)["changed"] is False
+    assert fake.log == [("GET", ""), ("GET", "release.json"), ("GET", "moves.json")]
+    move("two")
+    fake.log.clear()
+    publish("s3://bucket", *V2)
+    of_objects = {key for method, key in fake.log if method == "HEAD" and "/manifests/" in key}
+    assert of_objects <= set(puts(fake))  # nobody looks at what stays as it is
+
+
+@pytest.mark.parametrize("part", ["/blobs/", "/manifests/latest", "api/release/"])
+@pytest.mark.parametrize("how", ["gone", "other", "longer"])
+def test_what_changed_in_the_bucket_is_found(
+    part: str, how: str, publish: Publish, fake: FakeS3
+) -> None:
+    publish("s3://bucket", *V2)
+    key = next(key for key in fake.objects if part in key)
+    held = fake.objects.pop(key)
+    if how == "other":
+        fake.store(key, held.body, {**held.headers, "x-amz-meta-digest": "sha256:0"})
+    elif how == "longer":
+        fake.store(key, held.body + b" ", held.headers)
+        fake.objects[key] = replace(fake.objects[key], modified=held.modified)
+    publish("s3://bucket", *V2)
+    assert fake.objects[key].body == held.body
+    assert fake.objects[key].headers == held.headers
+
+
+@pytest.mark.parametrize("key", ["moves.json", "api/moves/0.json"])
+def test_a_log_that_is_gone_is_missed(key: str, publish: Publish, fake: FakeS3) -> None:
+    publish("s3://bucket", *V2)
+    del fake.objects[key]
+    status, error = publish("s3://bucket", *V2)
+    assert status == 1
+    assert f"{key}: is gone" in error
+
+
 def test_an_interrupted_run_is_gone_on_with(publish: Publish, fake: FakeS3, move: Move) -> None:
     publish("s3://bucket", *TARGET)
     before = complete(reader(fake))
@@ -361,7 +400,7 @@ def test_a_release_is_renewed_before_it_expires(
     found = read_release(fake.objects["release.json"].body)
     assert (found.time, found.expires) == ("2024-05-01T12:00:00Z", "2024-05-11T12:00:00Z")
     for time, changed in (("2024-05-05T12:00:00Z", False), ("2024-05-07T12:00:00Z", True)):
-        monkeypatch.setattr("builder.cli.publish._time", partial(str, time))
+        monkeypatch.setattr("builder.cli.publish.now", partial(str, time))
         assert publish(*flags)["changed"] is changed
     assert read_release(fake.objects["release.json"].body).expires == "2024-05-17T12:00:00Z"
     assert publish("s3://bucket", *V2)["changed"]  # it has an end no more
