@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,6 +97,11 @@ class _Publisher:
         self._last = self._numbers[-1] if self._numbers else 0
         self._previous = releases.release(self._last) if self._last else None
 
+    @cached_property
+    def _newest(self) -> tuple[list[Entry], list[Entry]]:
+        """The entries of the last release: its own, and what it carries on."""
+        return self._releases.entries(self._last) if self._last else ([], [])
+
     def _prepare(self) -> None:
         """Learn what every file of the release is."""
         site = self._candidate.site()
@@ -112,7 +118,8 @@ class _Publisher:
         found = []
         stay = staying(self._releases.made(), time.time(), self._options, extra=1)
         for number in reversed(stay):
-            for entry in self._releases.entries(number)[0]:
+            entries = self._newest if number == self._last else self._releases.entries(number)
+            for entry in entries[0]:
                 if is_content(entry.path) and entry.path not in seen:
                     seen.add(entry.path)
                     if entry.location or self._releases.store.size(entry.digest) == entry.size:
@@ -124,8 +131,7 @@ class _Publisher:
         if not site.has_tags:
             return {}
         last = self._last
-        own = self._releases.entries(last)[0] if last else []
-        known = {entry.path: entry.digest for entry in own}
+        known = {entry.path: entry.digest for entry in self._newest[0]}
 
         def read(path: str) -> bytes | None:
             file = self._releases.tree(last) / path
@@ -197,8 +203,7 @@ class _Publisher:
         made_by = self._releases.maker(self._last)
         if made_by.rpartition(" ")[0] != self._maker.rpartition(" ")[0]:
             return False
-        entries, _ = self._releases.entries(self._last)
-        own = [item for item in entries if not _is_of_release(item.path)]
+        own = [item for item in self._newest[0] if not _is_of_release(item.path)]
         return [_facts(item) for item in own] == [_facts(item) for item in self._site.entries]
 
     def _lacking(self) -> tuple[list[Entry], int]:

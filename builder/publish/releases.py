@@ -164,11 +164,11 @@ class Releases:
     ) -> None:
         temporary = self._folder / f"{TEMPORARY}{number}"
         temporary.mkdir()
-        folders = {""}
+        root, folders = os.fspath(temporary), {""}
         for count, (entry, _) in enumerate(rows, 1):
             if not entry.location:
-                _make_above(temporary, entry.path, folders)
-                self._place(entry, temporary / entry.path)
+                _make_above(root, entry.path, folders)
+                self._place(entry, f"{root}/{entry.path}")
             progress(count)
         if len(folders) > FEW_FOLDERS:
             sync_disk(temporary)
@@ -185,15 +185,15 @@ class Releases:
             for path in (self.tree(number), *self._folder.glob(f"{number}.*")):
                 _remove(path)
 
-    def _place(self, entry: Entry, path: Path) -> None:
-        held = self.store.path(entry.digest)
+    def _place(self, entry: Entry, path: str) -> None:
+        held = self.store.name(entry.digest)
         try:
             os.link(held, path, follow_symlinks=False)
         except FileNotFoundError:
             raise
         except OSError:  # too many links to one file, or a file system without them
             shutil.copyfile(held, path)
-            with path.open("rb") as file:
+            with open(path, "rb") as file:
                 os.fsync(file.fileno())
 
     def admit(self, number: int, entries: Iterable[Entry]) -> list[Entry]:
@@ -202,12 +202,12 @@ class Releases:
         While a server changes over from one release to the next, a client can
         read a name from the new one and then be answered by the old one.
         """
-        tree, folders = self.tree(number), {""}
-        added = [entry for entry in entries if not os.path.lexists(tree / entry.path)]
+        tree, folders = os.fspath(self.tree(number)), {""}
+        added = [entry for entry in entries if not os.path.lexists(f"{tree}/{entry.path}")]
         for entry in added:
             if not entry.location:
                 _make_above(tree, entry.path, folders)
-                self._place(entry, tree / entry.path)
+                self._place(entry, f"{tree}/{entry.path}")
         return added
 
     def write_beside(self, number: int, target: str, files: dict[str, bytes]) -> None:
@@ -264,10 +264,10 @@ def _is_begun(name: str) -> bool:
     return name == LOCK or name.startswith(TEMPORARY)
 
 
-def _make_above(root: Path, path: str, made: set[str]) -> None:
+def _make_above(root: str, path: str, made: set[str]) -> None:
     folder = path.rpartition("/")[0]
     if folder not in made:
-        (root / folder).mkdir(parents=True, exist_ok=True)
+        os.makedirs(f"{root}/{folder}", exist_ok=True)
         while folder not in made:
             made.add(folder)
             folder = folder.rpartition("/")[0]

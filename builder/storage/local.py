@@ -48,10 +48,14 @@ class LocalStorage:
         algorithm, _, encoded = digest.partition(":")
         return self._root / "blobs" / algorithm / encoded
 
+    def name(self, digest: str) -> str:
+        """Return the same as text, for those that ask for very many."""
+        return f"{self._root}/blobs/{digest.replace(':', '/', 1)}"
+
     def size(self, digest: str) -> int | None:
         """Return the size in bytes of a blob that is a regular file, else None."""
         try:
-            found = os.lstat(self.path(digest))
+            found = os.lstat(self.name(digest))
         except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
