@@ -158,7 +158,7 @@
       about.append(make("p", { class: "why" }, "tag ", link, item.yanked.includes(hit) ? " (yanked)" : ""));
     } else if (word) about.append(make("p", { class: "why" }, "its README or a label has ", make("mark", {}, word)));
     const facts = make("p", { class: "facts" });
-    for (const text of [item.newest, item.updated]) if (text) facts.append(make("span", {}, text));
+    for (const [name, text] of [["version", item.newest], ["", item.updated]]) if (text) facts.append(make("span", { class: name }, text));
     return make("li", { class: "row" }, about, facts);
   };
 

@@ -67,6 +67,11 @@ class Document:
         return self.keys[key]
 
     @property
+    def path(self) -> str:
+        """Jekyll's name for `source`."""
+        return self.source
+
+    @property
     def is_markdown(self) -> bool:
         """Whether `body` is to be rendered; HTML is the owner's and is used as it is."""
         return self.source.lower().endswith(MARKDOWN)

@@ -34,11 +34,12 @@ class Page:
     its JSON and its feed, for which the site's own `url` must be known; `data`
     is its JSON-LD; `unlisted` keeps it out of search engines; `source` is the
     file it is made of; `card` is the picture for links to it, the site's `image` or `logo`
-    where it has none.
+    where it has none; `crumb` is what the breadcrumb calls it, its title where it says nothing.
     """
 
     title: str
     url: str
+    crumb: str = ""
     description: str = ""
     crumbs: tuple[Link, ...] = ()
     twin: str = ""
@@ -57,9 +58,11 @@ class Page:
             "url": self.url,
             "description": self.description,
             "canonical": absolute(options, self.url) if options.url else "",
+            "crumb": self.crumb or self.title,
             "crumbs": self.crumbs,
             "twin": self.twin,
             "feed": self.feed if options.url else "",
+            "path": self.source,
             "source": self.source,
             "edit_url": forge_url(options.repository, options.branch, self.source, "edit"),
             "json_ld": jsonify(self.data) if self.data else Markup(),
@@ -75,6 +78,11 @@ def direction(lang: str) -> str:
     parts = lang.lower().replace("_", "-").split("-")
     script = next((part for part in parts[1:] if len(part) == 4), "")
     return "rtl" if (script or parts[0]) in (_RTL_SCRIPTS if script else _RTL_LANGUAGES) else "ltr"
+
+
+def crumb(name: str, title: str) -> str:
+    """Return what a breadcrumb calls a collection or namespace: its title, if it has one."""
+    return name.rpartition("/")[2] if title == name else title
 
 
 def crumbs(name: str) -> tuple[Link, ...]:

@@ -16,10 +16,10 @@ from builder.pages import badge, feeds, json_pages, listing, plan
 from builder.pages.collectionview import collection_view
 from builder.pages.lists import Lists
 from builder.pages.model import SiteState
-from builder.pages.page import Page, crumbs, software
+from builder.pages.page import Page, crumb, crumbs, software
 from builder.pages.renderer import HTML, ROW, PageRenderer, redirect_claims
 from builder.pages.tagview import tag_view
-from builder.pages.views import Link, PageContext, tag_url
+from builder.pages.views import PageContext, tag_url
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
 
@@ -69,6 +69,7 @@ class Renderer:
         page = Page(
             title=row.title,
             url=row.url,
+            crumb=crumb(row.name, row.title),
             description=row.description,
             crumbs=crumbs(collection.name),
             twin=f"{row.url}index.json",
@@ -106,8 +107,9 @@ class Renderer:
         page = Page(
             title=f"{collection.name}:{tag.name}",
             url=url,
+            crumb=tag.name,
             description=description,
-            crumbs=(*crumbs(collection.name), Link(collection.name.rpartition("/")[2], row.url)),
+            crumbs=crumbs(f"{collection.name}/{tag.name}"),
             twin=f"{url}index.json",
             feed=f"{row.url}feed.xml",
             source=tag.notes_path,
@@ -152,6 +154,7 @@ class Renderer:
                 url=part.url,
                 description=plan.one_line(namespace.keys.get("description"))
                 or (text.excerpt if text else ""),
+                crumb=crumb(name, title),
                 crumbs=crumbs(name),
                 twin=f"{url}index.json",
                 feed=f"{url}feed.xml",

@@ -51,6 +51,7 @@ def _gfm() -> Convert:
     for name in ("table", "autolink", "strikethrough", "tasklist", "footnotes"):
         setattr(extensions, name, True)
     rendering = comrak.RenderOptions()
+    rendering.tasklist_classes = True
     rendering.unsafe_ = True  # nh3 comes behind
     return lambda text: comrak.render_markdown(
         text, extension_options=extensions, render_options=rendering

@@ -161,3 +161,22 @@ def test_a_menu_of_the_site_s_pages(registry: Path, build: Callable[..., int]) -
     assert build() == 0
     page = (registry / "_site/about/index.html").read_text()
     assert page == "<About us 3></more/ 0>"
+
+
+def test_the_file_of_a_page(greeting: Path, build: Callable[..., int]) -> None:
+    said = (
+        "{{ page.path }} {{ page.crumb }}{% for item in site.pages %} {{ item.path }}{% endfor %}"
+    )
+    names = ("page", "collection", "tag", "namespace", "search")
+    write_tree(greeting, {f"_layouts/{name}.html": said for name in names})
+    write_tree(greeting, {"text/about.md": "---\ntitle: About\n---\n"})
+    assert build() == 0
+    for path, file, crumb in (
+        ("text/about", "text/about.md", "About"),
+        ("vanessa/greeting", "collections/vanessa/greeting/README.md", "Greeting"),
+        ("vanessa/greeting/tags/latest", "", "latest"),
+        ("vanessa", "", "vanessa"),
+        ("search", "", "Search"),
+    ):
+        page = (greeting / "_site" / path / "index.html").read_text()
+        assert page == f"{file} {crumb} text/about.md", path
