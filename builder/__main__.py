@@ -36,6 +36,20 @@ class _Heedless(io.FileIO):
             return len(data)
 
 
+class _Results(io.FileIO):
+    """Standard output: what cannot be said there is an error that says where."""
+
+    def write(self, data: Any) -> int:
+        """Write as much as can be; raises OSError with the name of the stream."""
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            from builder.errors import STANDARD_OUTPUT  # noqa: PLC0415 - see above
+
+            error.filename = STANDARD_OUTPUT
+            raise
+
+
 def guard_streams() -> None:
     """Let the three standard streams be open, so that no file that is written gets their number.
 
@@ -44,8 +58,9 @@ def guard_streams() -> None:
     while (number := os.open(os.devnull, os.O_RDONLY)) < 3:
         pass
     os.close(number)
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(1, "w")
+    encoding, errors_are = (sys.stdout.encoding, sys.stdout.errors) if sys.stdout else (None, None)
+    results = io.BufferedWriter(_Results(1, "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(results, encoding, errors_are, line_buffering=os.isatty(1))
     errors = io.BufferedWriter(_Heedless(2, "w", closefd=False))
     sys.stderr = io.TextIOWrapper(errors, errors="backslashreplace", line_buffering=True)
 

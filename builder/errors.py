@@ -14,12 +14,14 @@ module may import it.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
+STANDARD_OUTPUT = "standard output"  # the name of the file of an OSError that came from there
 _concealed: set[str] = set()
 _FEW = 8  # known words of a hint
 _PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
@@ -173,6 +175,13 @@ class LockedError(BuilderError):
     """Another run is at work on the same registry or destination."""
 
     exit_code = 5
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about an error whose words do not say it, or the empty string."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "let it open more files at once, as in: ulimit -n 1024"
+    return "let it write larger files: ulimit -f unlimited" if error.errno == errno.EFBIG else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

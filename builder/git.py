@@ -235,7 +235,11 @@ def run(
     quiet = ("-c", "core.quotePath=false", "-c", "core.fsmonitor=false",
              "-c", "core.hooksPath=/dev/null")  # fmt: skip
     command = ["git", "-C", os.fspath(folder), *quiet, *arguments]
-    variables = {**kept, **(environment or {})}
+    variables = {
+        **kept,
+        "GIT_OPTIONAL_LOCKS": "0",
+        **(environment or {}),
+    }  # who asks writes nothing
     try:
         return subprocess.run(command, input=feed, capture_output=True, check=False, env=variables)
     except FileNotFoundError:

@@ -79,3 +79,12 @@ def test_outside_of_a_repository(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not in a git repository"):
         Repository(tmp_path)
     assert head(tmp_path) == ""
+
+
+def test_who_asks_writes_nothing(repository: Repository) -> None:
+    index = repository.top / ".git/index"
+    before = index.read_bytes()
+    kept = repository.top / "sub/kept"
+    kept.write_text(kept.read_text())  # another time, which git would note
+    assert not repository.changes(repository.commit("HEAD"))
+    assert index.read_bytes() == before

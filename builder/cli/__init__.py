@@ -6,6 +6,7 @@ the rest of `cli`, the only one that prints.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -16,7 +17,14 @@ from importlib import import_module
 import click
 
 from builder.cli.examples import epilog
-from builder.errors import BuilderError, ContentError, LocalError, counted
+from builder.errors import (
+    STANDARD_OUTPUT,
+    BuilderError,
+    ContentError,
+    LocalError,
+    counted,
+    remedy,
+)
 
 # Each command's one line of help stands here, so that `builder --help` imports no command.
 GROUPS = {
@@ -136,7 +144,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except OSError as error:
         _silence_stdout()
-        _say(f"builder: cannot write to standard output: {error.strerror}")
+        _say(f"builder: cannot write to {STANDARD_OUTPUT}: {error.strerror}")
         return LocalError.exit_code
     return status
 
@@ -166,11 +174,26 @@ def _invoke(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        if trace or error.filename is None:
+        if trace or error.filename == STANDARD_OUTPUT:
             raise
-        _say(f"builder: {error.filename}: {error.strerror}")
+        _report(_told(error))
         return LocalError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _told(error: OSError) -> BuilderError:
+    """Return what this machine refuses, and what to do where its words do not say it."""
+    if error.filename is None and error.errno == errno.ENOENT and not _is_somewhere():
+        return BuilderError("the current folder is gone", "change to one that is there")
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    return BuilderError(f"{where}{error.strerror or error}", remedy(error))
+
+
+def _is_somewhere() -> bool:
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 def _folder_hint(error: click.ClickException) -> str:

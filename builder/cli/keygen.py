@@ -60,7 +60,11 @@ def _write(file: str, pem: bytes) -> None:
     except OSError as error:
         hint = "the file's folder must be there, and yours to write to"
         raise LocalError(f"{file}: {error.strerror}", hint) from None
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(pem)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(pem)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        os.unlink(file)
+        raise LocalError(f"{file}: {error.strerror}", "nothing was written") from None

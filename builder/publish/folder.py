@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder import package_version
-from builder.errors import LocalError
+from builder.errors import LocalError, remedy
 from builder.output import Entry
 from builder.publish.moves import next_log
 from builder.publish.plan import (
@@ -71,7 +71,8 @@ def publish_folder(
     except OSError as error:
         where = error.filename or root
         message = f"{where}: {error.strerror}"
-        raise LocalError(message, "the current release is as it was; publish again") from error
+        hint = remedy(error) or "the current release is as it was; publish again"
+        raise LocalError(message, hint) from error
 
 
 class _Publisher:

@@ -108,8 +108,7 @@ def _name_fault(path: str) -> str:
 def _kind_fault(change: Change, path: str) -> tuple[str, str]:
     """Return what is wrong with a file by its kind alone, and a hint; empty for nothing."""
     if change.new_mode == LINK:
-        hint = "put the file itself there; 'builder tag' gives one image a second tag"
-        return "is a symbolic link", hint
+        return "is a symbolic link", "put the file itself there"
     if change.new_mode == SUBMODULE:
         return "is a submodule", "put the files themselves there"
     if name := _read_by_git(path):

@@ -182,7 +182,7 @@ class _Loader:
         tags = []
         base = self._folder / "manifests"
         for name in sorted(os.listdir(base)):
-            if is_litter(name) or not (base / name).is_dir():
+            if is_litter(name) or (base / name).is_symlink() or not (base / name).is_dir():
                 continue
             try:
                 if (tag := self._tag(name)) is not None:

@@ -117,7 +117,7 @@ class _Walker:
             return below, {}
         own = OWN_FOLDERS.intersection(folders)
         tags = self._entries(f"{path}/manifests") if "manifests" in own else []
-        has_tags = any(entry.is_dir(follow_symlinks=False) for entry in tags)
+        has_tags = any(entry.is_dir(follow_symlinks=False) or entry.is_symlink() for entry in tags)
         has_readme = readme_of(files) != ""
         is_collection = has_tags or "oci-layout" in files or (has_readme and not below)
         if own and not is_collection and not has_readme:
@@ -246,8 +246,8 @@ def _fact(label: str, found: os.stat_result) -> str:
 
 
 def _link(path: str) -> Problem:
-    return Problem(
-        path,
-        message="is a symbolic link; nothing in collections/ may be one",
-        hint="put the file itself there; 'builder tag' gives one image a second tag",
-    )
+    """Return the words of whoever opens the file: a link is one problem."""
+    hint = "put the file itself there"
+    if path.rpartition("/")[0].endswith("/manifests"):
+        hint = "'builder tag' gives one image a second tag"
+    return Problem(path, message="is a symbolic link", hint=hint)

@@ -226,7 +226,7 @@ def _refused(error: OSError, path: str, label: str, at: int | None) -> Exception
         is_link = False
     if is_link and error.errno in (errno.ELOOP, errno.ENOTDIR):
         hint = "put the file itself there"
-        return ContentError.at(label, "is, or is reached through, a symbolic link", hint)
+        return ContentError.at(label, "is a symbolic link", hint)
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return FileNotFoundError(error.errno, error.strerror, label)
     if error.errno in (errno.ENXIO, errno.EISDIR):

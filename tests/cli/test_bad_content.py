@@ -218,3 +218,25 @@ def test_a_link_in_the_destination_is_not_followed(
     (greeting / README).write_text("---\ntitle: Changed\n---\nnew text\n")
     assert build() == 3
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "manifests/latest", "manifests/latest/README.md",
+             "manifests/latest/manifest.json", "manifests/2.0/Dockerfile"],
+)  # fmt: skip
+def test_a_link_is_one_problem(
+    path: str,
+    greeting: Path,
+    build: Callable[..., int],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    write_tree(greeting / G, {"manifests/2.0/Dockerfile": "FROM scratch\n"})
+    kept = greeting / G / path
+    if kept.exists():
+        kept.rename(tmp_path / "kept")
+    kept.symlink_to(tmp_path / "kept")
+    assert build() == 1
+    said = capfd.readouterr().err
+    assert f"{G}/{path}: is a symbolic link" in said
+    assert "builder: 1 problem;" in said

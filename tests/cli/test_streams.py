@@ -56,3 +56,40 @@ def test_an_environment_that_cannot_be_hidden_reaches_no_recipe(
     )  # fmt: skip
     said = "builder: cannot hide the environment from recipes: File too large\n"
     assert (done.returncode, done.stderr) == (3, said)
+
+
+# What the shell does before the command, the command, what is said.
+SCANT = [
+    (
+        "ulimit -n 12;",
+        "build -q -s REGISTRY",
+        3,
+        "Too many open files\n  hint: let it open more files",
+    ),
+    (
+        "ulimit -n 12;",
+        "publish OUT -q -s REGISTRY -t nginx",
+        3,
+        "Too many open files\n  hint: let it open more files",
+    ),
+    ("ulimit -f 1;", "new OUT", "builder: File too large\n  hint: let it write larger files"),
+    ("ulimit -f 0;", "keygen OUT", "/out: File too large\n  hint: nothing was written"),
+    ("mkdir gone; cd gone; rmdir ../gone;", "list", "the current folder is gone"),
+]
+
+
+@pytest.mark.parametrize(("before", "command", "said"), SCANT, ids=str)
+def test_what_is_scant_is_not_standard_output(
+    before: str, command: str, said: str, greeting: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = command.replace("OUT", str(out)).replace("REGISTRY", str(greeting)).split()
+    line = f"{before} exec {shlex.join([*BUILDER, *arguments])}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 3, done
+    assert said in done.stderr
+    assert "standard output" not in done.stderr
+    assert not out.is_file()
+    assert not (out / "_config.yml").exists()
