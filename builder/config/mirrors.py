@@ -15,10 +15,10 @@ from builder.sync.model import Mirror
 from builder.sync.tags import rule_fault
 
 KEYS = ("from", "to", "tags", "exclude", "newest", "platforms", "referrers", "prune", "keep",
-        "floor")  # fmt: skip
+        "floor", "insecure")  # fmt: skip
 _RULES = ("tags", "exclude", "keep")
 _NUMBERS = {"newest": 1, "floor": 0}
-_FLAGS = ("referrers", "prune")
+_FLAGS = ("referrers", "prune", "insecure")
 
 
 def mirror_options(items: Any, reader: Reader) -> tuple[Mirror, ...]:
@@ -55,6 +55,7 @@ def _mirror(fields: Mapping[str, Any], at: KeyPath, reader: Reader) -> Mirror:
         prune=fields.get("prune") is True,
         keep=_texts(fields.get("keep")),
         floor=1 if fields.get("floor") is None else fields["floor"],
+        insecure=fields.get("insecure") is True,
         place=reader.place(at),
     )
 

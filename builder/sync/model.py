@@ -24,7 +24,8 @@ class Mirror:
     `sources` are pairs of a registry's host and a repository's name or a pattern of names; `to`
     is the name here, with `*` for the name there. `tags` and `exclude` are rules (see
     `sync.tags`), `newest` (0: all) how many of the tags that fit. No `platforms` means all of
-    them. `keep` are rules for tags that `prune` leaves, `floor` how many it must leave.
+    them. `keep` are rules for tags that `prune` leaves, `floor` how many it must leave. `insecure`
+    trusts these sources as `RemoteOptions` says, whatever is asked of the others.
     """
 
     sources: tuple[tuple[str, str], ...]
@@ -37,6 +38,7 @@ class Mirror:
     prune: bool = False
     keep: tuple[str, ...] = ()
     floor: int = 1
+    insecure: bool = False
     place: Problem = field(default_factory=lambda: Problem("_config.yml"))
 
 

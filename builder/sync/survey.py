@@ -75,7 +75,7 @@ def survey(
     """
     faults: list[Fault] = []
     found: dict[str, Asked] = {}
-    clients: dict[str, RegistryClient] = {}
+    clients: dict[tuple[str, RemoteOptions], RegistryClient] = {}
     for mirror in mirrors:
         for item in _repositories(mirror, remote, clients, faults):
             name = item.copy.name
@@ -95,13 +95,14 @@ def survey(
 def _repositories(
     mirror: Mirror,
     remote: RemoteOptions,
-    clients: dict[str, RegistryClient],
+    clients: dict[tuple[str, RemoteOptions], RegistryClient],
     faults: list[Fault],
 ) -> Iterator[Asked]:
     """Yield the repositories of a mirror; what cannot be listed becomes one of `faults`."""
+    trust = replace(remote, insecure=remote.insecure or mirror.insecure)
     for host, pattern in mirror.sources:
         try:
-            client = clients.setdefault(host, RegistryClient(host, remote))
+            client = clients.setdefault((host, trust), RegistryClient(host, trust))
             for name in _names(client, pattern):
                 here = mirror.to.replace("*", name)
                 repository = client.repository(name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 
 import pytest
+import trustme
 
 from builder.remote import http
 from tests.images import Image
@@ -102,3 +104,20 @@ def test_what_did_not_change_costs_one_request(sync: Sync) -> None:
         assert sync(mirrors)[0] == 0
         asked = [method for method, path, _ in server.log.requests if "/v2/" in path]
     assert sorted(asked) == ["GET", *["HEAD"] * 20]
+
+
+def test_one_source_is_trusted_and_no_other(mine: Path, sync: Sync) -> None:
+    """Also where both are one machine: the certificate is looked at for the other one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    with hostile(Behaviour(), context) as server:
+        place = f"localhost:{server.server_address[1]}/{NAME}"
+        mirrors = [{"from": place, "to": "mirror/one", "insecure": True}, {"from": place,
+                   "to": "mirror/two"}]  # fmt: skip
+        status, result, error = sync(mirrors)
+        assert status == 4
+        assert "certificate" in error
+        assert "1 problem;" in error
+        assert [step["name"] for step in result["tags"]] == ["mirror/one"]
+        assert sync(mirrors, "--insecure")[0] == 0
+    assert (mine / "collections/mirror/two/manifests/latest/manifest.json").exists()

@@ -203,6 +203,7 @@ def test_names_choose_and_must_exist(host: str, upstream: Open, sync: Sync) -> N
         ({"from": "x.y/z", "tags": ">=a"}, "neither a pattern"),
         ({"from": "x.y/z", "newest": 0}, "newest must be a number from 1"),
         ({"from": "x.y/z", "prune": "yes"}, "prune must be true or false"),
+        ({"from": "x.y/z", "insecure": 1}, "insecure must be true or false"),
         ({"from": "x.y/z", "platforms": ["arm64"]}, "is no platform"),
         ({"from": "x.y/z", "tag": "1"}, "unknown key 'tag'"),
     ],
