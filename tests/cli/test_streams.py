@@ -63,14 +63,12 @@ SCANT = [
     (
         "ulimit -n 12;",
         "build -q -s REGISTRY",
-        3,
-        "Too many open files\n  hint: let it open more files",
+        "Too many open files\n  hint: let it open more",
     ),
     (
         "ulimit -n 12;",
         "publish OUT -q -s REGISTRY -t nginx",
-        3,
-        "Too many open files\n  hint: let it open more files",
+        "Too many open files\n  hint: let it open more",
     ),
     ("ulimit -f 1;", "new OUT", "builder: File too large\n  hint: let it write larger files"),
     ("ulimit -f 0;", "keygen OUT", "/out: File too large\n  hint: nothing was written"),
