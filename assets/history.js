@@ -20,8 +20,8 @@ const line = ([time, , , before, after]) => {
 };
 
 const told = () => moves().then(
-  (found) => found.length ? make("ul", { class: "changes" }, ...found.map(line)) : make("p", {}, "The log has no moves of this tag."),
-  () => make("p", {}, "No log of moves can be had here: builder publish writes one."),
+  (found) => found.length ? make("ul", { class: "changes" }, ...found.map(line)) : make("p", {}, "It has pointed to nothing else since the log began."),
+  () => make("p", {}, "This host has no log of moves."),
 );
 
 const button = make("button", { type: "button" }, "What it pointed to");

@@ -162,6 +162,8 @@
     return make("li", { class: "row" }, about, facts);
   };
 
+  const told = (count, query) => count ? `${count} found` : `Nothing found${query ? ` for “${query}”` : ""}.`;
+
   const orders = {
     "Best match": () => 0,
     Name: (a, b) => (a.item.name < b.item.name ? -1 : 1),
@@ -199,7 +201,8 @@
       for (const [key, element] of selects) fill(key, element, found);
       const shown = found.filter((one) => fits(one)).sort(orders[order.value]);
       results.hidden = false;
-      status.textContent = `${shown.length} found${shown.length > SHOWN ? `, the first ${SHOWN} shown` : ""}`;
+      status.textContent = `${told(shown.length, query)}${shown.length > SHOWN ? `, the first ${SHOWN} shown` : ""}`;
+      for (const element of tools.querySelectorAll("select")) element.hidden = !found.length;
       list.hidden = !shown.length;
       list.replaceChildren(...shown.slice(0, SHOWN).map((one) => row(one, terms(query))));
     };
@@ -235,7 +238,8 @@
       if (query) {
         for await (const found of find(query)) {
           if (mine !== turn) return;
-          status.textContent = found.length ? `${found.length} found` : `Nothing is called “${query}”, or says so.`;
+          status.textContent = told(found.length, query);
+          all.hidden = !found.length;
           list.hidden = !found.length;
           list.replaceChildren(...found.slice(0, QUICK).map((one) => row(one, terms(query))));
         }
