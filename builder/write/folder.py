@@ -106,10 +106,13 @@ class Folder:
             self._stage.open()
 
     def discard(self) -> None:
-        """Remove the stage, and the folder if it came with it."""
+        """Remove the stage, and the folder if it came with it, here or in a run that was killed."""
+        came = [*self._made]
         if self.root.is_dir() and not self.root.is_symlink():
+            if os.listdir(self.root) == [STAGE]:
+                came.insert(0, self.root)
             self._stage.close()
-        for path in self._made:
+        for path in came:
             with suppress(OSError):
                 path.rmdir()
         self._made = []

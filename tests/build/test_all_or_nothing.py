@@ -117,6 +117,15 @@ def test_what_a_killed_build_staged_is_nobody_s(greeting: Path, build: Callable[
     assert not (greeting / "_site/.builder-tmp").exists()
 
 
+def test_a_folder_that_a_killed_build_made_goes_when_the_next_one_fails(
+    greeting: Path, build: Callable[..., int]
+) -> None:
+    write_tree(greeting, {"_site/.builder-tmp/new/x": "left by a build that was killed"})
+    break_layout(greeting)
+    assert build() == 1
+    assert not (greeting / "_site").exists()
+
+
 def opened(registry: Path, destination: Path, meanwhile: Callable[[], object]) -> Pipeline:
     """Return a pipeline that calls `meanwhile` when it has read all and begins to make pages."""
 
