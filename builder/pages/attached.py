@@ -15,6 +15,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import entries
 from builder.oci.manifest import Manifest
+from builder.pages.statement import Said, one_line, said_at
 from builder.registry.model import Collection, Tag
 
 TITLES = {
@@ -33,6 +34,7 @@ _PARTS = (
     ("signature", {"signature", "sig", "sign", "pgp-signature", "simplesigning"}),
     ("attestation", {"attestation", "att", "in-toto", "intoto", "dsse"}),
 )
+_ENDINGS = {"SPDX": ".spdx.json", "CycloneDX": ".cdx.json", "Syft": ".syft.json"}
 _SUFFIXES = {".sig": "signature", ".att": "attestation", ".sbom": "sbom"}
 # Where tools say what a statement is about: on a bundle's manifest, on a layer.
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
@@ -167,12 +169,51 @@ def _all(collection: Collection, digest: Digest, kind: str = "") -> Iterator[Att
     artifact_type = manifest.effective_artifact_type
     size = sum(layer.size for layer in manifest.layers)
     created = manifest.annotations.get(_CREATED, "")[:10]
-    for found, predicate in statements(manifest, kind):
-        layer = _layer_of(manifest, predicate)
-        about = Attached(found, digest, artifact_type, size, created, url, predicate)
+    for found, named in statements(manifest, kind):
+        layer = _layer_of(manifest, named)
+        predicate = named or (_stated(collection, layer) if layer is not None else "")
+        if layer is not None and manifest.is_image:  # of an image there is only the config
+            artifact_type = layer.media_type
+        said = kind_of_predicate(predicate) if predicate else found
+        about = Attached(said, digest, artifact_type, size, created, url, predicate)
         if layer is not None:
             about = replace(about, layer=layer.digest, file=layer.annotations.get(_TITLE, ""))
         yield about
+
+
+def _stated(collection: Collection, layer: Descriptor) -> str:
+    """Return the type of the statement in an envelope that nothing beside it names."""
+    place = collection.blobs.get(layer.digest)
+    is_envelope = layer.media_type.startswith(_BUNDLE) or kind_of(layer.media_type) == "attestation"
+    return said_at(place).predicate if place is not None and is_envelope else ""
+
+
+def read(collection: Collection, groups: tuple[Group, ...], api_root: str) -> tuple[Group, ...]:
+    """Return what is attached with what its documents say, and where they are to be had."""
+    return tuple(
+        replace(group, items=tuple(_read(collection, item, api_root) for item in group.items))
+        for group in groups
+    )
+
+
+def _read(collection: Collection, item: Attached, api_root: str) -> Attached:
+    place = collection.blobs.get(item.layer)
+    if place is None:
+        return item
+    said = said_at(place)
+    url = f"{api_root}/v2/{collection.name}/blobs/{place.digest}" if place.file else place.url
+    suffix = _ENDINGS.get(said.format.partition(" ")[0], ".json" if said != Said() else "")
+    return replace(
+        item,
+        title=said.title or one_line(item.file),
+        format=said.format,
+        packages=said.packages,
+        facts=said.facts,
+        size=place.size,
+        download=url,
+        file=item.file.rpartition("/")[2]
+        or f"{item.kind}-{place.digest.partition(':')[2][:12]}{suffix}",
+    )
 
 
 def _layer_of(manifest: Manifest, predicate: str) -> Descriptor | None:

@@ -34,6 +34,7 @@ _ARTIFACTS = (
     ("application/vnd.buildkit.cacheconfig.", "cache"),
     ("application/vnd.homebrew.", "bottle"),
 )
+_PACKAGE_TYPE, _BOTTLE = "com.github.package.type", "homebrew_bottle"
 KINDS = frozenset({"image", "artifact", "recipe", "empty", *(kind for _, kind in _ARTIFACTS)})
 _MAX_DESCRIPTION = 300
 _CUT_DIGEST = 12  # of its hexadecimal digits
@@ -191,15 +192,21 @@ def tag_kind(collection: Collection, tag: Tag) -> str:
             return "sif"
         return "recipe" if tag.recipe is not None else "empty"
     manifest = main_image(collection, tag.manifest)
+    if found := _artifact_kind(tag.manifest, manifest):
+        return found
     if manifest.is_container or (manifest.is_index and collection.images(manifest)):
         return "image"  # an index of none is a builder's cache, or nothing
-    types = {manifest.effective_artifact_type, *(layer.media_type for layer in manifest.blobs)}
-    for prefix, kind in _ARTIFACTS:
-        if any(media_type.startswith(prefix) for media_type in types):
-            return kind
-    if manifest.media_type == mediatype.SINGULARITY_MANIFEST:
-        return "sif"
-    return "artifact"
+    return "sif" if manifest.media_type == mediatype.SINGULARITY_MANIFEST else "artifact"
+
+
+def _artifact_kind(top: Manifest, image: Manifest) -> str:
+    """Return what no image is but may have the config of one, known by its types and marks."""
+    if top.annotations.get(_PACKAGE_TYPE) == _BOTTLE:
+        return "bottle"
+    parts = (*image.blobs, *image.manifests)
+    types = {image.effective_artifact_type, *(part.media_type for part in parts)}
+    found = (kind for prefix, kind in _ARTIFACTS if any(kind.startswith(prefix) for kind in types))
+    return next(found, "")
 
 
 def main_image(collection: Collection, manifest: Manifest) -> Manifest:

@@ -8,61 +8,36 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from builder.errors import BuilderError
 from builder.oci.strictjson import MAX_BYTES, loads
-from builder.pages.attached import Attached, Group
-from builder.registry.model import BlobPlace, Collection
+from builder.registry.model import BlobPlace
 from builder.storage.local import open_regular
 
 _MAX_TEXT = 300  # characters of one fact
-_SUFFIXES = {"SPDX": ".spdx.json", "CycloneDX": ".cdx.json", "Syft": ".syft.json"}
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one document says of itself; `packages` is None for what lists none."""
+    """What one document says of itself; `packages` is None for what lists none.
+
+    `predicate` is the type of a statement, in whatever envelope it is.
+    """
 
     title: str = ""
     format: str = ""
     packages: int | None = None
     facts: tuple[tuple[str, str], ...] = ()
-
-
-def read(collection: Collection, groups: tuple[Group, ...], api_root: str) -> tuple[Group, ...]:
-    """Return what is attached with what its documents say, and where they are to be had."""
-    return tuple(
-        replace(group, items=tuple(_read(collection, item, api_root) for item in group.items))
-        for group in groups
-    )
-
-
-def _read(collection: Collection, item: Attached, api_root: str) -> Attached:
-    place = collection.blobs.get(item.layer)
-    if place is None:
-        return item
-    said = _said(place)
-    url = f"{api_root}/v2/{collection.name}/blobs/{place.digest}" if place.file else place.url
-    suffix = _SUFFIXES.get(said.format.partition(" ")[0], ".json" if said != Said() else "")
-    return replace(
-        item,
-        title=said.title or _text(item.file),
-        format=said.format,
-        packages=said.packages,
-        facts=said.facts,
-        size=place.size,
-        download=url,
-        file=item.file.rpartition("/")[2]
-        or f"{item.kind}-{place.digest.partition(':')[2][:12]}{suffix}",
-    )
+    predicate: str = ""
 
 
 @lru_cache(maxsize=256)
-def _said(place: BlobPlace) -> Said:
+def said_at(place: BlobPlace) -> Said:
+    """Return what a document says; nothing for one that is not here, too large or no JSON."""
     if place.file is None or place.size > MAX_BYTES:
         return Said()
     try:
@@ -84,7 +59,7 @@ def said(document: dict[str, Any]) -> Said:
     predicate = _object(statement, "predicate") or statement
     facts = (*signer, *_provenance(predicate))
     kind, title, packages = _sbom(predicate)
-    return Said(title, kind, packages, facts)
+    return Said(title, kind, packages, facts, one_line(statement.get("predicateType")))
 
 
 def _opened(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,15 +74,15 @@ def _opened(document: dict[str, Any]) -> dict[str, Any]:
 
 def _sbom(document: dict[str, Any]) -> tuple[str, str, int | None]:
     """Return format, name and number of packages of an SBOM."""
-    if version := _text(document.get("spdxVersion")):
+    if version := one_line(document.get("spdxVersion")):
         packages = _count(document.get("packages"))
-        return version.replace("SPDX-", "SPDX "), _text(document.get("name")), packages
+        return version.replace("SPDX-", "SPDX "), one_line(document.get("name")), packages
     if document.get("bomFormat") == "CycloneDX":
         about = _object(_object(document, "metadata"), "component")
-        kind = f"CycloneDX {_text(document.get('specVersion'))}".rstrip()
-        return kind, _text(about.get("name")), _count(document.get("components"))
+        kind = f"CycloneDX {one_line(document.get('specVersion'))}".rstrip()
+        return kind, one_line(about.get("name")), _count(document.get("components"))
     if isinstance(document.get("artifacts"), list) and "schema" in document:
-        name = _text(_object(document, "source").get("name"))
+        name = one_line(_object(document, "source").get("name"))
         return "Syft", name, _count(document["artifacts"])
     return "", "", None
 
@@ -115,16 +90,16 @@ def _sbom(document: dict[str, Any]) -> tuple[str, str, int | None]:
 def _provenance(predicate: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield who built it from what. Source: slsa.dev, provenance v0.2 and v1."""
     run = _object(predicate, "runDetails") or predicate
-    if builder := _text(_object(run, "builder").get("id")):
+    if builder := one_line(_object(run, "builder").get("id")):
         yield "builder", builder
     definition = _object(predicate, "buildDefinition")
     source = _object(_object(predicate, "invocation"), "configSource")
     listed = definition.get("resolvedDependencies")
     for item in (source, *(listed if isinstance(listed, list) else ())):
         digests = _object(item, "digest") if isinstance(item, dict) else {}
-        commit = _text(digests.get("gitCommit") or digests.get("sha1"))
+        commit = one_line(digests.get("gitCommit") or digests.get("sha1"))
         if commit:
-            yield "source", _text(item.get("uri"))
+            yield "source", one_line(item.get("uri"))
             yield "commit", commit
             return
 
@@ -139,7 +114,7 @@ def _signer(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         return
     from builder.oci.certificate import named_by  # noqa: PLC0415 - with the cryptography
 
-    if signer := _text(named_by(base64.b64decode(raw, validate=True))):
+    if signer := one_line(named_by(base64.b64decode(raw, validate=True))):
         yield "signer", signer
 
 
@@ -152,7 +127,7 @@ def _count(value: Any) -> int | None:
     return len(value) if isinstance(value, list) else None
 
 
-def _text(value: Any) -> str:
+def one_line(value: Any) -> str:
     """Return a text as one short line; empty for what is none."""
     line = " ".join(value.split()) if isinstance(value, str) else ""
     return line if len(line) <= _MAX_TEXT else f"{line[:_MAX_TEXT]}…"

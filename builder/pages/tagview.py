@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from builder.oci.manifest import Manifest
-from builder.pages import attached, imageview, jsonhtml, mirrored, plan, statement
+from builder.pages import attached, imageview, jsonhtml, mirrored, plan
 from builder.pages.chartfiles import chart_files
 from builder.pages.difference import Difference, difference
 from builder.pages.downloads import Download, downloads
@@ -131,7 +131,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         platforms=tuple(_platform_lines(about, manifest)) if manifest is not None else (),
         images=images,
         legacy_layers=_legacy_layers(tag),
-        attached=statement.read(collection, about.groups(tag), about.options.api_root),
+        attached=attached.read(collection, about.groups(tag), about.options.api_root),
         difference=difference(collection, tag, known),
         files=tuple(_files(about, manifest)) if manifest is not None else (),
         downloads=_downloads(about, tag, kind),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,72 @@ def test_attestations_and_signatures_deep_in_an_index(greeting: Path) -> None:
     assert page["annotations"] == [{"name": "org.example.flavour", "value": "slim"}]
     collection = json.loads((greeting / "_site/vanessa/greeting/index.json").read_bytes())
     assert [tag["name"] for tag in collection["tags"]] == ["latest", "2.0"]
+
+
+def test_envelopes_that_nothing_beside_them_names(greeting: Path) -> None:
+    """What they state is in them alone; a page, and the list of tags, have it from there."""
+    folder = greeting / "collections/vanessa/greeting"
+    top = json.loads((folder / "manifests/latest/manifest.json").read_bytes())
+    subject = {key: top[key] for key in ("mediaType",)} | {
+        "digest": sha256((folder / "manifests/latest/manifest.json").read_bytes()),
+        "size": (folder / "manifests/latest/manifest.json").stat().st_size,
+    }
+    spdx = {"predicateType": SPDX, "predicate": {"spdxVersion": "SPDX-2.3", "packages": [1, 2]}}
+    payload = base64.b64encode(as_json(spdx)).decode()
+    envelope = {"payloadType": STATEMENT, "payload": payload, "signatures": []}
+    for kind, document in [
+        (BUNDLE, {"dsseEnvelope": envelope}),
+        ("application/vnd.dsse.envelope.v1+json", envelope),
+        (STATEMENT, {"predicateType": SLSA, "predicate": {}}),
+        (BUNDLE, {"messageSignature": {}}),
+        (BUNDLE, []),
+    ]:
+        data = as_json(document)
+        raw = as_json({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind, "subject": subject,
+            "config": descriptor(EMPTY, b"{}"), "layers": [descriptor(kind, data)],
+        })  # fmt: skip
+        Image(b"", {sha256(item): item for item in (b"{}", data, raw)}).store(folder)
+    layers = [descriptor("application/vnd.dev.cosign.simplesigning.v1+json", b"{}")]
+    config = as_json({"rootfs": {"type": "layers", "diff_ids": [layers[0]["digest"]]}})
+    raw = as_json({"schemaVersion": 2, "mediaType": MANIFEST,
+                   "config": descriptor(CONFIG, config), "layers": layers})  # fmt: skip
+    signature = Image(raw, {sha256(item): item for item in (b"{}", config)})
+    signature.tag(folder, f"{subject['digest'].replace(':', '-')}.sig")
+    assert run(["build", "-q", "-s", str(greeting)]) == 0
+    page = json.loads((greeting / "_site/vanessa/greeting/tags/latest/index.json").read_bytes())
+    found = {group["kind"]: group["items"] for group in page["attached"]}
+    assert {kind: len(items) for kind, items in found.items()} == {
+        "sbom": 2, "provenance": 1, "signature": 3,
+    }  # fmt: skip
+    assert all(item["packages"] == 2 for item in found["sbom"])
+    types = [item["artifact_type"] for item in found["signature"]]
+    assert types.count("application/vnd.dev.cosign.simplesigning.v1+json") == 1
+    badges = [greeting / "_site/vanessa/greeting" / path for path in ("", "tags/latest")]
+    first, second = (
+        re.findall(r'badge good">([^<]+)', (path / "index.html").read_text()) for path in badges
+    )
+    assert {"SBOM", "provenance"} <= {*first} & {*second}, "lists and pages agree"
+
+
+BREW = {"com.github.package.type": "homebrew_bottle"}
+CACHE = "application/vnd.buildkit.cacheconfig.v0"
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        (Image.of("x", annotations=BREW), "bottle"),
+        (Image(as_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+            descriptor(CACHE, b"{}")]}), {sha256(b"{}"): b"{}"}, INDEX), "cache"),
+        (Image.of("x"), "image"),
+    ],
+)  # fmt: skip
+def test_what_has_the_shape_of_an_image_and_is_none(
+    registry: Path, document: Image, kind: str
+) -> None:
+    document.tag(registry / "collections/a", "1")
+    assert run(["build", "-q", "-s", str(registry)]) == 0
+    page = (registry / "_site/a/tags/1/index.html").read_text()
+    assert ("docker pull" in page) == (kind == "image")
+    assert json.loads((registry / "_site/a/tags/1/index.json").read_bytes())["kind"] == kind
