@@ -120,7 +120,8 @@ def test_what_a_killed_build_staged_is_nobody_s(greeting: Path, build: Callable[
 def test_a_folder_that_a_killed_build_made_goes_when_the_next_one_fails(
     greeting: Path, build: Callable[..., int]
 ) -> None:
-    write_tree(greeting, {"_site/.builder-tmp/new/x": "left by a build that was killed"})
+    left = {"_site/.builder-tmp/new/x": "left by a build that was killed"}
+    write_tree(greeting, {**left, "about.md": "# About\n"})
     break_layout(greeting)
     assert build() == 1
     assert not (greeting / "_site").exists()
