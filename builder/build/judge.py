@@ -23,7 +23,7 @@ from builder.registry.scan import README, Folder
 from builder.registry.schema import texts
 from builder.registry.stage import Judge
 from builder.storage.cache import Cache
-from builder.targets.active import active_blobs, active_files, active_tags
+from builder.targets.active import active_blobs, active_files, active_pictures, active_tags
 from builder.targets.limits import too_large
 
 
@@ -135,8 +135,9 @@ def _active(
     capable = rules.pages.capabilities
     pullable = [tag for tag in collection.tags if tag.in_v2]
     yield from active_tags(capable, ((tag.origin, tag.name) for tag in pullable))
-    pictures = ((f"{collection.origin}/{path}", path) for path in collection.files)
-    yield from active_files(capable, pictures)
+    yield from active_pictures(
+        capable, (f"{collection.origin}/{path}" for path in collection.files)
+    )
     for app in apps.apps.values():
         yield from active_files(capable, ((app.origin, path) for path in app.app.files))
     places = collection.blobs.values()

@@ -39,6 +39,7 @@ from builder.registry.load import load_namespace
 from builder.registry.model import Collection, Namespace, RegistryOptions, Row
 from builder.registry.scan import Folder as ContentFolder
 from builder.storage.cache import Cache, CacheItem
+from builder.targets.active import active_pictures
 from builder.targets.base import Target
 from builder.text.addresses import Addresses, Anchors, Answer
 from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
@@ -254,7 +255,9 @@ class Session:
         folder = self.folders[name]
         namespace, problems = load_namespace(self.registry, folder)
         text = self._text_of(namespace)
-        problems = (*problems, *_warnings(namespace.readme_path, text))
+        shown = (f"{namespace.origin}/{path}" for path in namespace.files)
+        active = active_pictures(self.pages.capabilities, shown)
+        problems = (*problems, *active, *_warnings(namespace.readme_path, text))
         return namespace, problems, fingerprint(text, folder)
 
     def _text_of(self, namespace: Namespace) -> Rendered:

@@ -22,6 +22,7 @@ PROGRAMS = frozenset({
     "shtml", "shtm", "stm", "cgi", "fcgi", "pl", "lua", "wsgi", "config", "cer",
     "asp", "aspx", "asax", "asa", "ascx", "ashx", "asmx", "cshtml",
     "jsp", "jspx", "jspf", "cfm", "cfml", "cfc",
+    "var", "asis",  # Apache takes type and body of the answer from these
 })  # fmt: skip
 PAGES = frozenset({
     "html", "htm", "xhtml", "xhtm", "xht", "xml", "xsl", "xslt", "svg", "svgz",
@@ -55,6 +56,21 @@ def active_files(capable: Capabilities, files: Iterable[tuple[str, str]]) -> Ite
             message = f"{path} may be run as a .{part} program by {capable.title}"
             hint = "rename it, or build for the very server (-t nginx, apache, caddy)"
             yield Problem(origin, message=message, hint=hint)
+
+
+def active_pictures(capable: Capabilities, pictures: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem for each picture, by its source path, that may be run or shown as a page.
+
+    Apache goes by the last part of a name that it knows, and an old one knows no `.avif`.
+    """
+    if not capable.runs:
+        return
+    for path in pictures:
+        name = path.rpartition("/")[2]
+        if part := _part(name, PROGRAMS | PAGES):
+            message = f"{name} may be taken for a .{part} file by {capable.title}"
+            hint = "rename it, or build for the very server (-t nginx, apache, caddy)"
+            yield Problem(path, message=message, hint=hint)
 
 
 def active_blobs(capable: Capabilities, blobs: Iterable[tuple[str, Path]]) -> Iterator[Problem]:

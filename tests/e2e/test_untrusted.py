@@ -29,13 +29,13 @@ PROGRAM = (
     b'<?php echo "r"."an"; ?><!--#echo var="DATE_LOCAL" --><script>alert(1)</script>\n'
 )
 PAGE = b"<script>alert(document.domain)</script>"
-NAMES = ("x.php", "x.php.png", "x.phtml", "x.phar", "x.shtml", "x.cgi", "x.pl", "x.asp", "x.jsp",
-         "web.config", "_headers", "_redirects", "_worker.js", "_routes.json", "sw.js",
+NAMES = ("x.php", "x.php.png", "x.var", "x.phtml", "x.phar", "x.shtml", "x.cgi", "x.pl", "x.asp",
+         "x.jsp", "web.config", "_headers", "_redirects", "_worker.js", "_routes.json", "sw.js",
          "functions/x.js", "api/x.js")  # fmt: skip
 HIDDEN = (".htaccess", ".user.ini", "deep/.htaccess", "deep/.env")
 TAGS = ("1.0", "shell.php", "shell.php.1", "1.0.html", "x.cgi", "x.pl", "x.shtml", "web.config",
         "sw.js", "x.svg", "_headers", "_worker.js")  # fmt: skip
-PICTURES = ("shot.png", "shot.php.png", "shot.cgi.png", "shot.shtml.png")
+PICTURES = ("shot.png", "shot.php.png", "shot.cgi.png", "shot.shtml.png", "shot.var.png")
 PICTURE = "vanessa/evil"
 TABLE = re.compile(r"<!-- hosts -->\n(.*?)<!-- /hosts -->", re.DOTALL)
 # Programs by their names on servers of one's own, which also have those of other sites.

@@ -48,7 +48,9 @@ def app_with(*names: str) -> Image:
     return app_of(packed({f"app/{name}": data for name, data in files.items()}))
 
 
-@pytest.mark.parametrize("name", ["x.php", "deep/x.php.png", "a.SHTML", "web.config", "x.phar"])
+@pytest.mark.parametrize(
+    "name", ["x.php", "deep/x.php.png", "a.SHTML", "web.config", "x.phar", "x.var"]
+)
 def test_a_program_in_an_app_or_a_picture_is_refused_where_it_may_run(
     name: str, greeting: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,8 +61,22 @@ def test_a_program_in_an_app_or_a_picture_is_refused_where_it_may_run(
     assert built(greeting, "plain") == 1
     said = capsys.readouterr().err
     assert f"{name} may be run as a ." in said
-    assert "vanessa/app/shot.php.png: shot.php.png may be run as a .php program" in said
-    assert said.count("may be run") == 2
+    assert "vanessa/app/shot.php.png: shot.php.png may be taken for a .php file" in said
+    assert (said.count("may be run"), said.count("may be taken")) == (1, 1)
+    assert built(greeting, "github-pages") == 0
+
+
+@pytest.mark.parametrize("name", ["x.php.png", "x.var.png", "img/x.phtml.gif", "x.html.avif"])
+def test_pictures_of_a_namespace_are_strangers_as_those_of_a_collection(
+    name: str, greeting: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A type map, which Debian's Apache takes a `.var` for, says type and body of the answer."""
+    vanessa = greeting / "collections/vanessa"
+    write_tree(vanessa, {"README.md": f"---\ntitle: V\n---\n![shot]({name})\n", name: "x"})
+    assert built(greeting, "plain") == 1
+    said = capsys.readouterr().err
+    assert f"collections/vanessa/{name}: {name.rpartition('/')[2]} may be taken for a ." in said
+    assert not (greeting / "_out").exists()
     assert built(greeting, "github-pages") == 0
 
 
