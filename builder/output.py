@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from builder.errors import ContentError, Problem
 
@@ -146,8 +147,7 @@ class Entry:
         return (name.rpartition(".")[2], self.media_type)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A path that a bundle owns alone: a file, or a folder when it ends in `/`."""
 
     path: str

@@ -72,7 +72,7 @@ def _values(value: Any) -> list[Any]:
     items = [getattr(value, item.name) for item in fields(value) if item.init]
     return [
         [_values(part) for part in item]
-        if isinstance(item, tuple) and item and isinstance(item[0], Claim | Problem)
+        if isinstance(item, tuple) and item and isinstance(item[0], Problem)
         else item
         for item in items
     ]

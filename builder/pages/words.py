@@ -9,6 +9,7 @@ _MAX_WORDS = 100
 _MAX_READ = 64 << 10  # characters
 _URL = re.compile(r"\w+://\S+|\]\([^)\s]*")
 _WORD = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
+_DASH = re.compile("[-_]")
 # What says nothing of what it stands in.
 _COMMON = frozenset({
     "an", "and", "any", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "has",
@@ -21,7 +22,7 @@ _COMMON = frozenset({
 
 def plain(text: str) -> str:
     """Return `text` as it is compared: `My-Tool`, `my_tool` and `mytool` are equal."""
-    return re.sub("[-_]", "", text.lower())
+    return _DASH.sub("", text.lower())
 
 
 def cut(text: str, limit: int) -> str:
@@ -47,6 +48,6 @@ def search_words(texts: Iterable[str], known: str) -> tuple[str, ...]:
 
 def _words(text: str) -> Iterator[str]:
     """Yield the words of a text as they are compared, those with a dash also part by part."""
-    for match in _WORD.finditer(text.lower()):
-        parts = re.split("[-_]", match[0])
-        yield from (part for part in ("".join(parts), *parts) if 1 < len(part) <= 32)
+    for word in _WORD.findall(text.lower()):
+        parts = _DASH.split(word) if "-" in word or "_" in word else ()
+        yield from (part for part in ("".join(parts) or word, *parts) if 1 < len(part) <= 32)

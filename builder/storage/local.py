@@ -45,8 +45,7 @@ class LocalStorage:
 
     def path(self, digest: str) -> Path:
         """Return where the blob is or would be."""
-        algorithm, _, encoded = digest.partition(":")
-        return self._root / "blobs" / algorithm / encoded
+        return Path(self.name(digest))
 
     def name(self, digest: str) -> str:
         """Return the same as text, for those that ask for very many."""

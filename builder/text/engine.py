@@ -10,8 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 from builder.text.finish import slug
+
+if TYPE_CHECKING:
+    from markdown.treeprocessors import InlineProcessor
 
 Convert = Callable[[str], str]
 
@@ -77,6 +81,9 @@ def _python_markdown(*, contents: bool) -> Convert:
             "pymdownx.tilde": {"subscript": False},
         },
     )  # fmt: skip
+
+    inline = cast("InlineProcessor", engine.treeprocessors["inline"])
+    inline.inlinePatterns = cast("Any", [*engine.inlinePatterns])  # no longer looked up by name
 
     def made(text: str) -> str:
         engine.reset()

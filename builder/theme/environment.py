@@ -33,9 +33,8 @@ class _CompiledLoader(jinja2.BaseLoader):
         code = self._code(name)
         if code is None:
             raise jinja2.TemplateNotFound(name)
-        return environment.template_class.from_code(
-            environment, code, {} if globals is None else globals
-        )
+        # Jinja's own mapping in layers is copied for each include of each page.
+        return environment.template_class.from_code(environment, code, dict(globals or {}))
 
 
 def make_environment(

@@ -112,7 +112,7 @@ class Record:
 
     def set_claims(self, claims: Mapping[str, Iterable[Claim]]) -> None:
         """Remember claims that do not clash."""
-        kept = {name: [(each.path, each.origin) for each in own] for name, own in claims.items()}
+        kept = {name: [*own] for name, own in claims.items()}
         self.set_meta("claims", json.dumps(kept))
 
     def bundles(self) -> dict[str, str]:
