@@ -243,10 +243,14 @@ def _platform_of(manifest: Manifest, reader: ContentReader, label: str) -> Platf
 
 
 def only_one(images: Sequence[Entry], wanted: Platform, label: str) -> Entry:
-    """Return the image that fits a platform; raises ContentError as `select_platform` does."""
+    """Return the image that fits a platform; raises ContentError as `select_platform` does.
+
+    One that says just what is asked for, no version for instance, counts first.
+    """
     named = [(item.platform, item) for item in images]
     fitting = {item.descriptor.digest: item for item in choose(named, wanted)}
-    if len(fitting) == 1:
+    exact = {digest: item for digest, item in fitting.items() if item.platform == wanted}
+    if len(fitting := exact or fitting) == 1:
         return next(iter(fitting.values()))
     there = dict.fromkeys(str(platform) for platform, _ in named if platform)
     if not fitting:

@@ -126,6 +126,13 @@ def _is_whole(source: ImageSource, image: Descriptor) -> bool:
     return True
 
 
+def check_there(source: ImageSource, plan: CopyPlan) -> None:
+    """Raise ContentError where copying would not find a blob; nothing of it is read."""
+    with _naming_platforms(source, plan.top):
+        for node in plan.missing:
+            opened(source, node.descriptor, source.label, node.place).close()
+
+
 def copy_image(
     source: ImageSource,
     sink: ImageSink,

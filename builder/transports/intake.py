@@ -14,7 +14,7 @@ from builder.oci.reference import Reference
 from builder.registry.model import RegistryOptions
 from builder.storage.parallel import Progress, silent
 from builder.transports.base import ImageSource
-from builder.transports.copy import copy_image, plan_copy
+from builder.transports.copy import check_there, copy_image, plan_copy
 from builder.transports.registry_sink import Part, RegistrySink, Terms
 
 
@@ -88,7 +88,9 @@ def stage_image(
         raise ContentError.at(source.label, message)
     moves = bool(reference.tag) and sink.check_tag(plan.manifest, reference.tag)
     changed = moves or bool(plan.missing)
-    if not terms.dry_run:
+    if terms.dry_run:
+        check_there(source, plan)
+    else:
         sink.check_space(plan.missing)
         changed = copy_image(source, sink, plan, reference.tag, progress=progress)
     return Added(

@@ -150,6 +150,16 @@ def test_add_flags_that_do_not_fit(capsys: Capture, arguments: tuple[str, ...], 
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("part", ["config", "layers"])
+def test_dry_run_finds_what_is_missing(part: str, capsys: Capture) -> None:
+    manifest = json.loads(Image.of("two").manifest)
+    lost = [manifest["config"], *manifest["layers"]][part == "layers"]["digest"]
+    Path("layout/blobs", lost.replace(":", "/")).unlink()
+    for flags in ((), ("--dry-run",)):
+        assert run(["add", *flags, "oci:layout:1.0", "x/y:1"]) == 1
+        assert f"{lost} (" in capsys.readouterr().err
+
+
 def test_no_tag_fits(capsys: Capture) -> None:
     assert run(["add", "--all-tags", "--tag-filter", "9*", "oci:layout", "x/y"]) == 1
     assert "no tag that fits" in capsys.readouterr().err

@@ -139,11 +139,15 @@ def on(image: Image, system: str, architecture: str, **more: str) -> dict[str, A
 
 
 BUILDS = {"10.0.17763.6532": Image.of("old"), "10.0.26100.2605": Image.of("new")}
-ARM = Image.of("arm", architecture="arm64")
+ARM, PLAIN = Image.of("arm", architecture="arm64"), Image.of("any build")
 MIXED = index_of(
     on(ONE, "linux", "amd64"),
     on(ARM, "linux", "arm64", variant="v8"),
     *(on(image, "windows", "amd64", **{"os.version": of}) for of, image in BUILDS.items()),
+)
+SYSTEMS = index_of(
+    *(on(image, "windows", "amd64", **{"os.version": of}) for of, image in BUILDS.items()),
+    on(PLAIN, "windows", "amd64"),
 )
 NESTED = index_of(
     {**entry(index_of(entry(ONE))), "platform": {"os": "linux", "architecture": "amd64"}},
@@ -155,9 +159,10 @@ NESTED = index_of(
 def source(tmp_path: Path) -> Path:
     """A layout of an index of several systems, and one of indexes in an index."""
     folder = tmp_path / "layout"
-    images = [ONE, ARM, *BUILDS.values(), MIXED, NESTED]
+    images = [ONE, ARM, PLAIN, *BUILDS.values(), MIXED, NESTED, SYSTEMS]
     inner = [index_of(entry(ONE)), index_of(on(ARM, "linux", "arm64"))]
-    layout(folder, [entry(MIXED, "mixed"), entry(NESTED, "nested")], *images, *inner)
+    tops = [entry(MIXED, "mixed"), entry(NESTED, "nested"), entry(SYSTEMS, "plain")]
+    layout(folder, tops, *images, *inner)
     return folder
 
 
@@ -167,6 +172,7 @@ CHOICES = [
     ("mixed", "linux/arm64", ARM),
     ("mixed", "linux/aarch64", ARM),
     ("mixed", "windows(10.0.17763)/amd64", BUILDS["10.0.17763.6532"]),
+    ("plain", "windows/amd64", PLAIN),
     ("nested", "linux/amd64", ONE),
     ("nested", "linux/arm64/v8", ARM),
 ]
@@ -197,8 +203,10 @@ def test_a_choice_that_leaves_several_says_so(
     assert run(["add", *flags, f"{source}:mixed", "vanessa/greeting:one"]) == 1
     error = capsys.readouterr().err
     assert "2 images for windows/amd64" in error
-    for version in BUILDS:
-        assert f"'windows({version})/amd64'" in error
+    said = [f"windows({version})/amd64" for version in BUILDS]
+    assert all(repr(name) in error for name in said), "and each of these is one:"
+    for name in said:
+        assert run(["add", *flags[:-1], name, f"{source}:mixed", "vanessa/greeting:one"]) == 0
     assert run(["add", *flags[:-1], "linux/riscv64", f"{source}:mixed", "x:one"]) == 1
     assert "it has: linux/amd64, linux/arm64/v8, windows(" in capsys.readouterr().err
 
