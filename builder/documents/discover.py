@@ -37,8 +37,9 @@ DEFAULT_EXCLUDE = (
     "LICENSE", "LICENSE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
 )  # fmt: skip
 
-# RFC 7468, and what OpenSSH and OpenPGP write.
-_PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+# RFC 7468, and what OpenSSH and OpenPGP write. What reads keys takes text before one, too.
+_PRIVATE_KEY = re.compile(rb"(?m)^(?:\xef\xbb\xbf)?[ \t]*-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+_KEY_WITHIN = 4096  # bytes
 
 
 class Default(NamedTuple):
@@ -244,7 +245,7 @@ def _unusable(entry: os.DirEntry[str], path: str) -> Problem | None:
 
 
 def _secret(file: Path, path: str) -> Problem | None:
-    if not _PRIVATE_KEY.match(_start(file, 64)):
+    if not _PRIVATE_KEY.search(_start(file, _KEY_WITHIN)):
         return None
     hint = "move it out of the registry's folder, and make a new one if others have seen it"
     return Problem(path, message="is a private key, which everybody could fetch", hint=hint)

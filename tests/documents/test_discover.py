@@ -202,11 +202,23 @@ def test_a_private_key_is_not_published(tmp_path: Path) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n"
     other = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
     public = "-----BEGIN PUBLIC KEY-----\n"
-    names = ("release.key", "img/id_rsa", "release.pub", "assets/deep/a.pem", "_site/x.key")
-    contents = dict.fromkeys(names, key) | {"img/id_rsa": other, "release.pub": public}
+    names = (
+        "release.key",
+        "img/id_rsa",
+        "notes.txt",
+        "release.pub",
+        "assets/deep/a.pem",
+        "_site/x.key",
+    )
+    contents = dict.fromkeys(names, key) | {
+        "img/id_rsa": f"\ufeff{other}",
+        "notes.txt": f"The key of the site:\r\n\r\n{key}",
+        "release.pub": public,
+    }
     tree(tmp_path, *names, **contents)
     message = "is a private key, which everybody could fetch"
-    assert messages(tmp_path) == [f"img/id_rsa: {message}", f"release.key: {message}"]
+    private = ("img/id_rsa", "notes.txt", "release.key")
+    assert messages(tmp_path) == [f"{path}: {message}" for path in private]
     with pytest.raises(ContentError, match=r"assets/deep/a\.pem: is a private key"):
         assets_of(tmp_path, tmp_path / "theme")
-    assert ("static", "release.pub") in found(tmp_path, exclude=("*.key", "img"))
+    assert ("static", "release.pub") in found(tmp_path, exclude=("*.key", "img", "*.txt"))
