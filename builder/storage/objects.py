@@ -23,6 +23,7 @@ SCHEMES = ("s3", "gs", "az")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Nothing that a URL, or one of the servers, could read as something else.
 _PREFIX = re.compile(r"(?:(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$'()+,;=@&-]+(?:/(?!$)|$))*")
+_UNREADABLE = frozenset('\\{}^%`[]"<>~#|*?')  # which obstore spells otherwise
 SINGLE = 8 << 20  # bytes; what is larger goes up in parts of this size
 _MOST_PARTS = 9_000  # a multipart upload may have 10,000
 _PARTS_AT_ONCE = 4
@@ -208,16 +209,32 @@ class _Slashed(NamedTuple):
 
 def parse_bucket(url: str) -> tuple[str, str, str]:
     """Return scheme, bucket and prefix of `s3://BUCKET/PREFIX`; raises UsageError."""
-    scheme, _, rest = url.partition("://")
-    bucket, _, prefix = rest.partition("/")
-    if scheme not in SCHEMES or _BUCKET.fullmatch(bucket) is None:
-        hint = "write s3://BUCKET/PREFIX, gs://, az://, or a folder"
-        raise UsageError(f"{url}: names no bucket", hint)
+    scheme, bucket, prefix = _parts(url)
     prefix = prefix.rstrip("/")
     if _PREFIX.fullmatch(prefix) is None:
         message = f"{url}: {prefix!r} is not a plain path below a bucket"
         raise UsageError(message, "use letters, digits, dashes and dots, with one slash between")
     return scheme, bucket, prefix
+
+
+def parse_object(url: str) -> tuple[str, str, str]:
+    """Return scheme, bucket and key of `s3://BUCKET/KEY`, which others named; raises UsageError."""
+    scheme, bucket, key = _parts(url)
+    if not key or key.endswith("/"):
+        raise UsageError(f"{url}: names no object", f"write {scheme}://BUCKET/KEY")
+    if not key.isprintable() or _UNREADABLE & set(key) or {"", ".", ".."} & set(key.split("/")):
+        hint = f"copy it to a key without {' '.join(sorted(_UNREADABLE))}, dots and slashes alone"
+        raise UsageError(f"{url}: an object of this key cannot be read", hint)
+    return scheme, bucket, key
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.partition("/")
+    if scheme not in SCHEMES or _BUCKET.fullmatch(bucket) is None:
+        hint = "write s3://BUCKET/PREFIX, gs://, az://, or a folder"
+        raise UsageError(f"{url}: names no bucket", hint)
+    return scheme, bucket, path
 
 
 def open_objects(

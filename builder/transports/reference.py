@@ -16,7 +16,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.mediatype import SIF_CONFIG, SIF_LAYER, UNKNOWN_ARTIFACT
 from builder.remote.fetch import open_url
-from builder.storage.objects import open_objects, parse_bucket
+from builder.storage.objects import open_objects, parse_object
 from builder.transports.artifact import TITLE, Artifact, ArtifactSource, Piece
 from builder.transports.base import SourceOptions
 from builder.transports.files import media_type_of
@@ -41,6 +41,7 @@ def open_reference(text: str, options: SourceOptions) -> ArtifactSource:
     if text.startswith(WEB):
         address, chunks = text, _downloaded(text, options)
     else:
+        parse_object(text)
         address, chunks = public_address(text, options.addresses), _stored(text)
     name = unquote(urlsplit(address).path).rpartition("/")[2]
     if not name or not name.isprintable():
@@ -73,10 +74,9 @@ def _downloaded(url: str, options: SourceOptions) -> Iterator[bytes]:
 
 
 def _stored(text: str) -> Iterator[bytes]:
-    parse_bucket(text)
-    folder, _, key = text.rpartition("/")
+    scheme, bucket, key = parse_object(text)
     try:
-        yield from open_objects(folder).open(key)
+        yield from open_objects(f"{scheme}://{bucket}").open(key)
     except FileNotFoundError:
         raise RemoteError(f"{text}: there is no such object") from None
 
@@ -86,7 +86,7 @@ def public_address(text: str, known: Mapping[str, str]) -> str:
     for place, address in known.items():
         if text.startswith(f"{place.rstrip('/')}/"):
             return address.rstrip("/") + quote(text.removeprefix(place.rstrip("/")))
-    scheme, bucket, key = parse_bucket(text)
+    scheme, bucket, key = parse_object(text)
     path = quote(key)
     if scheme == "gs":
         return f"https://storage.googleapis.com/{bucket}/{path}"

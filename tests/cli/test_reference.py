@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from builder.cli import run
 from builder.transports.reference import public_address
 from tests.conftest import read_tree
+from tests.publish.fake_s3 import fake_s3
 
 SIF = bytes(32) + b"SIF_MAGIC\0" + bytes(5000)
 
@@ -115,3 +117,31 @@ def test_where_clients_get_an_object(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert public_address(text, {"s3://bkt/pre": "https://cdn.example.org"}) == address
+
+
+@pytest.mark.parametrize("key", ["a/b.sif", "ä ö/x+1 &=@:,;!$().sif", "..sif", "deep/" * 9 + "x"])
+def test_objects_of_any_key(key: str, greeting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are there already, under the names that others gave them."""
+    monkeypatch.chdir(greeting)
+    with fake_s3() as fake:
+        fake.store(key, SIF, {})
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "somebody")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", fake.address)
+        assert run(["add", "-q", f"s3://bucket/{key}", "x/y:1"]) == 0
+        manifest = json.loads(Path("collections/x/y/manifests/1/manifest.json").read_bytes())
+        (url,) = manifest["layers"][0]["urls"]
+        with urlopen(url) as answer:
+            assert answer.read() == SIF
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("", "names no object"), ("x/", "names no object"), ("a/../b", "cannot be read"),
+     ("a//b", "cannot be read"), ("what?.sif", "cannot be read"), ("100%.sif", "cannot be read")],
+)  # fmt: skip
+def test_keys_of_no_object(
+    greeting: Path, key: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["add", "-q", "-s", str(greeting), f"s3://bucket/{key}", "x/y:1"]) == 2
+    assert words in capsys.readouterr().err
