@@ -80,7 +80,7 @@ class Maker:
         if self._checked is None:  # what the last build published has no clash
             self._checked = {**self._inventory.claims(), **record.claims()}
         try:
-            session = self._session(sources, len(read))
+            session = self._session(sources, len(read), whole=not change.trusted)
             if self._how.parts:
                 self._how.parts.teach(self._inventory, self._config, session.templates)
                 read = set(self._inventory.changed(record, sources.addresses))
@@ -145,7 +145,9 @@ class Maker:
         for path in sources.changed(name for name in names if name in there):
             raise ChangedError(path)
 
-    def _session(self, sources: Sources, many: int) -> Session:
+    def _session(self, sources: Sources, many: int, *, whole: bool) -> Session:
+        """Return what workers know; what is kept is for builds of the `whole` site."""
+        kept = self._kept if whole else None
         config, theme = self._config, sources.theme
         address, capable = config.address, config.pages.capabilities
         session = Session(
@@ -163,10 +165,10 @@ class Maker:
             addresses=sources.addresses,
             apps=config.apps,
             app_store=AppStore(self._folder / "apps"),
-            kept=Kept(Cache(self._kept), config) if self._kept else None,
+            kept=Kept(Cache(kept), config) if kept else None,
         )
         self._keeping.begin()
-        is_kept = self._kept is not None and self._kept.exists()
+        is_kept = kept is not None and kept.exists()
         if self._how.resident or (many > FEW and not is_kept):
             session.prepare()
         self._cache.close()  # before it is shared with other processes

@@ -195,7 +195,7 @@ class Session:
         if found is not None:
             return MadeItem(write_bundle(task, owned(task.bundle, found), self.destination))
         outputs, entry = self._outputs(task), None
-        if not task.known and kept.keeps(name, outputs):
+        if kept.keeps(name, outputs):
             outputs = [*map(whole, outputs)]
             entry = kept.entry(name, self._loaded[name].facts, made_with, outputs, folder)
         return MadeItem(write_bundle(task, outputs, self.destination), (), entry)

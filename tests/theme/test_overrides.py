@@ -111,7 +111,6 @@ def test_pages_are_made_again_by_other_code(
     before = page.read_text()
     for module in ("builder.pages.renderer", "builder.build.pipeline"):
         monkeypatch.setattr(f"{module}.code_key", lambda: "another version")
-    monkeypatch.setattr("builder.build.kept.software_key", lambda: "another version")
     monkeypatch.setattr(
         "builder.theme.templates.Templates.render", lambda *_: b"<p>made by other code</p>"
     )
