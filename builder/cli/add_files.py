@@ -46,18 +46,25 @@ class FileLister:
                 continue
             with TemporaryDirectory(prefix="layers-", dir=cache) as spool:
                 try:
-                    self._list(sink, layer, LocalStorage(Path(spool)))
-                except (ContentError, RemoteError) as error:
-                    what = error.what if isinstance(error, ContentError) else error.message
-                    message = f"the files of layer {number}, {layer.digest}, are not listed: {what}"
-                    where = f"{sink.folder.name}:{tag}"
-                    self._console.warn(Problem(where, message=message, hint=_HINT, warning=True))
+                    cut = self._list(sink, layer, LocalStorage(Path(spool)))
+                    fault = f"not all listed: {cut}" if cut else ""
+                except ContentError as error:
+                    fault = f"not listed: {error.what}"
+                except RemoteError as error:
+                    fault = f"not listed: {error.message}"
+            if fault:
+                message = f"the files of layer {number}, {layer.digest}, are {fault}"
+                where = f"{sink.folder.name}:{tag}"
+                self._console.warn(Problem(where, message=message, hint=_HINT, warning=True))
 
-    def _list(self, sink: RegistrySink, layer: Descriptor, fetched: LocalStorage) -> None:
+    def _list(self, sink: RegistrySink, layer: Descriptor, fetched: LocalStorage) -> str:
+        """List a layer's files, if the layer is to be had; return why that is not all of them."""
         file = sink.find(layer.digest) or self._fetch(layer, fetched)
-        if file is not None:
-            record_listing(sink.stage.folder, layer, file)
-            self.listed += 1
+        if file is None:
+            return ""
+        cut = record_listing(sink.stage.folder, layer, file)
+        self.listed += 1
+        return cut
 
     def _fetch(self, layer: Descriptor, into: LocalStorage) -> Path | None:
         """Return a file of a layer that `registry.blobs` has; None where it has it not."""

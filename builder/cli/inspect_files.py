@@ -48,7 +48,7 @@ def show_files(
                 console.warn(Problem(tag.origin, message=text, hint=_HINT, warning=True))
             _list(image, as_json=console.as_json)
             return
-        found = _find(image, path, tag)
+        found = _find(image, path, tag, any_doubt=next(iter(doubts.values()), ""))
         doubt = next((text for number, text in doubts.items() if number >= found.layer), "")
         if doubt:
             message = f"{path}: what it holds is not known: a layer {doubt}"
@@ -88,8 +88,11 @@ def _line(layer: int, entry: FileEntry) -> str:
     return f"{entry.kind}{entry.mode:05o} {entry.size:>12} {layer + 1:>3} {entry.path}{target}"
 
 
-def _find(image: RootFS, path: str, tag: Tag) -> Found:
-    """Return the file that a path leads to, as bytes or as `--files` shows it."""
+def _find(image: RootFS, path: str, tag: Tag, *, any_doubt: str) -> Found:
+    """Return the file that a path leads to, as bytes or as `--files` shows it.
+
+    `any_doubt` says of a layer why it is not known what all of it holds.
+    """
     named = as_text(os.fsencode(path))  # an argument may be no UTF-8 either
     try:
         found = image.find(named)
@@ -98,6 +101,9 @@ def _find(image: RootFS, path: str, tag: Tag) -> Found:
         there = image.resolve(named)
     except LinkError:
         raise ContentError.at(tag.origin, f"{path}: its links lead in a circle") from None
+    if found is None and any_doubt:
+        message = f"{path}: whether it is there is not known: a layer {any_doubt}"
+        raise ContentError.at(tag.origin, message, _HINT)
     if found is None:
         way = f", where it leads: {there}" if there != named.strip("/") else ""
         raise ContentError.at(tag.origin, f"{tag.name} has no file {path}{way}", "see --files")

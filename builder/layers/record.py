@@ -54,10 +54,11 @@ def _index_path(digest: str) -> str:
     return listing_path(digest).removesuffix(".json") + INDEX_SUFFIX
 
 
-def make_listing(path: Path, layer: Descriptor, label: str, out: BinaryIO) -> bytes:
-    """Write the listing of a layer in a file to `out`; return its index of restart points or b"".
+def make_listing(path: Path, layer: Descriptor, label: str, out: BinaryIO) -> tuple[str, bytes]:
+    """Write the listing of a layer in a file to `out`.
 
-    Raises ContentError naming `label` for a layer that is no tar.
+    Returns why it is not whole, or nothing, and its index of restart points or
+    b"". Raises ContentError naming `label` for a layer that is no tar.
     """
     limit = min(MAX_UNPACKED, max(_FREE, layer.size * MAX_RATIO))
     with open_regular(path, label) as file:
@@ -75,7 +76,7 @@ def make_listing(path: Path, layer: Descriptor, label: str, out: BinaryIO) -> by
                 out.write(b"," + line if written > len(line) else line)
             facts = walked.finish()
             out.write(tail_line(facts))
-            return index()
+            return facts.cut, index()
 
 
 class _Walk:
@@ -123,19 +124,21 @@ def is_listed(folder: Path, layer: Descriptor, label: str) -> bool:
         return False
 
 
-def record_listing(folder: Path, layer: Descriptor, file: Path) -> None:
+def record_listing(folder: Path, layer: Descriptor, file: Path) -> str:
     """Keep the listing of a layer, which is in `file`, in a collection's folder.
 
-    Raises ContentError for a layer that cannot be listed, LocalError.
+    Returns why it is not whole, or nothing. Raises ContentError for a layer
+    that cannot be listed, LocalError.
     """
     final = folder / listing_path(layer.digest)
     make_folder(final.parent)
     with TemporaryFile(dir=final.parent) as out:
-        index = make_listing(file, layer, str(layer.digest), cast("BinaryIO", out))
+        cut, index = make_listing(file, layer, str(layer.digest), cast("BinaryIO", out))
         if index:
             _write(folder / _index_path(layer.digest), io.BytesIO(index))
         out.seek(0)
         _write(final, out)
+    return cut
 
 
 def _write(path: Path, source: Any) -> None:

@@ -191,11 +191,38 @@ def test_a_layer_that_cannot_be_listed_is_told_and_the_others_are_listed(shell: 
 def test_a_layer_that_ends_early_leaves_open_what_is_below(shell: Shell) -> None:
     whole = tar(("b", b"b" * 700), ("c", b"c"))
     image = image_of(tar(("a", b"a")), whole[:1400], pack=lambda number: number > 9)
-    assert shell.add(image)[0] == 0
+    code, _, told = shell.add(image)
+    assert code == 0
+    assert "the files of layer 2" in told
+    assert "are not all listed: the tar is cut short, in or after b" in told
     assert "the tar is cut short, in or after b" in shell.refused("a")
+    for path in ("c", "never/there"):
+        assert f"{path}: whether it is there is not known: a layer" in shell.refused(path)
     code, out, err = shell.run("inspect", "--files", "x/y:1")
     assert (code, len(out.splitlines())) == (0, 2)
     assert "is not listed to its end: the tar is cut short, in or after b" in err
+
+
+@pytest.mark.parametrize("damage", ["cut", "checksum", "junk"])
+@pytest.mark.parametrize("packer", ["gzip", "zstd", "xz", "bzip2"])
+def test_a_damaged_layer_is_told_whatever_packed_it(shell: Shell, packer: str, damage: str) -> None:
+    plain = tar(*((name, name.encode() * 20_000) for name in "abcdefgh"))
+    flags = ["--check"] if packer == "zstd" else []
+    packed = subprocess.run(
+        [packer, "-c", *flags], input=plain, capture_output=True, check=True
+    ).stdout
+    spoiled = {
+        "cut": packed[: len(packed) // 2],
+        "checksum": packed[:-5] + bytes(byte ^ 1 for byte in packed[-5:]),
+        "junk": packed + b"junk" * 50,
+    }[damage]
+    image = image_of(plain, pack=lambda _: False)
+    whole = json.loads(image.manifest)
+    media_type = f"application/vnd.oci.image.layer.v1.tar+{packer}"
+    raw = as_json({**whole, "layers": [descriptor(media_type, spoiled)]})
+    code, _, told = shell.add(Image(raw, {**image.blobs, sha256(spoiled): spoiled}))
+    assert code == 0
+    assert "warning: the files of layer 1" in told
 
 
 @pytest.mark.parametrize(

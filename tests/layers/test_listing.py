@@ -86,7 +86,7 @@ def listed(packed: bytes, folder: Path) -> tuple[Listing, bytes]:
     file = folder / "layer"
     file.write_bytes(packed)
     out = io.BytesIO()
-    index = make_listing(file, layer, "layer", out)
+    _, index = make_listing(file, layer, "layer", out)
     kept = folder / listing_path(layer.digest)
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(out.getvalue())
