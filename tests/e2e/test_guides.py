@@ -24,10 +24,19 @@ SIF = b"#!/usr/bin/env run-singularity\n".ljust(32, b"\0") + b"SIF_MAGIC\0" + b"
 pytestmark = pytest.mark.e2e
 
 
-def blocks(name: str) -> list[str]:
-    """Return the commands of a guide, block by block."""
+def blocks(name: str, language: str = "sh") -> list[str]:
+    """Return the commands of a guide, or its files, block by block; indented ones in lists too."""
     text = (ROOT / f"docs/guide/{name}.md").read_text()
-    return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+def configure(registry: Path, settings: str, here: Mapping[str, str] | None = None) -> None:
+    """Put settings of a guide into a new registry's configuration, in place of its own."""
+    for written, stands in (here or {}).items():
+        assert written in settings, written
+        settings = settings.replace(written, stands)
+    (registry / "_config.yml").write_text(f"title: Mine\n{settings}")
 
 
 def follow(commands: list[str], folder: Path, here: Mapping[str, str], **environment: str) -> str:
@@ -166,3 +175,82 @@ def test_moving_away(served: str, docker_registry: str, tmp_path: Path) -> None:
         said = follow([f"skopeo inspect --raw --tls-verify=false {place}:1.1.0\n"], tmp_path, {})
         file = tmp_path / "mine/collections/team/greeting/manifests/1.1.0/manifest.json"
         assert said == file.read_text()
+
+
+def test_a_mirror(served: str, docker_registry: str, tmp_path: Path) -> None:
+    def there(version: str, *names: str) -> None:
+        flags = "--all --src-tls-verify=false --dest-tls-verify=false"
+        copies = [
+            f"skopeo copy -q {flags} docker://{served}/vanessa/greeting:{version} "
+            f"docker://{docker_registry}/{name}\n"
+            for name in names
+        ]
+        follow(copies, tmp_path, {})
+
+    there("1.0.0", "library/alpine:3.19", "library/alpine:2.7", "library/alpine:latest")
+    there("1.0.0", *(f"pause:3.{number}" for number in range(7, 11)))
+    follow(["builder new mine\n"], tmp_path, {})
+    names = {"docker.io": docker_registry, "registry.k8s.io": docker_registry}
+    configure(tmp_path / "mine", blocks("mirrors", "yaml")[0], names)
+    (sync,) = blocks("mirrors")
+    follow(["cd mine\n", sync], tmp_path, {})
+    mirror = tmp_path / "mine/collections/mirror"
+    tags = {path.relative_to(mirror).as_posix() for path in mirror.glob("*/manifests/*")}
+    assert tags == {
+        "alpine/manifests/3.19", "alpine/manifests/latest",
+        "pause/manifests/3.8", "pause/manifests/3.9", "pause/manifests/3.10",
+    }  # fmt: skip
+    assert git(tmp_path / "mine", "status", "--porcelain", "collections") == ""
+    there("1.1.0", "library/alpine:3.20", "library/alpine:latest")
+    follow(["cd mine\n", sync], tmp_path, {})
+    assert (mirror / "alpine/manifests/3.20").is_dir()
+    said = follow(["cd mine\n", "builder history mirror/alpine:latest\n"], tmp_path, {})
+    assert said.count("sha256:") >= 2
+    follow(["cd mine\n", "builder check\n", "builder build\n"], tmp_path, {})
+
+
+def test_an_organisation(served: str, tmp_path: Path) -> None:
+    hub, registry = tmp_path / "hub/registry.git", tmp_path / "made"
+    image = f"docker://{served}/vanessa/greeting:1.1.0"
+    follow([
+        f"builder new {registry}\n", f"git init -q --bare -b main {hub}\n",
+        f"skopeo copy -q --src-tls-verify=false {image} oci:build\n",
+    ], tmp_path, {})  # fmt: skip
+    (registry / "OWNERS").write_text(blocks("organisation", "text")[0])
+    configure(registry, blocks("organisation", "yaml")[0])
+    follow(
+        ["git add -A\n", "git commit -qm Rules\n", f"git push -q {hub} HEAD:main\n"], registry, {}
+    )
+    check, submit, token, look = blocks("organisation", "bash")
+    address = {"https://github.com/ORGANISATION/registry.git": f"file://{hub}"}
+    said = follow([look], tmp_path, address)
+    assert "collections/physics/solver/manifests/2.1/manifest.json" in said
+    follow([token, submit], tmp_path, address, TOKEN="not-a-token")
+    assert "submit/physics-solver-2.1" in git(hub, "branch", "--list")
+    git(tmp_path / "registry", "checkout", "-q", "submit/physics-solver-2.1")
+    judge = ["cd registry\n", check]
+    summary = tmp_path / "summary.md"
+    follow(judge, tmp_path, {}, LOGIN="anna", GITHUB_STEP_SUMMARY=str(summary))
+    assert "physics/solver" in summary.read_text()
+    stranger = {"LOGIN": "stranger", "GITHUB_STEP_SUMMARY": str(summary)}
+    with pytest.raises(AssertionError, match="stranger"):
+        follow(judge, tmp_path, {}, **stranger)
+
+
+def test_a_web_app(docker_registry: str, tmp_path: Path) -> None:
+    (tmp_path / "my-app").mkdir()
+    (tmp_path / "my-app/index.html").write_text("<!doctype html><title>Mine</title>")
+    bundle, registry = blocks("web-apps")
+    follow(["builder new mine\n", "cd mine\n", bundle], tmp_path, {})
+    configure(tmp_path / "mine", blocks("web-apps", "yaml")[0])
+    follow(["cd mine\n", "builder build\n"], tmp_path, {})
+    for version in ("1.0.0", "latest"):
+        assert (tmp_path / f"mine/_site/my-app/{version}/index.html").is_file()
+    port = str(free_port())
+    page = f"http://127.0.0.1:{port}/my-app/1.0.0/"
+    said = follow(
+        ["cd mine\n", registry.rstrip("\n"), " &\n",
+         f"until curl -sf {page}; do sleep 0.1; done\n"], tmp_path,
+        {"localhost:5000": docker_registry}, BUILDER_SERVE_PORT=port,
+    )  # fmt: skip
+    assert "<title>Mine</title>" in said
