@@ -129,6 +129,15 @@ def test_chunks(to: Asker) -> None:
     assert to.get(go_on(last)).content == DATA
 
 
+@pushed(CHUNKS, "MUST", "an upload whose chunks are all there ends by a `PUT` without a body")
+def test_an_end_without_a_body(to: Asker) -> None:
+    place = begin(to)
+    answer = to.send("PATCH", place, data=DATA, headers={"Content-Range": "0-255"})
+    last = to.send("PUT", go_on(answer), params={"digest": sha256(DATA)})
+    assert last.status_code == 201
+    assert to.get(go_on(last)).content == DATA
+
+
 @pushed(CHUNKS, "MUST", "a chunk out of order is refused with 416, and the upload can go on")
 def test_chunks_out_of_order(to: Asker) -> None:
     place = begin(to)
@@ -207,6 +216,38 @@ def test_a_manifest(to: Asker) -> None:
 def test_a_manifest_is_told_with_its_digest(to: Asker) -> None:
     image = Image.of("with its digest")
     assert put(to, image, "digest").headers[DIGEST] == image.digest
+
+
+@pushed(MANIFESTS, "SHOULD", "parameters of a manifest's `Content-Type` are ignored")
+def test_parameters_of_a_type(to: Asker) -> None:
+    image = Image.of("with parameters")
+    odd = Image(image.manifest, image.blobs, f'{image.media_type}; charset="utf-8";v=1')
+    assert put(to, odd, "parameters").status_code == 201
+    answer = to.get(f"{NAME}/manifests/parameters")
+    assert answer.headers["Content-Type"] == image.media_type
+
+
+@pushed(
+    MANIFESTS, "MUST", "a manifest without a `mediaType` is served as the type it was pushed as"
+)
+def test_a_manifest_without_its_type(to: Asker) -> None:
+    image = Image.of("no media type")
+    document = json.loads(image.manifest)
+    del document["mediaType"]
+    bare = Image(as_json(document), image.blobs)
+    assert put(to, bare, "bare").status_code == 201
+    for reference in ("bare", bare.digest):
+        answer = to.get(f"{NAME}/manifests/{reference}")
+        assert (answer.content, answer.headers["Content-Type"]) == (bare.manifest, image.media_type)
+
+
+@pushed(MANIFESTS, "beyond", "a tag that is pushed again points to the new manifest alone")
+def test_a_tag_is_moved(to: Asker) -> None:
+    before, after = Image.of("before the move"), Image.of("after the move")
+    for image in (before, after):
+        assert put(to, image, "moving").status_code == 201
+    assert to.get(f"{NAME}/manifests/moving").content == after.manifest
+    assert json_of(to.list(NAME))["tags"].count("moving") == 1
 
 
 @pushed(MANIFESTS, "MUST", "a manifest is kept byte for byte")
@@ -304,10 +345,11 @@ def test_a_blob_is_deleted(to: Asker) -> None:
     delete(to, f"blobs/{sha256(b'delete a blob')}")
 
 
-@pushed(DELETING, "MUST", "`DELETE` of what is not there is answered with 404")
+@pushed(DELETING, "MUST", "`DELETE` of what is not there, or nowhere, is answered with 404")
 def test_nothing_is_deleted(to: Asker) -> None:
     for path in (f"manifests/{ABSENT}", "manifests/nobody", f"blobs/{ABSENT}"):
-        assert to.send("DELETE", f"{NAME}/{path}").status_code == 404, path
+        for name in (NAME, "no/such/repository"):
+            assert to.send("DELETE", f"{name}/{path}").status_code == 404, path
 
 
 @pushed(DELETING, "SHOULD", "a deleted referrer is in no list any more")
