@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from generate import generate
 from hugo import generate_for_hugo
-from measure import BUILDER, Cost, measured
+from measure import BUILDER, Cost, environment, measured
 
 from builder.targets import target_names
 
@@ -85,7 +85,9 @@ def serving(source: Path) -> tuple[float, float]:
     first = 0.0
     for last in (False, True):
         began = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+        )
         try:
             if process.stdout is not None:
                 process.stdout.readline()

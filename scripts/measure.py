@@ -23,15 +23,19 @@ class Cost(NamedTuple):
     peak: float
 
 
+def environment() -> dict[str, str]:
+    """Return this environment; what is installed has its modules compiled, whatever this says."""
+    return {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
 def measured(command: list[str]) -> Cost:
     """Run a command and return what it cost with all its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
-    # What is installed has its modules compiled, whatever this environment does without.
-    kept = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, env=kept
-    )
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+        env=environment(),
+    )  # fmt: skip
     watch = _Watch(process.pid)
     watch.start()
     _, status, usage = os.wait4(process.pid, 0)

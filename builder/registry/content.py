@@ -31,6 +31,7 @@ from builder.storage import LocalStorage, Storage
 from builder.storage.cache import Cache
 from builder.storage.local import blob_path, changed_at, open_regular
 
+_QUICK = 64 << 10  # bytes; to hash less takes no longer than to look whether it was done
 _SLOW = 16 << 20  # bytes; to hash more takes longer than to write down that it was done
 
 
@@ -202,13 +203,14 @@ def encoded_digest(
     """
     algorithm, _, encoded = digest.partition(":")
     key = hashed_key(digest, found)
-    if cache.get(key) is not None:
+    is_quick = found.st_size <= _QUICK
+    if not is_quick and cache.get(key) is not None:
         return encoded
     with open_regular(file, label) as stream:
         actual = hashlib.file_digest(stream, algorithm).hexdigest()
     if actual == encoded and found.st_size > _SLOW:
         cache.save([(key, b"")])  # whatever becomes of this run, it is not hashed again
-    elif actual == encoded:
+    elif actual == encoded and not is_quick:
         cache.put(key, b"")
     return actual
 
