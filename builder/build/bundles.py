@@ -17,7 +17,7 @@ from builder.build.worker import Item, Session, Shared, make
 from builder.documents.content import Content
 from builder.fingerprint import fingerprint
 from builder.output import Bundle, Claim
-from builder.pages.lists import list_claims
+from builder.pages.lists import HOME, list_claims
 from builder.pages.plan import moved_pages
 from builder.pages.render import (
     COLLECTION_LAYOUTS,
@@ -138,7 +138,7 @@ def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
     assets = (Claim(asset.published, f"assets/{name}") for name, asset in session.assets.items())
     yield makers.bundle("assets", "asset_outputs", (Shared("assets"),), assets)
     for document in session.state.documents:
-        if document.output == "index.html":
+        if document.output == HOME:
             continue
         claim = Claim(document.output, document.source)
         old = redirect_claims(tuple(document.redirect_from), document.source)

@@ -13,9 +13,9 @@ from builder.config import CONFIG, Config
 from builder.documents.content import read_content
 from builder.errors import Problem
 from builder.output import Claim, clashes
-from builder.pages.model import PageOptions
+from builder.pages.model import PageOptions, SiteState
 from builder.pages.pull import unreachable
-from builder.registry.endpoints import collection_claims
+from builder.registry.endpoints import REGISTRY_CLAIMS, collection_claims
 from builder.registry.folder import TAGS
 from builder.registry.load import load_collection
 from builder.registry.model import BlobPlace, Collection, RegistryOptions
@@ -87,7 +87,8 @@ def judge_of(config: Config) -> Judge:
             page = _page(options, name)
             mine += [*collection_claims(name, page.origin), page]
             theirs += [*_site_claims(config), *_claims_above(options, name, cache, rules)]
-        yield from clashes((*mine, *theirs))
+        known = set(clashes(theirs))  # which are not this collection's
+        yield from (problem for problem in clashes((*mine, *theirs)) if problem not in known)
 
     return judge
 
@@ -97,9 +98,13 @@ def _page(options: RegistryOptions, name: str) -> Claim:
 
 
 def _site_claims(config: Config) -> Iterator[Claim]:
-    """Yield where the site's own documents are published, and the old names of collections."""
+    """Yield where lists and the site's own documents are published, and collections' old names."""
+    from builder.pages.lists import HOME, list_claims  # noqa: PLC0415 - for new collections alone
+
     content = read_content(config.site, [])
-    yield from (Claim(item.output, item.source) for item in content.documents.values())
+    documents = tuple(content.documents.values())
+    yield from (*list_claims(SiteState(documents=documents)), *REGISTRY_CLAIMS)
+    yield from (Claim(item.output, item.source) for item in documents if item.output != HOME)
     yield from (Claim(path, file.source) for path, file in content.static.items())
     yield from (Claim(f"{old}/index.html", CONFIG) for old in config.redirects)
 

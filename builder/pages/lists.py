@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "the site's lists"
 TEXT = "text/plain; charset=utf-8"
-_HOME = "index.html"
+HOME = "index.html"
 _BROWSE = Link("Browse", "/browse/")
 _NAMES_WITHOUT_SCRIPT = 1_000
 _MAX_CHOICES = 2_000
@@ -45,7 +45,7 @@ class Lists:
 
     def outputs(self) -> Iterator[Output]:
         """Yield every list that no document replaces."""
-        taken = {document.output for document in self._state.documents} - {_HOME}
+        taken = {document.output for document in self._state.documents} - {HOME}
         makers: tuple[Callable[[], Iterator[Output]], ...] = (
             self._home, self._browse, self._search, self._data, self._feed, self._sitemaps,
             self._api, self._missing,
@@ -86,7 +86,7 @@ class Lists:
             "rows": rows,
             "rows_html": self._press.rows(rows),
         }
-        yield self._press.html(_HOME, layout, page, values, text.html)
+        yield self._press.html(HOME, layout, page, values, text.html)
         if document is not None:
             for old in document.redirect_from:
                 yield self._press.redirect(old, "/", document.source)
@@ -131,7 +131,7 @@ class Lists:
         spaces = (space.name for space in self._state.namespaces if counts.get(space.name))
         documents = (
             document.url for document in self._state.documents if document.output.endswith(".html")
-            if document.output not in {_HOME, "404.html"}
+            if document.output not in {HOME, "404.html"}
         )  # fmt: skip
         urls = list(feeds.site_urls(self._rows, spaces, documents))
         size = feeds.SITEMAP_SIZE
@@ -166,17 +166,17 @@ class Lists:
 
 def home_document(state: SiteState) -> Document | None:
     """Return the document that is published as the home page, if there is one."""
-    return next((page for page in state.documents if page.output == _HOME), None)
+    return next((page for page in state.documents if page.output == HOME), None)
 
 
 def list_claims(state: SiteState) -> tuple[Claim, ...]:
     """Return the paths of all lists, without those that a document replaces."""
-    taken = {document.output for document in state.documents} - {_HOME}
+    taken = {document.output for document in state.documents} - {HOME}
     rows = listing.visible(state.rows)
     urls = 1 + len(state.documents) + len(state.namespaces) + sum(1 + len(row.tags) for row in rows)
     parts = range(1, -(-urls // feeds.SITEMAP_SIZE) + 1)
     files = [
-        _HOME, "search/index.html", "collections.json", "search.json", "feed.xml", "sitemap.xml",
+        HOME, "search/index.html", "collections.json", "search.json", "feed.xml", "sitemap.xml",
         "robots.txt", "llms.txt", "api/index.html", "api/openapi.json", "404.html",
         *(f"sitemap-{number}.xml" for number in parts if len(parts) > 1),
         *search.more_paths(rows),
@@ -184,7 +184,7 @@ def list_claims(state: SiteState) -> tuple[Claim, ...]:
     home = home_document(state)
     origin = home.source if home is not None else ORIGIN
     claims = [
-        Claim(path, origin if path == _HOME else ORIGIN) for path in files if path not in taken
+        Claim(path, origin if path == HOME else ORIGIN) for path in files if path not in taken
     ]
     if home is not None:
         claims.extend(redirect_claims(tuple(home.redirect_from), home.source))

@@ -37,6 +37,9 @@ class Case(NamedTuple):
 CASES = {
     "the address of a document": Case((*ADD, "about:1"), {"about.md": "# About\n"}, "about.md"),
     "the address of a file": Case((*ADD, "a/b:1"), {"a/b/index.html": "<p>x"}, "a/b/index.html"),
+    "the address of a list": Case((*ADD, "feed.xml:1"), {}, "feed.xml"),
+    "a folder where a list is": Case((*ADD, "robots.txt/x:1"), {}, "robots.txt"),
+    "what publishing writes": Case((*ADD, "release.json:1"), {}, "the release"),
     "an old name": Case(
         (*ADD, "old/name:1"),
         {"_config.yml": "registry:\n  redirects:\n    old/name: vanessa/greeting\n"},
@@ -136,6 +139,17 @@ def test_a_build_says_the_same(
     assert run(["build", "-q"]) == 1
     built = capsys.readouterr().err.splitlines()
     assert set(refused) & set(built), (refused, built)
+
+
+def test_what_was_wrong_with_the_site_before_keeps_nothing_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_tree(Path(), {"robots.txt": "x", "feed.xml": "x"})
+    assert run(["build", "-q"]) == 1
+    assert run(["add", "-q", "../layout:1.0", "x/y:1"]) == 0
+    capsys.readouterr()
+    assert run(["add", "-q", "../layout:1.0", "feed.xml:1"]) == 1
+    assert "robots.txt" not in capsys.readouterr().err
 
 
 def test_every_command_asks(monkeypatch: pytest.MonkeyPatch) -> None:
