@@ -13,9 +13,10 @@
 
   // `-`, `_` and none are equal; a word begins after a space.
   const plain = (text) => text.toLowerCase().replace(/[-_]/g, "");
+  const spaced = (text) => text.replace(/[^\p{L}\p{N}.+]+/gu, " ");
   const words = (...texts) => {
     const text = texts.join(" ").toLowerCase();
-    return ` ${plain(text)} ${text}`.replace(/[^\p{L}\p{N}.+]+/gu, " ");
+    return spaced(` ${plain(text)} ${text} `);
   };
 
   // The index: what `search.json` has, ready to be looked at.
@@ -72,7 +73,7 @@
     return found;
   };
 
-  const points = (item, { word, tag }) => {
+  const points = (item, { word, said, tag }) => {
     const best = { points: 0 };
     const count = (value, more) => { if (value > best.points) Object.assign(best, { points: value }, more); };
     if (!tag) {
@@ -81,9 +82,9 @@
       else if (item.last === word) count(30);
       else if (place >= 0 && (place === 0 || item.plain[place - 1] === "/")) count(14);
       else if (place >= 0 && word.length > 2) count(8);
-      if (item.head.includes(` ${word}`)) count(item.head.includes(` ${word} `) ? 10 : 6);
-      if (item.facts.includes(` ${word} `)) count(5);
-      if (item.text.includes(` ${word}`)) count(3);
+      if (item.head.includes(` ${said}`)) count(item.head.includes(` ${said} `) ? 10 : 6);
+      if (item.facts.includes(` ${said} `)) count(5);
+      if (item.text.includes(` ${said}`)) count(3);
       if (/[^\x00-\x7f]/.test(word) && (item.head + item.text).includes(word)) count(3);
     }
     if (item.marks.includes(` ${word} `)) count(9, { mark: word });
@@ -117,7 +118,7 @@
     const [, digest] = text.match(/^@?sha(?:256|512):([0-9a-f]*)$/) ?? [];
     if (digest !== undefined) return { word: digest, digest: true };
     const [name, tag] = text.split(":");
-    return [{ word: plain(name) }, { word: plain(tag ?? ""), tag: true }];
+    return [{ word: plain(name), said: spaced(plain(name)).trim() || name }, { word: plain(tag ?? ""), tag: true }];
   }).filter(({ word }) => word);
 
   // Yields what is found at once, and again when more was read.

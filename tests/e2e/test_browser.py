@@ -60,6 +60,7 @@ def test_pages(browser: Any, served: str, width: int, scheme: str) -> None:
         ("multi platform", "vanessa/greeting"),
         ("greeting:0.9", "vanessa/greeting:0.9.0"),
         ("arm64", "vanessa/greeting"),
+        ("linux/arm64", "vanessa/greeting"),
         ("mit csv", "vanessa/dataset"),
         ("licenses", "vanessa/greeting"),  # a label
         ("bubble", "vanessa/greeting"),  # a word of its README
