@@ -21,6 +21,11 @@ _REFERRERS_TAG = re.compile(r"sha256-[a-f0-9]{64}|sha512-[a-f0-9]{64}")
 MAX_PARTS = 40
 RESERVED_FIRST = frozenset({"v2", "api", "assets", "search", "browse"})
 RESERVED = frozenset({"manifests", "blobs", "tags", "referrers", "uploads", "page"})
+# What lies in the folder of each page, or makes one what it is: no folder can be called so.
+_FILES = frozenset({
+    "index.html", "index.json", "feed.xml", "badge.svg", "oci-layout", "readme.md",
+    "readme.markdown",
+})  # fmt: skip
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{stem}{n}" for stem in ("com", "lpt") for n in range(1, 10))}
 )
@@ -50,6 +55,8 @@ def _part_fault(part: str) -> str:
         )
     if part in RESERVED:
         return f"{part!r} is a reserved name: it is an endpoint of the registry API"
+    if part in _FILES:
+        return f"{part!r} is a reserved name: the pages above have a file that is called so"
     if part.partition(".")[0] in _DEVICES:
         return f"{part!r} is a device name on Windows, where nobody could check it out"
     return ""

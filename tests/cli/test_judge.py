@@ -37,7 +37,7 @@ class Case(NamedTuple):
 CASES = {
     "the address of a document": Case((*ADD, "about:1"), {"about.md": "# About\n"}, "about.md"),
     "the address of a file": Case((*ADD, "a/b:1"), {"a/b/index.html": "<p>x"}, "a/b/index.html"),
-    "the address of a list": Case((*ADD, "feed.xml:1"), {}, "feed.xml"),
+    "the address of a list": Case((*ADD, "sitemap.xml:1"), {}, "sitemap.xml"),
     "a folder where a list is": Case((*ADD, "robots.txt/x:1"), {}, "robots.txt"),
     "what publishing writes": Case((*ADD, "release.json:1"), {}, "the release"),
     "an old name": Case(
@@ -148,8 +148,24 @@ def test_what_was_wrong_with_the_site_before_keeps_nothing_out(
     assert run(["build", "-q"]) == 1
     assert run(["add", "-q", "../layout:1.0", "x/y:1"]) == 0
     capsys.readouterr()
-    assert run(["add", "-q", "../layout:1.0", "feed.xml:1"]) == 1
+    assert run(["add", "-q", "../layout:1.0", "sitemap.xml:1"]) == 1
     assert "robots.txt" not in capsys.readouterr().err
+
+
+def test_no_name_is_that_of_a_file_that_every_page_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else such a collection comes in, below another or above it, and nothing is built any more."""
+    Path("_config.yml").write_text("title: x\nurl: https://example.org\n")
+    assert run(["build", "-q"]) == 0
+    folders = [Path("_site/vanessa/greeting"), Path("_site/vanessa")]
+    made = {path.name for folder in folders for path in folder.iterdir()} - {"greeting"}
+    assert {"feed.xml", "badge.svg", "index.json"} < made
+    for name in (*made, "oci-layout", "readme.md", "readme.markdown"):
+        for above in ("", "vanessa/", "vanessa/greeting/"):
+            capsys.readouterr()
+            assert run(["add", "-q", "../layout:1.0", f"{above}{name}:1"]) == 2, above + name
+            assert "is a reserved name" in capsys.readouterr().err
 
 
 def test_every_command_asks(monkeypatch: pytest.MonkeyPatch) -> None:
