@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,81 @@ def test_what_was_not_planned_stays_out(owned: Path, recipes: Command, tmp_path:
     assert recipes("accept", str(tmp_path / "link"), "--plan", str(plan), code=1) == []
     assert read_tree(owned / "collections") == before
     assert recipes("accept", str(tmp_path / "nothing"), "--plan", str(plan)) == []
+
+
+def blobs(layout: Path) -> list[Path]:
+    return sorted((layout / "blobs/sha256").iterdir())
+
+
+def pipes_for_blobs(layout: Path) -> None:
+    for blob in blobs(layout):
+        blob.unlink()
+        os.mkfifo(blob)
+
+
+def links_for_blobs(layout: Path) -> None:
+    for blob in blobs(layout):
+        blob.unlink()
+        blob.symlink_to("/dev/zero")
+
+
+def blobs_elsewhere(layout: Path) -> None:
+    (layout / "blobs").rename(layout.parents[1] / "elsewhere")
+    (layout / "blobs").symlink_to(layout.parents[1] / "elsewhere")
+
+
+def blobs_of_a_tebibyte(layout: Path) -> None:
+    for blob in blobs(layout):
+        os.truncate(blob, 1 << 40)
+
+
+def a_pipe_for_the_marker(layout: Path) -> None:
+    (layout / "oci-layout").unlink()
+    os.mkfifo(layout / "oci-layout")
+
+
+def an_index_of_ten_gibibytes(layout: Path) -> None:
+    os.truncate(layout / "index.json", 10 << 30)
+
+
+def an_index_without_end(layout: Path) -> None:
+    (layout / "index.json").write_text("[" * 100_000)
+
+
+def a_path_for_a_digest(layout: Path) -> None:
+    index = json.loads((layout / "index.json").read_text())
+    index["manifests"][0]["digest"] = "sha256:../../../../etc/passwd"
+    (layout / "index.json").write_text(json.dumps(index))
+
+
+def a_layout_elsewhere(layout: Path) -> None:
+    layout.rename(layout.parents[1] / "whole")
+    layout.symlink_to(layout.parents[1] / "whole")
+
+
+def a_pipe(layout: Path) -> None:
+    shutil.rmtree(layout)
+    os.mkfifo(layout)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [pipes_for_blobs, links_for_blobs, blobs_elsewhere, blobs_of_a_tebibyte, a_pipe_for_the_marker,
+     an_index_of_ten_gibibytes, an_index_without_end, a_path_for_a_digest, a_layout_elsewhere,
+     a_pipe],
+)  # fmt: skip
+def test_what_a_recipe_hands_on_to_escape_is_refused(
+    attack: Callable[[Path], None], owned: Path, recipes: Command, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(recipes("plan", "--owner", "boss")))
+    layout = tmp_path / "built/c+1"
+    Image.of("made").layout(layout, "1")
+    attack(layout)
+    before = read_tree(owned / "collections")
+    (done,) = recipes("accept", str(tmp_path / "built"), "--plan", str(plan), code=1)
+    assert done["state"] == "failed"
+    assert read_tree(owned / "collections") == before
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"recipes": [{"name": "../x"}]}]',
