@@ -245,12 +245,10 @@ class _Handler(_Guarded):
             await self._stream(response)
 
     async def _respond(self, request: Request) -> Response:
-        """Ask the responder; what goes wrong far away is an answer too."""
+        """Ask the responder; what goes wrong there, or far away, is an answer too."""
         respond = self._answers.respond
-        if not self.server.blocking:
-            return respond(request)
         try:
-            return await aside(respond, request)
+            return await aside(respond, request) if self.server.blocking else respond(request)
         except BuilderError as error:
             status = 502 if isinstance(error, RemoteError) else 500
             kind = (("Content-Type", "text/plain; charset=utf-8"),)

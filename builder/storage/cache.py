@@ -36,8 +36,11 @@ class DamagedError(LocalError):
     """A file that can be made again was damaged, and has been removed."""
 
 
-class AlteredError(Exception):
+class AlteredError(LocalError):
     """Rows do not add up, of which SQLite sees nothing."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"{file}: rows are lost or damaged", "build again, which mends it")
 
 
 class Cache:

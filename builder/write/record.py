@@ -79,7 +79,7 @@ class Record:
 
     def _expect(self, kept: int, found: int) -> None:
         if kept != found:
-            raise AlteredError("rows of the record are lost or damaged")
+            raise AlteredError("the record of the last build")
 
     def freeze(self) -> None:
         """Read the record as it is now, whatever is committed to it later."""
@@ -292,7 +292,7 @@ def _sound(row: _Row) -> _Row:
     """Return a row without the sum at its end; raises AlteredError where that is wrong."""
     values = row[:-1]
     if _sum(values) != row[-1]:
-        raise AlteredError("a row of the record is damaged")
+        raise AlteredError("the record of the last build")
     return values
 
 

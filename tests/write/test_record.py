@@ -103,6 +103,16 @@ def test_a_lost_row_is_missed(tmp_path: Path, loss: str) -> None:
     assert not path.exists()
 
 
+def test_who_reads_an_altered_row_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "record.sqlite"
+    fill(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("UPDATE outputs SET media_type = 'text/plain'")
+    with closing(Record(path)) as record, pytest.raises(BuilderError) as caught:
+        record.find(f"{BUNDLES[0]}/1")
+    assert "rows are lost or damaged\n  hint: build again" in str(caught.value)
+
+
 @pytest.mark.parametrize("target", ["nginx", "github-pages"])
 def test_a_build_with_a_flipped_bit_makes_what_a_first_one_makes(
     greeting: Path, build: Callable[..., int], target: str, tmp_path: Path
