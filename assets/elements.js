@@ -15,7 +15,7 @@ export const filesize = (bytes) => {
 export const count = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 export const json = async (url) => {
   const answer = await fetch(url).catch(() => undefined);
-  if (!answer?.ok) throw new Error(`${new URL(url, location).pathname} cannot be had.`);
+  if (!answer?.ok) throw new Error(`${new URL(url, location).pathname} cannot be fetched.`);
   return answer.json();
 };
 

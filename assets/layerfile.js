@@ -16,7 +16,7 @@ const get = async (url, headers = {}) => {
       ? "The layer cannot be reached."
       : `The layer is kept at ${host}, which does not let this page read it.`);
   }
-  if (!answer.ok) throw new Error(`The layer cannot be had: its host answers ${answer.status}.`);
+  if (!answer.ok) throw new Error(`The layer cannot be fetched: its host answered ${answer.status}.`);
   return answer;
 };
 

@@ -222,7 +222,7 @@ class _Preview:
         kept = self._place.has_site()
         if not kept and self._rebuild(None).failed:
             self._server.close()
-            hint = "mend what is said above"
+            hint = "fix the problems above"
             raise ContentError.at(str(self._config.source), "the first build failed", hint)
         self._server.responder = self._responder()
         watcher.start()

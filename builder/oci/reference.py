@@ -165,7 +165,7 @@ class Reference:
 def _slip(text: str) -> str:
     """Return what to do where a place or a path stands and NAME[:TAG] belongs."""
     place = "://" in text or text.startswith((".", "/", "~"))
-    return "here stands NAME[:TAG] of this registry: is the order of arguments right?" * place
+    return "NAME[:TAG] of this registry goes here: are the arguments in the right order?" * place
 
 
 def _digest(text: str, digest: str) -> Digest:

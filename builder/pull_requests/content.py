@@ -94,6 +94,6 @@ def _reached(
 
 def _problem(origin: str, descriptor: Descriptor, url: str, error: BuilderError) -> Problem:
     reason = error.problems[0].message if isinstance(error, ContentError) else error.message
-    what = f"{descriptor.digest} ({descriptor.size} bytes) cannot be had from {url[:200]}"
+    what = f"{descriptor.digest} ({descriptor.size} bytes) cannot be fetched from {url[:200]}"
     hint = error.hint or "upload it first, then propose the tag"
     return Problem(origin, 0, f"{what}: {reason}", hint)

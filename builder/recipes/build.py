@@ -178,7 +178,7 @@ class _Build:
             open_source([image], source_options) as source,
         ):
             if inputs_digest(item.folder, item.origin) != inputs:
-                message = "changed while it was built, so that this image is none of it"
+                message = "changed during the build, so the image may not match it"
                 raise ContentError.at(item.recipe.path, message, "build it again")
             if options.into is not None:
                 _hand_on(source, options.into / slug(item.reference), item.tag)

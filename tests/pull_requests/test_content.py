@@ -76,7 +76,8 @@ def test_what_is_not_there(
     storage.behaviour.blob_redirect = f"{url(storage)}/nothing"
     propose(repository)
     (message,) = messages(judged(remote=remote))
-    assert message.startswith(f"{COLLECTION}/manifests/far: {DIGEST} ({SIZE} bytes) cannot be had")
+    what = f"{DIGEST} ({SIZE} bytes) cannot be fetched"
+    assert message.startswith(f"{COLLECTION}/manifests/far: {what}")
     assert "404" in message
 
 
@@ -103,7 +104,7 @@ def test_urls_lead_to_public_addresses_only(
     for address in (url(storage), "http://169.254.169.254/latest", "http://127.0.0.1:1/x"):
         propose(repository, with_urls(address))
         (message,) = messages(judged(remote=remote))
-        assert "cannot be had" in message
+        assert "cannot be fetched" in message
     assert storage.log.requests == []
 
 

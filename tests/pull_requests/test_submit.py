@@ -192,7 +192,7 @@ def test_a_layer_that_others_brought_is_fetched(
         assert len(server.log.requests) == 1
         server.behaviour.blob_redirect = f"{url}/nothing"
         assert submit("vanessa/greeting:3.0", ca) == 1
-        assert "cannot be had from https://localhost" in capsys.readouterr().err
+        assert "cannot be fetched from https://localhost" in capsys.readouterr().err
     files = git(organisation, "show", "--name-only", "--format=", "submit/vanessa-greeting-2.0")
     assert len(files.split()) == 3  # the manifest, the README, the config
 

@@ -250,7 +250,7 @@ def test_a_recipe_that_changes_while_it_is_built(registry: Path, recipes: Comman
     folder = recipe(registry, "a:1")
     (folder / "build.sh").write_text(f"{HELLO}echo '# new' >> {folder}/build.sh\n")
     [outcome] = recipes("build", code=1)
-    assert "changed while it was built" in outcome["why"]
+    assert "changed during the build" in outcome["why"]
     assert not (folder / "manifest.json").exists()
 
 
