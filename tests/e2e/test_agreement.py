@@ -46,7 +46,8 @@ CONTENT = {
     clients.INDEX: Image.index(Image.of("two"), Image.of("three", architecture="arm64")),
     clients.ARTIFACT: artifact(),
 }
-OFFERED = re.compile(r'id="client-([a-z]+)"[^§]*?<p class="label[ a-z]*">\s*([^<]*)</p>')
+CLIENT = re.compile(r'id="client-([a-z]+)"')
+PANEL = re.compile(r'<div class="panel">\s*<p class="label[ a-z]*">\s*([^<]*)</p>')
 
 
 def registry_of(folder: Path, kind: str, target: str, *, elsewhere: bool) -> Path:
@@ -77,8 +78,8 @@ def test_page_build_and_probe_agree(
         verdicts = {verdict.clients: verdict for verdict in judge(facts).verdicts}
         page = requests.get(f"http://{host}/a/b/tags/1/", timeout=10).text
     assert {sample.kind for sample in facts.samples} >= {kind}
-    offered = {FAMILY[key] for key, label in OFFERED.findall(page)
-               if label == "by tag" and key in FAMILY}  # fmt: skip
+    panels = zip(CLIENT.findall(page), PANEL.findall(page), strict=True)
+    offered = {FAMILY[key] for key, label in panels if label == "by tag" and key in FAMILY}
     for family in offered:
         assert kind not in verdicts[family].fails, (family, verdicts[family])
     unasked = {clients.PYTHON, clients.PODMAN}  # offered only where they help
