@@ -43,7 +43,7 @@ ONLY_IN = {
 
 
 def modules() -> Iterator[tuple[str, str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "_version.py"}):
         dotted = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         name = dotted.removesuffix(".__init__")
         top = name.split(".")[1] if "." in name else ""

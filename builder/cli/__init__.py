@@ -16,6 +16,7 @@ from importlib import import_module
 
 import click
 
+from builder import package_version
 from builder.cli.examples import epilog
 from builder.errors import (
     STANDARD_OUTPUT,
@@ -118,7 +119,7 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BUILDER"},
 )
-@click.version_option(package_name="static-container-registry", prog_name="builder")
+@click.version_option(package_version(), prog_name="builder")
 @click.option("--trace", is_flag=True, help="Show a traceback for errors.")
 def group(*, trace: bool) -> None:
     """Run a container registry made of plain files.
