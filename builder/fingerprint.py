@@ -35,9 +35,13 @@ _Walk = Callable[[Any], Any]
 
 @cache
 def code_key() -> str:
-    """Return an identity of this code: what it makes of equal values may change with it."""
+    """Return an identity of this code: what it makes of equal values may change with it.
+
+    The number of the version is no part: in a registry that was forked, each commit has another.
+    """
     total = blake2b(digest_size=12)
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    package = Path(__file__).parent
+    for path in sorted({*package.rglob("*.py")} - {package / "_version.py"}):
         total.update(path.read_bytes())
     return total.hexdigest()
 

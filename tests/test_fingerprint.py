@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+import builder
 from builder.fingerprint import fingerprint
 from builder.registry.model import Row
 
@@ -86,3 +88,15 @@ def test_every_process_gives_the_same() -> None:
         )  # fmt: skip
         found.add(done.stdout)
     assert len(found) == 1
+
+
+def test_what_a_commit_of_content_makes_another_is_no_part_of_the_code(tmp_path: Path) -> None:
+    for name in ("__init__.py", "fingerprint.py"):
+        (tmp_path / "builder").mkdir(exist_ok=True)
+        shutil.copy(Path(builder.__file__).parent / name, tmp_path / "builder")
+    keys = []
+    for name, text in (("_version.py", "1"), ("_version.py", "2"), ("more.py", "3")):
+        (tmp_path / "builder" / name).write_text(f"version = '{text}'\n")
+        command = [sys.executable, "-c", "from builder.fingerprint import *; print(code_key())"]
+        keys.append(subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout)
+    assert keys[0] == keys[1] != keys[2]

@@ -9,8 +9,8 @@ from functools import cached_property, partial
 from itertools import chain, groupby
 from typing import TypeVar
 
-from builder import package_version
 from builder.errors import ContentError, Problem, RemoteError
+from builder.fingerprint import code_key
 from builder.output import Entry
 from builder.publish.moves import HEAD, next_log, paths_of
 from builder.publish.plan import (
@@ -130,7 +130,7 @@ class _Publisher:
         if previous is None or pointer is None or self._options.prune:
             return None
         made_of = (pointer[1].attributes.get("rules"), pointer[1].attributes.get("site"))
-        if made_of != (package_version(), self._key) or is_stale(previous, self._options):
+        if made_of != (code_key(), self._key) or is_stale(previous, self._options):
             return None
         if previous.generation != self._last or previous.name != self._options.name:
             return None
@@ -232,7 +232,7 @@ class _Publisher:
 
     def _known(self) -> dict[str, str]:
         """Return the digests of the last release's files by their path; empty if in doubt."""
-        if self._pointer is None or self._pointer[1].attributes.get("rules") != package_version():
+        if self._pointer is None or self._pointer[1].attributes.get("rules") != code_key():
             return {}
         return self._rows
 
@@ -269,7 +269,7 @@ class _Publisher:
         path, wanted = entry.path, _attributes(entry)
         if path == RELEASE:
             # What chose the headers of all, and what all of it was made from.
-            wanted |= {"rules": package_version(), "site": self._key}
+            wanted |= {"rules": code_key(), "site": self._key}
         try:
             with self._site.open(entry) as stream:
                 pieces = iter(partial(verified(entry, stream).read, 1 << 20), b"")

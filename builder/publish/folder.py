@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from builder import package_version
 from builder.errors import LocalError, remedy
+from builder.fingerprint import code_key
 from builder.output import Entry
 from builder.publish.moves import next_log
 from builder.publish.plan import (
@@ -92,7 +92,7 @@ class _Publisher:
         self._progress = progress
         self._reload = reload
         self._target = candidate.target.capabilities.name
-        self._maker = f"{self._target} {package_version()} {candidate.key()}"
+        self._maker = f"{self._target} {code_key()} {candidate.key()}"
         self._numbers = releases.numbers()
         # A number is a folder's name here, and never what somebody wrote into a release.
         self._last = self._numbers[-1] if self._numbers else 0

@@ -59,7 +59,7 @@ def test_another_host_or_version_gets_a_release(
 ) -> None:
     publish(dest, "-t", "nginx")
     assert publish(dest, "-t", "plain")["generation"] == 2
-    monkeypatch.setattr("builder.publish.folder.package_version", lambda: "later")
+    monkeypatch.setattr("builder.publish.folder.code_key", lambda: "later")
     assert publish(dest, "-t", "plain")["generation"] == 3
     assert publish(dest, "-t", "plain")["changed"] is False
 
