@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import ClassVar, Self
 
 STANDARD_OUTPUT = "standard output"  # the name of the file of an OSError that came from there
@@ -163,6 +164,11 @@ class LocalError(BuilderError):
     """This machine refuses: no space, no permission, no such device."""
 
     exit_code = 3
+
+    @classmethod
+    def of(cls, error: OSError, where: str | Path, hint: str = "") -> Self:
+        """Return what the machine said, and where; its own remedy goes before `hint`."""
+        return cls(f"{where}: {error.strerror or error}", remedy(error) or hint)
 
 
 class RemoteError(BuilderError):

@@ -85,7 +85,7 @@ class AppStore:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         except OSError as error:
-            raise LocalError(f"{self.root}: {error.strerror}", "is the disk full?") from error
+            raise LocalError.of(error, self.root, "is the disk full?") from error
         self._known[manifest] = app
         return app
 

@@ -83,7 +83,7 @@ def _write_summary(path: str, proposal: Proposal, problems: Sequence[Problem]) -
         with Path(path).open(mode, encoding="utf-8") as stream:
             stream.write(summary(proposal, problems))
     except OSError as error:
-        raise LocalError(f"{path}: {error.strerror}") from error
+        raise LocalError.of(error, path) from error
 
 
 def _refuse(context: click.Context, proposed: Mapping[str, Any]) -> None:

@@ -59,7 +59,7 @@ def _write(file: str, pem: bytes) -> None:
         raise UsageError(f"{file}: is there already", "use another name, or --show") from None
     except OSError as error:
         hint = "the file's folder must be there, and yours to write to"
-        raise LocalError(f"{file}: {error.strerror}", hint) from None
+        raise LocalError.of(error, file, hint) from None
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(pem)

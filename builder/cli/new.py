@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -14,7 +11,7 @@ from builder.errors import ContentError
 from builder.git import start
 from builder.workflows.render import CIS, locked_requirements, render, updates
 from builder.workflows.requirement import requirement
-from builder.workflows.write import plan, write
+from builder.workflows.write import plan, refuse_edited, write
 
 _CONFIG = """\
 title: My registry
@@ -84,27 +81,14 @@ def command(
         raise ContentError.at(path, "is not an empty folder", "choose a new name")
     builder = requirement()
     files = _files(builder)
-    with _nothing_half_made(folder):
-        write(folder, plan(folder, files))
-        if not no_git:
-            start(folder)
+    planned = plan(folder, files)
+    refuse_edited(planned)  # somebody else may be at work in an empty folder, too
+    write(folder, planned)
+    if not no_git:
+        start(folder)
     if builder is None:
         console.say(f"CI cannot install the builder yet: {path}/builder.txt says why")
     console.result({"path": path, "files": sorted(files)}, _NEXT.format(path=path))
-
-
-@contextmanager
-def _nothing_half_made(folder: Path) -> Iterator[None]:
-    """Leave an empty folder empty, and a new one out, when it cannot be filled."""
-    was_there = folder.exists()
-    try:
-        yield
-    except BaseException:
-        for path in folder.iterdir() if folder.exists() else ():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if not was_there and folder.exists():
-            folder.rmdir()
-        raise
 
 
 def _files(builder: str | None) -> dict[str, str]:

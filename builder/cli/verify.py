@@ -158,6 +158,9 @@ def _verify(
         for fault in error.problems:
             verifier.found(Finding(fault.path, fault.message, hint=fault.hint))
         return verifier.result
+    if release is not None and seen.is_blank(place.address):
+        console.say(f"nothing was seen of {place.address} before: whether this is its newest "
+                    "release shows from the next run on")  # fmt: skip
     older = seen.judge(place.address, release) if release is not None else None
     if older is not None:
         verifier.found(Finding(older.path, older.message, hint=older.hint))

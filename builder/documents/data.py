@@ -70,7 +70,7 @@ def _read(file: Path, shown: str) -> bytes:
         with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise LocalError(f"{shown} cannot be read: {error.strerror}") from error
+        raise LocalError.of(error, f"{shown} cannot be read") from error
     if len(raw) > MAX_BYTES:
         raise ContentError.at(
             shown, f"is too large: the limit is {MAX_BYTES >> 20} MiB", "split it"

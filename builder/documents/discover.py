@@ -111,7 +111,7 @@ def discover(options: SiteOptions) -> tuple[SourceFile, ...]:
     try:
         files = tuple(sorted(walk.folder("", "", optional=False)))
     except OSError as error:
-        raise LocalError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise LocalError.of(error, f"{error.filename} cannot be read") from error
     problems = [*walk.problems, *_two_indexes(files)]
     if problems:
         raise ContentError(problems)

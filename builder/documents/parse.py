@@ -101,7 +101,7 @@ def _read(path: Path, shown: str) -> bytes:
                 raise ContentError.at(shown, "is not a regular file", "put a file here")
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise LocalError(f"{shown} cannot be read: {error.strerror}") from error
+        raise LocalError.of(error, f"{shown} cannot be read") from error
     if len(raw) > MAX_BYTES:
         raise ContentError.at(
             shown,

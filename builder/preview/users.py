@@ -42,7 +42,7 @@ class Users:
             with path.open("rb") as stream:
                 raw = stream.read(_MOST)
         except OSError as error:
-            raise LocalError(f"{path}: {error.strerror}", "see --htpasswd") from None
+            raise LocalError.of(error, path, "see --htpasswd") from None
         hashes: dict[str, bytes] = {}
         problems = []
         for number, line in enumerate(raw.splitlines(), 1):

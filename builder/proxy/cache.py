@@ -40,7 +40,7 @@ class BlobCache:
                 make_folder(root / "blobs" / algorithm)
             self._total = sum(size for _, size, _ in self._blobs())
         except OSError as error:
-            raise LocalError(f"{root}: {error.strerror}", "choose another with --cache") from error
+            raise LocalError.of(error, root, "choose another with --cache") from error
 
     def open(self, digest: Digest) -> BinaryIO | None:
         """Open a blob that is here, and note that it was used."""

@@ -69,7 +69,7 @@ class Fetches:
         try:
             return Fetch(digest, size, self._cache.begin(digest))
         except OSError as error:
-            raise LocalError(f"the cache: {error.strerror}") from error
+            raise LocalError.of(error, "the cache") from error
 
     def _run(self, fetch: Fetch, opener: Opener) -> None:
         with self._slots:
@@ -111,7 +111,7 @@ class Fetch:
         except BuilderError as error:
             self._end(error=error)
         except OSError as error:
-            self._end(error=LocalError(f"the cache: {error.strerror}"))
+            self._end(error=LocalError.of(error, "the cache"))
         finally:
             if not self._ended:  # a mistake of ours, for which nobody must wait for ever
                 self._end(error=LocalError(f"{self.digest}: the download failed"))

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.errors import LocalError, remedy
+from builder.errors import LocalError
 from builder.fingerprint import code_key
 from builder.output import Entry
 from builder.publish.moves import next_log
@@ -69,10 +69,8 @@ def publish_folder(
             run = _Publisher(releases, candidate, options, progress, reload)
             return run.publish(dry_run=dry_run)
     except OSError as error:
-        where = error.filename or root
-        message = f"{where}: {error.strerror}"
-        hint = remedy(error) or "the current release is as it was; publish again"
-        raise LocalError(message, hint) from error
+        hint = "the current release is as it was; publish again"
+        raise LocalError.of(error, error.filename or root, hint) from error
 
 
 class _Publisher:

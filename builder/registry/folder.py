@@ -185,7 +185,7 @@ class CollectionFolder:
             make_folder(self.path)
             _write(self.path / README, text.encode())
         except OSError as error:
-            raise LocalError(f"{self.origin}/{README}: {error.strerror}") from error
+            raise LocalError.of(error, f"{self.origin}/{README}") from error
 
     def holds_manifest(self, digest: str) -> bool:
         """Tell whether a blob of this digest is a manifest: a child of an index, a referrer."""

@@ -63,7 +63,7 @@ def move_collection(
         sync_folder(after.path.parent)
         sync_folder(before.path.parent)
     except OSError as error:
-        raise LocalError(f"{before.origin}: {error.strerror}") from error
+        raise LocalError.of(error, before.origin) from error
     _write(config, changed)
     before.prune()
 
@@ -173,4 +173,4 @@ def _write(path: Path, text: str) -> None:
     try:
         write_durably(temporary, path, io.BytesIO(text.encode()))
     except OSError as error:
-        raise LocalError(f"{path.name}: {error.strerror}") from error
+        raise LocalError.of(error, path.name) from error

@@ -168,7 +168,7 @@ class Stage:
                     self._shared.adopt(stored.digest, self.large.path(stored.digest))
                 self._place()
             except OSError as error:
-                raise LocalError(f"{self._target.origin}: {error.strerror}") from error
+                raise LocalError.of(error, self._target.origin) from error
             self._cache.drain()  # of files that are elsewhere now
             for digest in self._verified:
                 for storage in (self._target.blobs, self._shared):
@@ -245,7 +245,7 @@ class Stage:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path.with_name(f"{TEMPORARY}{path.name}"[:255]), path, source)
         except OSError as error:
-            raise LocalError(f"{self._target.origin}/{inner}: {error.strerror}") from error
+            raise LocalError.of(error, f"{self._target.origin}/{inner}") from error
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except OSError as error:
-        raise LocalError(f"{path}: {error.strerror}") from None
+        raise LocalError.of(error, path) from None
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError):

@@ -132,7 +132,7 @@ class LocalStorage:
                 final.parent.mkdir(parents=True, exist_ok=True)
             return write(temporary, final)
         except OSError as error:
-            raise LocalError(f"{self._label}/{blob_path(digest)}: {error.strerror}") from error
+            raise LocalError.of(error, f"{self._label}/{blob_path(digest)}") from error
 
     @property
     def _show(self) -> Show:
@@ -230,7 +230,7 @@ def _refused(error: OSError, path: str, label: str, at: int | None) -> Exception
         return FileNotFoundError(error.errno, error.strerror, label)
     if error.errno in (errno.ENXIO, errno.EISDIR):
         return ContentError.at(label, "is not a regular file", "put the file itself there")
-    return LocalError(f"{label}: {error.strerror}")
+    return LocalError.of(error, label)
 
 
 def make_folder(folder: Path) -> None:

@@ -26,7 +26,7 @@ def lock(path: Path, what: str, *, seconds: float = 0) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
-        raise LocalError(f"{path}: {error.strerror}", "is the folder writable?") from error
+        raise LocalError.of(error, path, "is the folder writable?") from error
     try:
         _acquire(descriptor, what, time.monotonic() + seconds)
         os.truncate(descriptor, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +15,8 @@ from builder.errors import LocalError
 Item = TypeVar("Item")
 
 PATIENCE = 2.0  # seconds that a thread in a system call is waited for after a failure
+_OWN_FILES = 20  # that a run has open beside those of its threads
+_FILES = 3  # that a thread has open: what it reads, what it writes, and the folder of that
 
 
 # Told what is being done, how much of it is done, and how much there is.
@@ -61,6 +65,7 @@ def run_growing(
     raised; `work` should look at `stop` now and then and raise Stopped.
     Threads that sit in a system call for longer are left behind.
     """
+    threads = min(threads, _affordable())
     jobs = _Stack(items)
     ends: SimpleQueue[BaseException | None] = SimpleQueue()
     # Not a pool: the interpreter would wait at its end for a connection that says nothing.
@@ -78,6 +83,13 @@ def run_growing(
         for worker in workers:
             worker.join(PATIENCE)
         raise
+
+
+def _affordable() -> int:
+    """Return how many threads can have their files open at once, by the limit of this process."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = sys.maxsize if soft == resource.RLIM_INFINITY else soft
+    return max(1, (files - _OWN_FILES) // _FILES)
 
 
 def _start(workers: list[threading.Thread]) -> int:

@@ -51,7 +51,7 @@ def read_sources(source: Path, theme: Path, problems: list[Problem]) -> dict[str
         own = {} if same else _read_root(source, "", problems)
         packaged = _read_root(theme, "" if same else PACKAGED, problems)
     except OSError as error:
-        raise LocalError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise LocalError.of(error, f"{error.filename} cannot be read") from error
     for name in own.keys() & packaged.keys():
         if own[name].kind != packaged[name].kind:
             message = f"has the name of the theme's {packaged[name].path}, of another kind"

@@ -172,7 +172,7 @@ def spooled(spool: Path, label: str) -> Iterator[BinaryIO]:
         if isinstance(error, CompressionError):
             raise ContentError.at(label, error.message, "was it copied to the end?") from None
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            raise LocalError(f"{spool}: {error.strerror}") from error
+            raise LocalError.of(error, spool) from error
         raise
 
 

@@ -168,6 +168,6 @@ def _written(path: str, label: str) -> Iterator[BinaryIO]:
         temporary.replace(final)
         sync_folder(final.parent)
     except OSError as error:
-        raise LocalError(f"{label}: {error.strerror}") from error
+        raise LocalError.of(error, label) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -102,7 +102,7 @@ class LayoutSink:
             if self._entries != self._before or not (self._folder / INDEX).exists():
                 self._write(INDEX, json.dumps(document, separators=(",", ":")).encode())
         except OSError as error:
-            raise LocalError(f"{self.label}: {error.strerror}") from error
+            raise LocalError.of(error, self.label) from error
 
     def _write(self, name: str, data: bytes) -> None:
         temporary = self._folder / f"{TEMPORARY}{os.getpid()}-{name}"

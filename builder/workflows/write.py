@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from difflib import unified_diff
 from io import BytesIO
 from pathlib import Path
 
 from builder.errors import ContentError, LocalError, Problem
-from builder.storage.local import make_folder, write_durably
+from builder.storage.local import TEMPORARY, make_folder, sync_folder, write_durably
 from builder.workflows.render import is_edited
 
 NEW, SAME, OLDER, EDITED = "new", "same", "older", "edited"
@@ -61,7 +63,7 @@ def _planned(source: Path, path: str, text: str) -> Planned:
     except FileNotFoundError:
         return Planned(path, text)
     except OSError as error:
-        raise LocalError(f"{path}: {error.strerror}", "move it away") from None
+        raise LocalError.of(error, path, "move it away") from None
     state = SAME if current == text else EDITED if is_edited(current) else OLDER
     return Planned(path, text, current, state)
 
@@ -73,11 +75,57 @@ def refuse_edited(planned: Sequence[Planned]) -> None:
 
 
 def write(source: Path, planned: Sequence[Planned]) -> None:
-    """Write every file that differs, each whole or not at all; raises OSError."""
-    for item in planned:
-        if item.state == SAME:
-            continue
-        file = source / item.path
-        make_folder(file.parent)
-        temporary = file.with_name(f".{file.name}.new")
-        write_durably(temporary, file, BytesIO(item.text.encode()))
+    """Write every file that differs, all of them or none; raises OSError.
+
+    What can fail for want of room is done first, beside the files; what went
+    before a failure is taken back, with the folders that it needed.
+    """
+    changed = [(source / item.path, item) for item in planned if item.state != SAME]
+    with ExitStack() as litter, ExitStack() as undo:
+        for file, item in changed:
+            _make_folders(file.parent, litter)
+            _stage(file, item, litter)
+        for file, item in changed:
+            _place(file, item, undo)
+        undo.pop_all()
+
+
+def _make_folders(folder: Path, litter: ExitStack) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        litter.callback(_remove_empty, path)
+    make_folder(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it was not made, or holds what was written
+        folder.rmdir()
+
+
+def _stage(file: Path, item: Planned, litter: ExitStack) -> None:
+    """Bring the new text to the disk beside the file, with a copy of what is there."""
+    for path in (_new(file), _old(file)):
+        litter.callback(path.unlink, missing_ok=True)
+    write_durably(
+        file.with_name(f"{TEMPORARY}{file.name}"), _new(file), BytesIO(item.text.encode())
+    )
+    if item.state != NEW:
+        _old(file).unlink(missing_ok=True)
+        shutil.copy2(file, _old(file), follow_symlinks=False)
+
+
+def _place(file: Path, item: Planned, undo: ExitStack) -> None:
+    _new(file).replace(file)
+    if item.state == NEW:
+        undo.callback(file.unlink, missing_ok=True)
+    else:
+        undo.callback(_old(file).replace, file)
+    sync_folder(file.parent)
+
+
+def _new(file: Path) -> Path:
+    return file.with_name(f".{file.name}.new")
+
+
+def _old(file: Path) -> Path:
+    return file.with_name(f".{file.name}.old")

@@ -191,9 +191,8 @@ class Folder:
             commit()
             self._seal(change)
         except OSError as error:
-            message = f"{error.filename or self.root}: {error.strerror}"
             hint = "the site is new in part only: build again, which mends it"
-            raise LocalError(message, hint) from error
+            raise LocalError.of(error, error.filename or self.root, hint) from error
         self._made = []
 
     def _check_way(self, move: Move, gone: Collection[str]) -> None:
@@ -361,4 +360,4 @@ def told(path: Path) -> Iterator[None]:
 
 def _cannot(path: str, error: OSError) -> LocalError:
     hint = "nothing was changed: make room, or choose another --destination"
-    return LocalError(f"{path}: {error.strerror}", hint)
+    return LocalError.of(error, path, hint)

@@ -265,9 +265,8 @@ def portable(error: BuilderError) -> BuilderError:
 def _portable_local(error: OSError) -> BuilderError:
     from builder.errors import LocalError  # noqa: PLC0415 - only where a disk fails
 
-    name = error.filename or ""
     return _ToldError(
-        LocalError(f"{name}: {error.strerror}".lstrip(": "), "is there space and room?")
+        LocalError.of(error, error.filename or "a worker", "is there space and room?")
     )
 
 

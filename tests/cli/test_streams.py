@@ -91,3 +91,20 @@ def test_what_is_scant_is_not_standard_output(
     assert "standard output" not in done.stderr
     assert not out.is_file()
     assert not (out / "_config.yml").exists()
+
+
+@pytest.mark.parametrize("files", [20, 24, 32, 48])
+def test_few_descriptors_are_enough_or_asked_for(
+    files: int, greeting: Path, tmp_path: Path
+) -> None:
+    arguments = ["publish", "-q", "-s", str(greeting), "-t", "nginx", str(tmp_path / "out")]
+    line = f"ulimit -n {files}; exec {shlex.join([*BUILDER, *arguments])}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120
+    )
+    if files >= 32:
+        assert done.returncode == 0, done.stderr
+    elif done.returncode != 0:
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            3, "  hint: let it open more files at once, as in: ulimit -n 1024"
+        )  # fmt: skip

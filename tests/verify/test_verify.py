@@ -304,15 +304,64 @@ def test_a_release_that_was_put_back_is_seen(site: Path, tmp_path: Path, capsys:
     assert "another release 2" in told
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"%s": 7}', '{"%s": {"generation": "9"}}'])
+WRONG: tuple[object, ...] = (None, [], {})
+GOOD = {"generation": 3, "time": "2024-05-01T12:00:00Z", "digest": f"sha256:{'0' * 64}"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        7, [], None, "x",
+        *({key: value for key, value in GOOD.items() if key != gone} for gone in GOOD),
+        *({**GOOD, key: wrong} for key in GOOD for wrong in WRONG),
+        {**GOOD, "generation": "9"},
+        {**GOOD, "moves": 7}, {**GOOD, "moves": {"size": 1}}, {**GOOD, "moves": {"root": ""}},
+        {**GOOD, "moves": {"size": "1", "root": ""}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_was_seen_is_not_forgotten_silently(
+    entry: object, site: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "state").mkdir()
+    text = json.dumps({str(site): entry, "https://other.example": GOOD})
+    (tmp_path / "state/releases.json").write_text(text)
+    release(site, key=KEY)
+    code, _, told = verify(capsys, str(site), "--state", str(tmp_path / "state"))
+    assert (code, f"what was seen of {site} before is damaged" in told) == (1, True), told
+    assert "an older release would pass" in told
+    assert (tmp_path / "state/releases.json").read_text() == text
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '"x"', "[" * 100_000, "\0"])
 def test_a_damaged_state_ends_in_words(
     text: str, site: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     (tmp_path / "state").mkdir()
-    (tmp_path / "state/releases.json").write_text(text.replace("%s", str(site)))
+    (tmp_path / "state/releases.json").write_text(text)
+    release(site, key=KEY)
     code, _, told = verify(capsys, str(site), "--state", str(tmp_path / "state"))
-    assert code == (1 if text == "{" else 0)
+    assert (code, "releases.json: what was seen of places before is damaged" in told) == (1, True)
     assert "Traceback" not in told
+
+
+def test_a_place_that_is_seen_first_is_said_to_be(
+    site: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    release(site, key=KEY)
+    flags = ["verify", "--state", str(tmp_path / "state"), str(site)]
+    assert run(flags) == 0
+    assert f"nothing was seen of {site} before" in capsys.readouterr().err
+    assert run(flags) == 0
+    assert "before" not in capsys.readouterr().err
+
+
+def test_places_that_differ_by_case_are_two(site: Path, tmp_path: Path, capsys: Capture) -> None:
+    release(site, key=KEY)
+    shutil.copytree(site, site.with_name("_Site"))
+    for place in (site, site.with_name("_Site"), site):
+        code, _, told = verify(capsys, str(place), "--state", str(tmp_path / "state"))
+        assert code == 0, told
 
 
 def test_names_that_are_no_text(site: Path, capsys: Capture) -> None:
