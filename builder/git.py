@@ -63,6 +63,11 @@ class File(NamedTuple):
     size: int
 
 
+def is_bare(folder: Path) -> bool:
+    """Tell whether a folder is a git repository without a work tree."""
+    return run(folder, "rev-parse", "--is-bare-repository").stdout.strip() == b"true"
+
+
 class Repository:
     """A git repository's work tree; `top` is its root folder."""
 

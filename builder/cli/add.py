@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import click
 
 from builder.build.judge import judge_of
-from builder.cli.add_files import FileLister
+from builder.cli.add_files import FileLister, warn_of_damage
 from builder.cli.console import Console
 from builder.cli.intake import Intake
 from builder.cli.options import Common, common_options, remote_options
@@ -92,8 +93,11 @@ def command(
     config = common.config()
     options = config.registry
     lister = FileLister(options, remote, console) if files else None
+    look = lister or (lambda sink, tag: warn_of_damage(sink, tag, console))
+    # What apps hold is not read in a dry run: then they are not unpacked either.
+    judge = judge_of(replace(config, apps=()) if dry_run else config)
     terms = Terms(
-        created=now(), look=lister, judge=judge_of(config), force=force, dry_run=dry_run,
+        created=now(), look=look, judge=judge, force=force, dry_run=dry_run,
         allow_foreign=allow_foreign or is_reference(arguments[0]),
     )  # fmt: skip
     wants = parse_platform(platform) if platform else None

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 from builder.cli.console import Console
 from builder.errors import ContentError, Problem, RemoteError
-from builder.layers.record import is_listed, record_listing
+from builder.layers.compression import CompressionError, Unpacked
+from builder.layers.record import MAX_RATIO, is_listed, record_listing
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import VerifiedReader
@@ -16,9 +17,12 @@ from builder.remote.fetch import open_url
 from builder.remote.options import RemoteOptions
 from builder.remote.registry import NotFoundError
 from builder.storage import LocalStorage
+from builder.storage.local import open_regular
 from builder.transports.registry_sink import RegistrySink
 
 _HINT = "the image is taken as it is"
+_SMALL = 8 << 20  # bytes of a layer that is unpacked only to see whether it can be
+_CHUNK = 256 << 10
 
 
 class FileLister:
@@ -77,3 +81,26 @@ class FileLister:
         except NotFoundError:
             return None
         return into.path(layer.digest)
+
+
+def warn_of_damage(sink: RegistrySink, tag: str, console: Console) -> None:
+    """Warn of new layers that nobody can unpack, though their digests are right.
+
+    Those over 8 MiB are not looked at: unpacking takes longer than all else.
+    """
+    layers = [part for part in sink.parts.values() if part.is_layer]
+    for number, part in enumerate(layers, 1):
+        layer = part.descriptor
+        if part.kept or layer.size > _SMALL or not mediatype.is_filesystem_layer(layer.media_type):
+            continue
+        if (file := sink.find(layer.digest)) is None:
+            continue
+        limit = max(_SMALL, layer.size * MAX_RATIO)
+        try:
+            with open_regular(file, layer.digest) as stream, Unpacked(stream, limit) as unpacked:
+                while unpacked.read(_CHUNK):
+                    pass
+        except CompressionError as error:
+            message = f"layer {number}, {layer.digest}, {error.message}"
+            where = f"{sink.folder.name}:{tag}"
+            console.warn(Problem(where, message=message, hint=_HINT, warning=True))

@@ -73,6 +73,11 @@ def looks_like_digest(text: str) -> bool:
     return _ANY.fullmatch(text) is not None
 
 
+def is_of_other_algorithm(text: str) -> bool:
+    """Tell whether `text` is a digest, but of an algorithm that nobody here can verify."""
+    return looks_like_digest(text) and text.partition(":")[0] not in _HEX_LENGTH
+
+
 class VerifiedReader:
     """A stream that yields exactly the bytes of a digest, or raises.
 

@@ -226,7 +226,7 @@ def select_platform(
         images = [item for item in entries(manifest, find) if item.is_image]
         return only_one(images, wanted, label).descriptor
     found = _platform_of(manifest, reader, label)
-    if found is not None and not found.fits(wanted):
+    if found is not None and not choose([(found, top)], wanted):
         raise ContentError.at(label, f"has no image for {wanted}", f"it is for {found}")
     return top
 

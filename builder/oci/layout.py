@@ -12,13 +12,13 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from builder.errors import ContentError
 from builder.oci import mediatype
 from builder.oci.content import ContentReader
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest, DigestError
+from builder.oci.digest import Digest, DigestError, is_of_other_algorithm
 from builder.oci.shapes import LAYOUT
 from builder.oci.shapes import MANIFEST as SHAPE
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
@@ -38,6 +38,16 @@ _NAMES = (
 _VERSION = re.compile(r"1\.\d+\.\d+")
 
 
+class LayoutEntries(NamedTuple):
+    """What an `index.json` points to; `left_out` are the digests, with names, of what cannot be.
+
+    Those are of algorithms that nobody here can verify; a name may be empty.
+    """
+
+    entries: tuple[Descriptor, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
 class ImageLayout:
     """An image layout in a folder, read only; `label` names the folder in messages."""
 
@@ -45,7 +55,7 @@ class ImageLayout:
         self._folder = folder
         self._label = label
 
-    def entries(self) -> tuple[Descriptor, ...]:
+    def entries(self) -> LayoutEntries:
         """Return what `index.json` points to; raises ContentError when it is no layout."""
         check_marker(self._read(MARKER), f"{self._label}/{MARKER}")
         return parse_index(self._read(INDEX), f"{self._label}/{INDEX}", self)
@@ -80,7 +90,7 @@ def check_marker(raw: bytes, label: str) -> None:
         raise ContentError.at(label, message)
 
 
-def parse_index(raw: bytes, label: str, reader: ContentReader) -> tuple[Descriptor, ...]:
+def parse_index(raw: bytes, label: str, reader: ContentReader) -> LayoutEntries:
     """Return the entries of a layout's `index.json`; raises ContentError with every fault.
 
     `reader` has the layout's blobs. The file is no content and has no digest:
@@ -91,12 +101,33 @@ def parse_index(raw: bytes, label: str, reader: ContentReader) -> tuple[Descript
     except StrictJSONError as error:
         hint = "make it again with a current tool"
         raise ContentError.at(label, error.message, hint) from None
+    left_out: list[tuple[str, str]] = []
     if isinstance(document, dict):
+        left_out = _take_unverifiable(document)
         raw = json.dumps(_mended(document, reader)).encode()
     try:
-        return parse_manifest(raw, mediatype.OCI_INDEX, allow_foreign=True).manifests
+        found = parse_manifest(raw, mediatype.OCI_INDEX, allow_foreign=True).manifests
     except ManifestError as error:
         raise error.located(label) from None
+    return LayoutEntries(found, tuple(left_out))
+
+
+def _take_unverifiable(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Take the entries out whose digests nobody here can verify; return these, with names."""
+    taken: list[tuple[str, str]] = []
+    entries = document.get("manifests")
+    if not isinstance(entries, list):
+        return taken
+    for entry in tuple(entries):
+        digest = entry.get("digest") if isinstance(entry, dict) else None
+        if isinstance(digest, str) and is_of_other_algorithm(digest):
+            entries.remove(entry)
+            said = entry.get("annotations")
+            notes = said if isinstance(said, dict) else {}
+            names = (notes.get(key) for key in _NAMES)
+            name = next((name for name in names if name and isinstance(name, str)), "")
+            taken.append((digest, name))
+    return taken
 
 
 def _mended(document: dict[str, Any], reader: ContentReader) -> dict[str, Any]:

@@ -8,7 +8,7 @@ with its version and features is used here too: `windows(10.0.17763)/amd64`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Self, TypeVar
@@ -22,6 +22,8 @@ _ARCHITECTURES = {
 }  # fmt: skip
 _SYSTEMS = {"macos": "darwin"}
 _PLAIN = {("amd64", "v1"), ("arm64", "v8")}  # what a name without a variant stands for
+_OLDEST = {"amd64": 1, "arm": 5, "arm64": 8}  # of the variants that are counted
+_VARIANT = re.compile(r"v([0-9]{1,3})(?:\.([0-9]{1,3}))?")
 _TEXT = re.compile(
     r"(?P<os>[A-Za-z0-9_.-]+)(?:\((?P<version>[^()/+]*)(?P<features>(?:\+[^()/+]+)*)\))?"
     r"/(?P<architecture>[A-Za-z0-9_.-]+)(?:/(?P<variant>[A-Za-z0-9_.-]+))?"
@@ -139,11 +141,35 @@ def _text(value: object) -> str:
 
 
 def choose(items: Iterable[tuple[Platform | None, T]], wanted: Platform) -> list[T]:
-    """Return the items that fit `wanted`; only the plain ones of them where there are any.
+    """Return the items that fit `wanted` best: those of its variant, else of the next older one.
 
-    `linux/amd64` is `amd64` beside `amd64/v3`, and `linux/arm` is `arm/v7` beside `arm/v6`.
+    `linux/amd64` is `amd64` beside `amd64/v3`, and `linux/arm` is `arm/v7` beside `arm/v6`. A
+    machine that runs `amd64/v3` runs `amd64/v2` and `amd64` too. Where no variant is wanted and
+    none of these is there, all others fit.
     """
-    fitting = [(platform, item) for platform, item in items if platform and platform.fits(wanted)]
-    variant = wanted.normal.variant
-    plain = [item for platform, item in fitting if platform.normal.variant == variant]
-    return plain or [item for _, item in fitting]
+    of_any = replace(wanted, variant="")
+    fitting = [(platform, item) for platform, item in items if platform and platform.fits(of_any)]
+    for variant in _runnable(wanted.normal):
+        if found := [item for platform, item in fitting if platform.normal.variant == variant]:
+            return found
+    return [] if wanted.variant else [item for _, item in fitting]
+
+
+def _runnable(normal: Platform) -> Iterator[str]:
+    """Yield the variants that a machine runs, its own first; empty is the plain one.
+
+    Source: containerd's `platforms.Only`.
+    """
+    yield normal.variant
+    newest = _VARIANT.fullmatch(normal.variant)
+    oldest = _OLDEST.get(normal.architecture)
+    if newest is None or oldest is None:
+        return
+    major, minor = int(newest[1]), int(newest[2] or 0)
+    if newest[2]:
+        yield from (f"v{major}.{older}" for older in range(minor - 1, 0, -1))
+        yield f"v{major}"
+    for older in range(major - 1, oldest - 1, -1):
+        yield "" if (normal.architecture, f"v{older}") in _PLAIN else f"v{older}"
+    if (normal.architecture, f"v{major}") in _PLAIN:
+        yield ""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from builder.errors import BuilderError, ContentError, Problem
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest, DigestError
+from builder.oci.digest import Digest, DigestError, is_of_other_algorithm
 from builder.oci.manifest import Manifest
 from builder.oci.platform import Platform
 from builder.oci.shapes import MANIFEST
@@ -38,6 +38,7 @@ class Fault(NamedTuple):
     pointer: str
     message: str
     hint: str = ""
+    is_unverifiable: bool = False  # the content may be sound: nobody here can tell
 
     def __str__(self) -> str:
         return f"{self.pointer}: {self.message}" if self.pointer else self.message
@@ -58,12 +59,17 @@ class ManifestError(BuilderError):
         )
 
 
+class UnverifiableError(ManifestError):
+    """A manifest that is sound, but for digests of algorithms that are not known here."""
+
+
 def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = False) -> Manifest:
     """Return the manifest or index in `raw`, checked against the specification.
 
     `media_type` is what the descriptor or the Content-Type said; empty where
     nobody did. `allow_foreign` accepts layers that carry `urls`. Raises
-    ManifestError with every fault.
+    ManifestError with every fault; UnverifiableError where digests of other algorithms
+    are all that is wrong.
     """
     try:
         document = loads(raw, what="the manifest", shape=MANIFEST)
@@ -76,7 +82,8 @@ def parse_manifest(raw: bytes, media_type: str = "", *, allow_foreign: bool = Fa
         check = _index_faults if kind in mediatype.INDEXES else _image_faults
         faults = [*_common_faults(document), *check(document, allow_foreign=allow_foreign)]
     if faults:
-        raise ManifestError(faults)
+        is_sound = all(fault.is_unverifiable for fault in faults)
+        raise (UnverifiableError if is_sound else ManifestError)(faults)
     return _manifest(raw, kind, document)
 
 
@@ -200,10 +207,14 @@ def _descriptor_faults(pointer: str, value: object, *, allow_foreign: bool) -> I
 
 
 def _digest_faults(pointer: str, value: object) -> Iterator[Fault]:
+    text = value if isinstance(value, str) else ""
     try:
-        Digest(value if isinstance(value, str) else "")
+        Digest(text)
     except DigestError:
-        yield Fault(pointer, f"{str(value)[:140]!r} is not a sha256 or sha512 digest")
+        other = is_of_other_algorithm(text)
+        hint = "copy it with a current tool, which makes sha256 digests" if other else ""
+        message = f"{str(value)[:140]!r} is not a sha256 or sha512 digest"
+        yield Fault(pointer, message, hint, is_unverifiable=other)
 
 
 def _url_faults(pointer: str, value: object, *, allow_foreign: bool) -> Iterator[Fault]:

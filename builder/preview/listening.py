@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import resource
 import socket
 import ssl
+from collections.abc import Awaitable
 from typing import Any
 
+from tornado import httputil
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.iostream import (
+    BaseIOStream,
+    IOStream,
+    SSLIOStream,
+    StreamClosedError,
+)
 from tornado.netutil import bind_sockets
 
 from builder.errors import LocalError
@@ -23,10 +31,14 @@ from builder.errors import LocalError
 IDLE_SECONDS = 60  # after which a silent connection is closed
 MAX_CONNECTIONS = 2048
 MAX_HEADER = 1 << 20  # bytes; longer addresses than any host takes are answered, not dropped
+MAX_LINE = 16 << 10  # bytes of a chunk's extensions, or of a trailer
 READ = 256 << 10  # bytes that are read from a connection at once
 _PAUSE = 0.2  # seconds without accepting, when there is no room
 _AT_ONCE = 64  # connections taken before others get their turn
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_LINE_END = b"\r\n"
+_PLAIN_SIZE = re.compile(rb"0*[1-9a-fA-F][0-9a-fA-F]*\r\n")  # of a chunk that is not the last
+_ABSOLUTE = re.compile(r"(?i:https?)://([^/?#@]*)([/?].*|)")
 _TLS_HANDSHAKE = b"\x16"
 _LONGEST_LOOK = 1.0  # seconds; a connection this silent is left to the HTTP server
 # What Go's client understands at once: "server gave HTTP response to HTTPS client".
@@ -68,6 +80,74 @@ def listen(host: str, port: int) -> list[socket.socket]:
         raise LocalError(message, f"choose another with {flag}") from error
 
 
+class _Chunks(BaseIOStream):
+    """A connection whose chunked bodies may say more than tornado reads.
+
+    Chunk extensions and trailers are dropped. Source: RFC 9112, sections 7.1.1 and 7.1.2.
+    """
+
+    _is_ended = False
+
+    def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        """Read to a delimiter; of the line before a chunk, which tornado reads so, its size."""
+        if delimiter != _LINE_END:
+            return super().read_until(delimiter, max_bytes)
+        line = super().read_until(_LINE_END, MAX_LINE)
+        if isinstance(line, asyncio.Future) and line.done() and not line.exception():
+            return line if _PLAIN_SIZE.fullmatch(line.result()) else self._chunk_size(line)
+        return self._chunk_size(line)
+
+    def read_bytes(self, num_bytes: int, partial: bool = False) -> Awaitable[bytes]:  # noqa: FBT001, FBT002 - tornado's
+        """Read bytes; the line end after a body's last chunk was read with its trailers."""
+        if not self._is_ended:
+            return super().read_bytes(num_bytes, partial)
+        self._is_ended = False
+        return _at_once(_LINE_END)
+
+    async def _chunk_size(self, line: Awaitable[bytes]) -> bytes:
+        size = (await line).partition(b";")[0].strip()
+        if size and not size.strip(b"0"):
+            left = MAX_HEADER
+            while (trailer := await super().read_until(_LINE_END, MAX_LINE)) != _LINE_END:
+                left -= len(trailer)
+                if left < 0:
+                    raise httputil.HTTPInputError("trailers too large")
+            self._is_ended = True
+        return size + _LINE_END
+
+
+class _Stream(_Chunks, IOStream):
+    """A plain connection."""
+
+
+class _TLSStream(_Chunks, SSLIOStream):
+    """A connection over TLS."""
+
+
+class _OriginForm(httputil.HTTPMessageDelegate):
+    """Takes `http://HOST/PATH`, as proxies are asked, for `/PATH` of HOST (RFC 9112, 3.2.2)."""
+
+    def __init__(self, inner: httputil.HTTPMessageDelegate) -> None:
+        self._inner = inner
+        self.data_received = inner.data_received  # type: ignore[method-assign]
+        self.finish = inner.finish  # type: ignore[method-assign]
+        self.on_connection_close = inner.on_connection_close  # type: ignore[method-assign]
+
+    def headers_received(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+    ) -> Awaitable[None] | None:
+        """Pass the start of a request on, its target as a path."""
+        if isinstance(start_line, httputil.RequestStartLine):
+            found = _ABSOLUTE.fullmatch(start_line.path)
+            if found is not None:
+                headers["Host"] = found[1]
+                rest = found[2] if found[2].startswith("/") else f"/{found[2]}"
+                start_line = start_line._replace(path=rest)
+        return self._inner.headers_received(start_line, headers)
+
+
 class PlainServer(HTTPServer):
     """An HTTP server over sockets that are bound already; `tls` is spoken where it is given."""
 
@@ -80,6 +160,12 @@ class PlainServer(HTTPServer):
         self._streams: set[IOStream] = set()
         self._looking: set[asyncio.Task[None]] = set()
         self._room = min(MAX_CONNECTIONS, allow_many_files() // 3)  # each may open files too
+
+    def start_request(
+        self, server_conn: object, request_conn: httputil.HTTPConnection
+    ) -> httputil.HTTPMessageDelegate:
+        """Return what takes a request, whatever form its target has."""
+        return _OriginForm(super().start_request(server_conn, request_conn))
 
     def take(self, sockets: list[socket.socket]) -> None:
         """Accept connections of these sockets until they are closed."""
@@ -115,7 +201,7 @@ class PlainServer(HTTPServer):
             if self._tls is not None:
                 self._greet(self._tls, connection, address)
                 continue
-            stream = IOStream(connection, read_chunk_size=READ)
+            stream = _Stream(connection, read_chunk_size=READ)
             self._streams.add(stream)
             task = asyncio.ensure_future(self._look(stream, address))
             self._looking.add(task)
@@ -128,7 +214,7 @@ class PlainServer(HTTPServer):
         except (ssl.SSLError, OSError):
             connection.close()
             return
-        stream = SSLIOStream(wrapped, read_chunk_size=READ)
+        stream = _TLSStream(wrapped, read_chunk_size=READ)
         self._streams.add(stream)
         self.handle_stream(stream, address)
 
@@ -142,6 +228,10 @@ class PlainServer(HTTPServer):
             await _refuse_tls(stream)
         elif not stream.closed():
             self.handle_stream(stream, address)
+
+
+async def _at_once(data: bytes) -> bytes:
+    return data
 
 
 async def _refuse_tls(stream: IOStream) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from builder.errors import UsageError, conceal
-from builder.git import Repository
+from builder.git import Repository, is_bare
 
 _SCHEMES = ("https", "http", "ssh", "file")
 _SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9.-]+):([^:].*)")  # user@host:path
@@ -32,6 +32,9 @@ class Origin:
         What the URL holds of secrets is concealed from then on.
         """
         if os.path.isdir(text):
+            if is_bare(Path(text)):
+                hint = f"give it by its URL, with --push: file://{quote(os.path.abspath(text))}"
+                raise UsageError(f"--registry {text}: has no work tree", hint)
             top = Repository(Path(text)).top
             return cls(os.fspath(top), top)
         parts = urlsplit(text)
@@ -43,6 +46,8 @@ class Origin:
         if not text.startswith("-") and "://" not in text and _SCP.fullmatch(text):
             return cls(text)
         hint = "use a folder, https://HOST/PATH, ssh://HOST/PATH or git@HOST:PATH"
+        if _PATH.fullmatch(text) is not None:
+            hint = f"there is no such folder; a repository elsewhere is https://HOST/{text}"
         raise UsageError(f"--registry {text}: is neither a folder nor a git URL", hint)
 
 

@@ -25,13 +25,13 @@ from builder.oci.graph import MAX_DEPTH, entries
 from builder.oci.image import ImageConfig, parse_config
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES
-from builder.oci.validate import ManifestError, parse_manifest
+from builder.oci.validate import ManifestError, UnverifiableError, parse_manifest
 from builder.registry.model import BlobPlace, RegistryOptions
 from builder.storage import LocalStorage, Storage
 from builder.storage.cache import Cache
 from builder.storage.local import blob_path, changed_at, open_regular
 
-_QUICK = 64 << 10  # bytes; to hash less takes no longer than to look whether it was done
+ALWAYS_HASHED = 64 << 10  # bytes; to hash less takes no longer than to look whether it was done
 _SLOW = 16 << 20  # bytes; to hash more takes longer than to write down that it was done
 
 
@@ -41,6 +41,10 @@ class Missing(Exception):  # noqa: N818 - a fact about a tag, reported by who kn
     def __init__(self, descriptor: Descriptor) -> None:
         super().__init__(str(descriptor.digest))
         self.descriptor = descriptor
+
+
+class Unverifiable(Exception):  # noqa: N818 - a fact about a tag, reported by who knows the tag
+    """Content that nobody here can verify."""
 
 
 class ContentIndex:
@@ -94,7 +98,10 @@ class ContentIndex:
         raise Missing(descriptor)
 
     def complete(self, manifest: Manifest, origin: str, depth: int = 0) -> None:
-        """Gather everything `manifest` needs; raises Missing for the first that is nowhere."""
+        """Gather everything `manifest` needs.
+
+        Raises Missing for the first piece that is nowhere, Unverifiable, ContentError.
+        """
         if manifest.digest in self.manifests:
             return
         if depth > MAX_DEPTH:
@@ -149,6 +156,8 @@ class ContentIndex:
         try:
             manifest = parse_manifest(raw, descriptor.media_type, allow_foreign=True)
             return replace(manifest, digest=descriptor.digest)
+        except UnverifiableError as error:
+            raise Unverifiable(f"{descriptor.digest}: {error.message}") from None
         except ManifestError as error:
             raise error.located(origin, f"{descriptor.digest}:") from None
 
@@ -203,7 +212,7 @@ def encoded_digest(
     """
     algorithm, _, encoded = digest.partition(":")
     key = hashed_key(digest, found)
-    is_quick = found.st_size <= _QUICK
+    is_quick = found.st_size <= ALWAYS_HASHED
     if not is_quick and cache.get(key) is not None:
         return encoded
     with open_regular(file, label) as stream:

@@ -20,7 +20,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest, DigestError, looks_like_digest
 from builder.oci.manifest import Manifest
 from builder.registry.model import LegacyLayer, LegacyManifest
-from builder.registry.schema import legacy_problems
+from builder.registry.schema import legacy_problems, whole
 
 # The digest of the manifest in front matter, in the image that was made of what it names: as
 # long as they fit, the friendly API answers with the old one.
@@ -44,13 +44,13 @@ def parse_legacy(matter: FrontMatter) -> LegacyManifest:
     layers = tuple(
         LegacyLayer(
             str(layer["digest"]),
-            layer["size"],
+            whole(layer["size"]),
             str(layer.get("mediaType") or mediatype.SINGULARITY_LAYER),
             str(layer["url"]),
         )
         for layer in keys["layers"]
     )
-    size = keys.get("size") or 0
+    size = whole(keys.get("size") or 0)
     config = {"mediaType": mediatype.SINGULARITY_CONFIG, "size": size}
     if keys.get("digest"):
         config["digest"] = str(keys["digest"])

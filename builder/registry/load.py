@@ -20,13 +20,13 @@ from builder.layers.listing import Listing, read_listing
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
-from builder.oci.layout import MARKER, ImageLayout, name_of, with_true_size
+from builder.oci.layout import INDEX, MARKER, ImageLayout, name_of, with_true_size
 from builder.oci.manifest import Manifest
 from builder.oci.reference import tag_fault
 from builder.oci.strictjson import MAX_BYTES
-from builder.oci.validate import ManifestError, parse_manifest
+from builder.oci.validate import ManifestError, UnverifiableError, parse_manifest
 from builder.registry.companions import with_companions
-from builder.registry.content import ContentIndex, Missing, referrers_of
+from builder.registry.content import ContentIndex, Missing, Unverifiable, referrers_of
 from builder.registry.layouts import layout_tags, tag_folder_image
 from builder.registry.legacy import (
     CONVERTED_FROM,
@@ -56,6 +56,7 @@ from builder.storage.cache import Cache
 from builder.storage.local import open_regular
 
 _MAX_README = 1 << 20
+_NO_ALGORITHM = "only sha256 and sha512 digests can be verified here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,10 @@ class _Loader:
             label = f"{origin}/{MANIFEST}"
             with open_regular(folder / MANIFEST, label) as stream:
                 raw = stream.read(MAX_BYTES + 1)
-            return self._parse(raw, "", label), _line_ends(raw)
+            try:
+                return self._parse(raw, "", label), _line_ends(raw)
+            except Unverifiable as fault:
+                return None, str(fault)
         if MARKER not in names:
             return None, ""
         self._shelf.add_layout(folder, origin)
@@ -284,7 +288,10 @@ class _Loader:
         self._warnings += found.left_out
         for digest, manifest in manifests.items():
             if digest not in found.tags.values():
-                self._complete(manifest, origin, digest)
+                try:
+                    self._complete(manifest, origin, digest)
+                except Unverifiable as fault:
+                    self._leave_out(origin, digest, str(fault))
         sizes = {entry.digest: entry.warning for entry in entries}
         return [
             Tag(tag, origin, manifests[digest], warnings=tuple(filter(None, [sizes[digest]])))
@@ -294,7 +301,11 @@ class _Loader:
     def _entries(self, folder: Path, origin: str) -> list[Descriptor]:
         """Return the entries of an image layout with their true sizes."""
         layout = ImageLayout(folder, origin)
-        return [with_true_size(entry, layout) for entry in layout.entries()]
+        found = layout.entries()
+        for digest, name in found.left_out:
+            called = f" ({name})" if name else ""
+            self._leave_out(f"{origin}/{INDEX}", f"the entry {digest}{called}", _NO_ALGORITHM)
+        return [with_true_size(entry, layout) for entry in found.entries]
 
     def _manifests(self, entries: Sequence[Descriptor], origin: str) -> dict[Digest, Manifest]:
         """Return the manifests of a layout's entries, under the digests that it has for them.
@@ -313,6 +324,8 @@ class _Loader:
                 name = name_of(entry) or entry.digest
                 self._lacks(label, "the image layout", entry)
                 self._warnings.append(f"{name} is left out: {entry.digest} is not here")
+            except UnverifiableError as error:
+                self._leave_out(label, name_of(entry) or entry.digest, error.message)
             except ManifestError as error:
                 self.problems.extend(error.located(label, entry.digest).problems)
             except ContentError as error:
@@ -324,6 +337,8 @@ class _Loader:
     def _parse(self, raw: bytes, media_type: str, label: str) -> Manifest:
         try:
             return parse_manifest(raw, media_type, allow_foreign=True)
+        except UnverifiableError as error:
+            raise Unverifiable(error.message) from None
         except ManifestError as error:
             raise ContentError(
                 Problem(label, message=str(fault), hint=fault.hint or "add the image again")
@@ -351,7 +366,11 @@ class _Loader:
                 for text in tag.warnings
             )
             return tag
-        available = self._complete(tag.manifest, tag.origin, tag.name)
+        try:
+            available = self._complete(tag.manifest, tag.origin, tag.name)
+        except Unverifiable as fault:
+            why = (*tag.warnings, str(fault))
+            return self._finish(replace(tag, manifest=None, available=False, warnings=why))
         inner = (tag.manifest.digest, *(child.digest for child in tag.manifest.manifests))
         configs = (self._shelf.configs.get(digest) for digest in inner)
         moments = [config.created_date for config in configs if config is not None]
@@ -369,7 +388,7 @@ class _Loader:
         try:
             if manifest is not None:
                 self._shelf.complete(manifest, tag.origin)
-        except (Missing, ContentError):
+        except (Missing, Unverifiable, ContentError):
             return tag
         return replace(tag, manifest=manifest)
 
@@ -389,9 +408,18 @@ class _Loader:
         allowed = self._options.allow_missing
         self.problems.append(Problem(origin, message=message, hint=hint, warning=allowed))
 
+    def _leave_out(self, origin: str, what: str, why: str) -> None:
+        """Say on the collection's page, and as a warning, what of it is not published."""
+        text = f"{what} is left out: {why}"
+        self._warnings.append(text)
+        self.problems.append(Problem(origin, message=text, warning=True))
+
     def _referrers(self) -> None:
         for manifest in list(self._shelf.unreached()):
-            self._complete(manifest, self._origin, f"the referrer {manifest.digest}")
+            try:
+                self._complete(manifest, self._origin, f"the referrer {manifest.digest}")
+            except Unverifiable as fault:
+                self._leave_out(self._origin, f"the referrer {manifest.digest}", str(fault))
 
     def _listings(self) -> dict[str, Listing]:
         """Return the listings of layers that are here; one that is damaged is a problem."""

@@ -171,6 +171,13 @@ def texts(value: Any) -> list[str]:
     return [str(item) for item in (value if isinstance(value, list) else [value])]
 
 
+def whole(value: object) -> int:
+    """Return a whole number, which may stand in quotes; -1 for all else."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
+        return int(value)
+    return value if type(value) is int else -1
+
+
 def legacy_problems(matter: FrontMatter) -> Iterator[Problem]:
     """Yield what is wrong with a manifest written in front matter."""
     yield from _size_problem(matter, ("size",), matter.keys.get("size"))
@@ -194,6 +201,6 @@ def legacy_problems(matter: FrontMatter) -> Iterator[Problem]:
 
 
 def _size_problem(matter: FrontMatter, at: KeyPath, value: Any) -> Iterator[Problem]:
-    if value is None or (type(value) is int and 0 <= value < 2**63):
+    if value is None or 0 <= whole(value) < 2**63:
         return
     yield Problem(matter.path, matter.line(*at), f"size: must be a whole number, not {value!r}")

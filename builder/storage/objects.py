@@ -23,7 +23,6 @@ SCHEMES = ("s3", "gs", "az")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Nothing that a URL, or one of the servers, could read as something else.
 _PREFIX = re.compile(r"(?:(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$'()+,;=@&-]+(?:/(?!$)|$))*")
-_UNREADABLE = frozenset('\\{}^%`[]"<>~#|*?')  # which obstore spells otherwise
 SINGLE = 8 << 20  # bytes; what is larger goes up in parts of this size
 _MOST_PARTS = 9_000  # a multipart upload may have 10,000
 _PARTS_AT_ONCE = 4
@@ -222,8 +221,8 @@ def parse_object(url: str) -> tuple[str, str, str]:
     scheme, bucket, key = _parts(url)
     if not key or key.endswith("/"):
         raise UsageError(f"{url}: names no object", f"write {scheme}://BUCKET/KEY")
-    if not key.isprintable() or _UNREADABLE & set(key) or {"", ".", ".."} & set(key.split("/")):
-        hint = f"copy it to a key without {' '.join(sorted(_UNREADABLE))}, dots and slashes alone"
+    if not key.isprintable() or {"", ".", ".."} & set(key.split("/")):
+        hint = "copy it to a key whose parts are names, with one slash between"
         raise UsageError(f"{url}: an object of this key cannot be read", hint)
     return scheme, bucket, key
 

@@ -90,6 +90,7 @@ def stage_image(
     changed = moves or bool(plan.missing)
     if terms.dry_run:
         check_there(source, plan)
+        copy_image(source, sink, plan, reference.tag)
     else:
         sink.check_space(plan.missing)
         changed = copy_image(source, sink, plan, reference.tag, progress=progress)

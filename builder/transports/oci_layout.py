@@ -15,6 +15,7 @@ from builder.oci.layout import (
     INDEX,
     MARKER,
     ImageLayout,
+    LayoutEntries,
     check_marker,
     names_of,
     parse_index,
@@ -31,7 +32,7 @@ from builder.transports.choose import Candidate, choose, unnamed
 class Layout(Protocol):
     """What an image layout lies in."""
 
-    def entries(self) -> tuple[Descriptor, ...]:
+    def entries(self) -> LayoutEntries:
         """Return what `index.json` points to."""
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
@@ -56,11 +57,15 @@ class LayoutSource:
         """Return how the images are known; entries of other types are none (layout, index.json)."""
         found = self.candidates()
         names = {item.names[0] for item in found if item.names}
+        names |= self._unverifiable().keys()
         return tuple(sorted(names.union(unnamed(found))))
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Return the entry of that name."""
         wanted = reference or self._reference
+        if (digest := self._unverifiable().get(wanted)) is not None:
+            message = f"{wanted} is {digest}, which cannot be verified here"
+            raise ContentError.at(self.label, message, "use a sha256 or sha512 digest")
         return with_true_size(choose(self.candidates(wanted), wanted, self.label), self)
 
     def candidates(self, wanted: str = "") -> list[Candidate[Descriptor]]:
@@ -77,8 +82,11 @@ class LayoutSource:
                 for item in entries]  # fmt: skip
 
     def _images(self) -> list[Descriptor]:
-        return [item for item in self._layout.entries()
+        return [item for item in self._layout.entries().entries
                 if item.media_type in mediatype.MANIFESTS]  # fmt: skip
+
+    def _unverifiable(self) -> dict[str, str]:
+        return {name: digest for digest, name in self._layout.entries().left_out if name}
 
     def _inner(self, entry: Descriptor) -> Iterator[Digest]:
         """Yield what is in an entry, and itself if it refers to another."""
@@ -136,7 +144,7 @@ class _ArchivedLayout:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
-    def entries(self) -> tuple[Descriptor, ...]:
+    def entries(self) -> LayoutEntries:
         """Return what `index.json` points to."""
         label = self._archive.label
         check_marker(self._archive.read(MARKER, MAX_BYTES), f"{label}/{MARKER}")

@@ -1,7 +1,7 @@
 """A collection of this registry as a place to write to: what `add` copies to.
 
 Everything is staged; on the way out the judge sees it, and it is put in place
-or forgotten.
+or forgotten. A dry run forgets it always, and takes the layers' bytes as read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import Node
 from builder.oci.manifest import Manifest
+from builder.registry.content import ALWAYS_HASHED
 from builder.registry.folder import CollectionFolder, new_readme
 from builder.registry.model import RegistryOptions
 from builder.registry.stage import OUTGOING, Judge, Stage, judge_collection
 from builder.storage import LocalStorage
 from builder.storage.base import OffsiteStorage
+from builder.storage.local import make_folder
 from builder.transports.sink import Opener, keep
 
 
@@ -112,7 +114,9 @@ class RegistrySink:
         place, digest = self.parts[node.descriptor.digest].place, node.descriptor.digest
         stages = {"collection": self.stage.blobs, "store": self.stage.large}
         storage = stages.get(place, self._outgoing)
-        if not self._link(storage, node):
+        if self._terms.dry_run and node.is_layer and node.descriptor.size > ALWAYS_HASHED:
+            _reserve(storage.path(digest), node.descriptor.size)
+        elif not self._link(storage, node):
             keep(storage, node, opener)
         self.stage.learn(storage, digest)
 
@@ -168,7 +172,7 @@ class RegistrySink:
         try:
             if error is None:
                 self.prepare()
-                if not self.stage.is_empty:
+                if not self.stage.is_empty and not self._terms.dry_run:
                     self.stage.commit()
         finally:
             shutil.rmtree(self._outbox, ignore_errors=True)
@@ -183,7 +187,7 @@ class RegistrySink:
             return
         if not self.stage.is_empty:  # else a layer that was damaged there is sent again
             self.stage.judge(self._terms.judge)
-        for part in self.parts.values():
+        for part in self.parts.values() if not self._terms.dry_run else ():
             item = part.descriptor
             if self._offsite is not None and part.place == "offsite" and not part.kept:
                 self._offsite.put(item.digest, item.size, self._outgoing.path(item.digest))
@@ -192,7 +196,7 @@ class RegistrySink:
     def _put_tag(self, manifest: Manifest, tag: str) -> bool:
         """Stage a tag; its date is that of its last move."""
         moves = self.check_tag(manifest, tag)
-        if self._terms.look is not None:
+        if self._terms.look is not None and not self._terms.dry_run:
             self._terms.look(self, tag)
         before = self.folder.readme(tag)
         text = before or ""
@@ -243,3 +247,10 @@ class RegistrySink:
         except FileNotFoundError:
             return False
         return True
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Let a file be as large as content that a dry run does not fetch; it takes no disk."""
+    make_folder(path.parent)
+    with path.open("wb") as file:
+        file.truncate(size)

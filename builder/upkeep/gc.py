@@ -216,7 +216,7 @@ class _Reached:
         if not os.path.lexists(folder / MARKER):
             return
         self._storages.insert(1, LocalStorage(folder, origin))
-        for entry in ImageLayout(folder, origin).entries():
+        for entry in ImageLayout(folder, origin).entries().entries:
             self.digests.add(entry.digest)
             if entry.media_type in mediatype.MANIFESTS:
                 self._child(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -120,6 +121,25 @@ def test_refused_and_nothing_left(name: str, capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().err
     assert case.word in said
     assert "nothing was changed" in said
+    assert seen() == before
+    if case.command[0] == "add":
+        assert run([*arguments(case), "--dry-run"]) == 1
+        assert case.word in capsys.readouterr().err
+        assert seen() == before
+
+
+def test_a_dry_run_knows_a_layer_by_its_size(capsys: pytest.CaptureFixture[str]) -> None:
+    """Large layers are not read; what the host takes is known all the same."""
+    Path("_config.yml").write_text("registry:\n  target: cloudflare-pages\n")
+    Image.holding(bytes(26 << 20)).layout(Path("../large"), "1.0")
+    before = seen()
+    said = []
+    for flags in ([], ["--dry-run"]):
+        assert run(["add", "-q", *flags, "../large:1.0", "x/y:1"]) == 1
+        said.append(re.sub(r"incoming-[0-9-]+", "", capsys.readouterr().err))
+        assert seen() == before
+    assert said[0] == said[1]
+    assert run(["add", "--dry-run", "../layout:1.0", "x/y:1"]) == 0
     assert seen() == before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -39,6 +40,43 @@ def pulled(host: str, name: str, folder: Path) -> str:
     run("skopeo", "copy", "--all", "--src-tls-verify=false", f"docker://{host}/{name}",
         f"dir:{folder}")  # fmt: skip
     return sha256((folder / "manifest.json").read_bytes())
+
+
+def ask_raw(host: str, *pieces: bytes) -> bytes:
+    """Return what comes back to bytes that no HTTP library would send; headers name the host."""
+    name, _, port = host.partition(":")
+    lines = b"".join(pieces).replace(b"HOST", host.encode())
+    with socket.create_connection((name, int(port)), timeout=60) as connection:
+        connection.sendall(lines)
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+DATA = b"in chunks, with more than their sizes"
+CHUNKED = {
+    "extensions": b'%x;a=1;b="c d"\r\n%s\r\n0;last\r\n\r\n' % (len(DATA), DATA),
+    "trailers": b"%x\r\n%s\r\n0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n" % (len(DATA), DATA),
+    "a size with zeros": b"000%X ;a\r\n%s\r\n000\r\n\r\n" % (len(DATA), DATA),
+}
+
+
+def test_requests_as_the_standard_allows_them(served: tuple[Path, str]) -> None:
+    """Chunk extensions, trailers, and a target with its host (RFC 9112, 3.2.2 and 7.1)."""
+    _, host = served
+    head = b"Host: HOST\r\nConnection: close\r\n"
+    for name, body in CHUNKED.items():
+        path = f"/v2/team/{name.replace(' ', '-')}/blobs/uploads/?digest={sha256(DATA)}"
+        start = f"POST {path} HTTP/1.1\r\n".encode()
+        answer = ask_raw(host, start, head, b"Transfer-Encoding: chunked\r\n\r\n", body)
+        assert answer.startswith(b"HTTP/1.1 201"), name
+    targets = {b"http://HOST/v2/": 200, b"HTTP://HOST": 200, b"http://HOST/v2/a/tags/list": 404,
+               b"http://evil.example/v2/": 421}  # fmt: skip
+    for target, status in targets.items():
+        answer = ask_raw(host, b"GET ", target, b" HTTP/1.1\r\n", head, b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 %d" % status), target
+    start = f"POST /v2/team/no/blobs/uploads/?digest={sha256(DATA)} HTTP/1.1\r\n".encode()
+    for broken in (b"zz;a\r\n", b";a\r\n", b"-1\r\n"):
+        answer = ask_raw(host, start, head, b"Transfer-Encoding: chunked\r\n\r\n", broken)
+        assert answer.startswith(b"HTTP/1.1 400"), broken
 
 
 def test_skopeo_pushes_and_another_machine_pulls(served: tuple[Path, str], tmp_path: Path) -> None:

@@ -48,9 +48,10 @@ class Shell:
         out, err = self._capture.readouterr()
         return code, out, err.decode()
 
-    def add(self, image: Image, *flags: str) -> tuple[int, bytes, str]:
+    def add(self, image: Image, *flags: str, files: bool = True) -> tuple[int, bytes, str]:
         image.layout(self._work / image.digest, "1")
-        return self.run("add", "--files", *flags, f"oci:{self._work}/{image.digest}:1", "x/y:1")
+        flags = (*flags, "--files") if files else flags
+        return self.run("add", *flags, f"oci:{self._work}/{image.digest}:1", "x/y:1")
 
     def add_tars(self, *layers: bytes) -> None:
         code, _, err = self.add(image_of(*layers), "-q")
@@ -220,7 +221,11 @@ def test_a_damaged_layer_is_told_whatever_packed_it(shell: Shell, packer: str, d
     whole = json.loads(image.manifest)
     media_type = f"application/vnd.oci.image.layer.v1.tar+{packer}"
     raw = as_json({**whole, "layers": [descriptor(media_type, spoiled)]})
-    code, _, told = shell.add(Image(raw, {**image.blobs, sha256(spoiled): spoiled}))
+    image = Image(raw, {**image.blobs, sha256(spoiled): spoiled})
+    code, _, told = shell.add(image, files=False)
+    assert code == 0
+    assert f"layer 1, {sha256(spoiled)}, is damaged {packer}: " in told
+    code, _, told = shell.add(image)
     assert code == 0
     assert "warning: the files of layer 1" in told
 

@@ -81,7 +81,7 @@ def test_configs(raw: bytes) -> None:
 @given(nearly({"schemaVersion": 2, "manifests": [ENTRY]}))
 def test_layouts(raw: bytes) -> None:
     try:
-        entries = parse_index(raw, "index.json", Nothing())
+        entries = parse_index(raw, "index.json", Nothing()).entries
     except ContentError as error:
         str(error).encode()
     else:

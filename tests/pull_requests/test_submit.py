@@ -271,9 +271,12 @@ def test_no_secret_is_printed(submit: Submit, capsys: Capture) -> None:
         ("git://example.org/x", "is neither a folder nor a git URL"),
         ("fd::7", "is neither a folder nor a git URL"),
         ("https://example.org/x", "either pushed or lost"),
+        ("somebody/registry", "a repository elsewhere is https://HOST/somebody/registry"),
+        ("../bare.git", "with --push: file:///"),
     ],
 )
 def test_what_is_no_registry(submit: Submit, capsys: Capture, address: str, words: str) -> None:
+    git(Path(), "init", "-q", "--bare", "../bare.git")
     assert submit("vanessa/greeting:2.0", f"--registry={address}") == 2
     assert words in capsys.readouterr().err
 

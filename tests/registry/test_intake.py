@@ -367,7 +367,7 @@ def test_pieces_are_read_at_once(options: RegistryOptions, tmp_path: Path) -> No
     image = Image.index(Image.of("one"), Image.of("two"))
     image.layout(tmp_path / "layout", "latest")
     source = _Together(LocalStorage(tmp_path / "layout"), 2)
-    descriptor = ImageLayout(tmp_path / "layout", "layout").entries()[0]
+    descriptor = ImageLayout(tmp_path / "layout", "layout").entries().entries[0]
     reference = Reference.parse("x/y:t")
     add_image(options, source, descriptor, reference, Terms(created=DAY, dry_run=True))
     source.waiting = True

@@ -62,6 +62,10 @@ LAYOUTS: list[tuple[str, Any, list[str], str]] = [
     ("a name that is no tag", [entry(ONE, "1.2+build.5")], [], "not a valid tag"),
     ("a tag and a digest", [entry(ONE, f"h:5000/x:1.2@{ONE.digest}")], ["1.2"], ""),
     ("by digest", [entry(ONE, f"x@{ONE.digest}")], [], "digest alone"),
+    ("an md5 entry", [entry(ONE, "1.0"), {**entry(TWO, "2.0"), "digest": f"md5:{'0' * 32}"}],
+     ["1.0"], "(2.0) is left out: only sha256"),
+    ("a blake3 entry without a name", [{**entry(TWO), "digest": f"blake3:{'0' * 64}"}],
+     [], f"blake3:{'0' * 64} is left out"),
     ("another type", [entry(ONE, "1.0"), XML], ["1.0"], "is application/xml"),
     ("null", None, [], "no image under a tag"),
     ("nothing", [], [], "no image under a tag"),
@@ -108,6 +112,48 @@ def test_a_layout_as_a_tag(
     assert ("is left out: its image layout holds" in capsys.readouterr().err) is not is_there
     shown = (registry / "_site/vanessa/greeting/tags/1.0/index.html").read_text()
     assert ("Left out" in shown and "its image layout holds" in shown) is not is_there
+
+
+MD5 = {"mediaType": INDEX, "digest": f"md5:{'0' * 32}", "size": 3}
+OLD = index_of({**entry(ONE), "digest": MD5["digest"]})
+DEEP = index_of(entry(OLD))
+
+
+@pytest.mark.parametrize("old", [OLD, DEEP], ids=["index", "deep"])
+@pytest.mark.parametrize("form", ["layout", "tag as a layout", "tag"])
+def test_what_nobody_can_verify_is_left_out_with_a_reason(
+    registry: Path, build: Build, capsys: Capture, old: Image, form: str
+) -> None:
+    """A digest of another algorithm may be right: its tag waits, and stops no other."""
+    here = registry / G
+    if form == "layout":
+        layout(here, [entry(old, "old"), entry(ONE, "1.0")], old, OLD, ONE)
+    else:
+        ONE.tag(here, "1.0")
+        layout(here / "manifests/old", [entry(old)], old, OLD)
+        if form == "tag":
+            (here / "manifests/old/manifest.json").write_bytes(old.manifest)
+            Image(b"", {OLD.digest: OLD.manifest}).store(here)
+    assert build() == 0
+    told = capsys.readouterr().err
+    assert "left out" in told
+    assert "is not a sha256 or sha512 digest" in told
+    assert page(registry, "tags")["tags"] == ["1.0"]
+    shown = "".join(file.read_text() for file in sorted((registry / "_site").rglob("index.html")))
+    assert "left out" in shown.lower()
+    assert "is not a sha256 or sha512 digest" in shown
+
+
+def test_an_entry_of_another_algorithm_stops_no_other(
+    registry: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    layout(tmp_path / "in", [entry(ONE, "1.0"), {**MD5, **entry(TWO, "2.0"), **MD5}], ONE)
+    flags = ["-q", "-s", str(registry)]
+    assert run(["add", *flags, f"{tmp_path}/in:1.0", "x/one:1.0"]) == 0
+    assert run(["add", *flags, f"{tmp_path}/in:2.0", "x/one:2.0"]) == 1
+    assert "cannot be verified here" in capsys.readouterr().err
+    assert run(["add", *flags, "--all-tags", f"{tmp_path}/in", "x/all"]) == 1
+    assert "1 tag came in, x/all:2.0 did not" in capsys.readouterr().err
 
 
 def test_sha512_entries_are_served_under_sha512(registry: Path, build: Build) -> None:

@@ -281,6 +281,25 @@ def test_the_organisations_variant(
     assert "serves" in (registry / "_site/team/nginx/index.html").read_text()
 
 
+def test_sizes_may_stand_in_quotes(
+    registry: Path, tmp_path: Path, files: str, capsys: Capture
+) -> None:
+    """The original's page layout printed what stood there: with quotes or without, a number."""
+    size = len(SIF) // 1024
+    text = sif_front(f"{files}/new.sif").replace(f"size: {size}", f'size: "{size}"')
+    assert text.count('"26"') == 2
+    base = "team/centos/manifests"
+    write_tree(tmp_path / "old", {
+        f"{base}/latest/README.md": text,
+        f"{base}/bad/README.md": text.replace('"26"', '"26 KB"'),
+    })  # fmt: skip
+    assert run(["migrate", "-q", "-s", str(registry), "--no-fetch", str(tmp_path / "old")]) == 1
+    assert "size: must be a whole number, not '26 KB'" in capsys.readouterr().err
+    assert run(["build", "-q", "-s", str(registry)]) == 0
+    expected = original_answer(f"{files}/new.sif")
+    assert answer(registry, "team/centos/manifests/latest") == expected
+
+
 def test_history_goes_on(tmp_path: Path, files: str, capsys: Capture) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write_tree(old, at_the_root(files))
