@@ -30,7 +30,7 @@ class Explorer {
     const open = make("button", { type: "button", class: "primary" }, "Open the explorer");
     this.start = () => this.loaded ??= this.#start(links, open);
     open.addEventListener("click", async () => (await this.start())?.querySelector("input").focus());
-    links[0].closest("p").after(make("p", {}, open));
+    section.querySelector("p").after(make("p", {}, open));
   }
 
   async #start(links, button) {

@@ -13,7 +13,7 @@ _WIDTH, _HEIGHT = 1000, 60
 _MARGIN = 10
 _MIN_POINTS, _MAX_POINTS = 4, 60
 _TONES = 6
-_MAX_TILES = 60
+_MIN_TILES, _MAX_TILES = 3, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,15 @@ class Tile:
 def treemap(sizes: Sequence[int]) -> tuple[Tile, ...]:
     """Return one rectangle for each size above zero, area for bytes, largest first.
 
+    Nothing for one or two: their shares in the table say as much.
+
     The box is 1000 by 60. A run of tiles is laid along the shorter side of
     what is left for as long as that makes them squarer.
     """
     order = sorted((n for n, size in enumerate(sizes) if size > 0), key=lambda n: -sizes[n])
     order = order[:_MAX_TILES]
     total = sum(sizes[number] for number in order)
-    if len(order) < 2 or not total:
+    if len(order) < _MIN_TILES:
         return ()
     scale = _WIDTH * _HEIGHT / total
     box = (0.0, 0.0, float(_WIDTH), float(_HEIGHT))
