@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from builder.errors import ContentError
@@ -133,12 +132,7 @@ class Repository:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, kind: object, error: object, trace: object) -> None: ...
 
 
 def _digests(storage: LocalStorage) -> Iterator[Digest]:

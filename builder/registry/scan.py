@@ -202,10 +202,11 @@ class _Walker:
             self._result.problems.append(Problem(f"{path}/{entry.name}", 0, message, hint))
 
     def _refuse_hidden(self, entry: os.DirEntry[str], path: str) -> None:
-        """Say that content is passed over whose folder looks like litter."""
+        """Say that a collection, or a namespace of some, is passed over for its name."""
         if entry.name.startswith(TEMPORARY) or not entry.is_dir(follow_symlinks=False):
             return
-        if any(os.path.lexists(f"{entry.path}/{name}") for name in _CONTENT):
+        found = (Path(entry.path).glob(f"{at}{name}") for name in _CONTENT for at in ("", "*/"))
+        if any(True for paths in found for _ in paths):
             message = f"holds content, and no name can be {entry.name!r}"
             hint = "rename the folder, or move it out of the collections"
             self._result.problems.append(Problem(f"{path}/{entry.name}", 0, message, hint))

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from builder import frontmatter
@@ -162,12 +161,7 @@ class RegistrySink:
         self.stage.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Ask the judge, and put what was staged in place; or leave nothing behind."""
         try:
             if error is None:

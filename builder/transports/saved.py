@@ -8,7 +8,6 @@ the older description has them still.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from builder.errors import ContentError
@@ -95,11 +94,6 @@ class SavedSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Close the archive and drop what was converted."""
         self._older.__exit__(kind, error, trace)

@@ -7,7 +7,6 @@ stream has seen the right bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol, Self
 
 from builder.oci.content import Reading
@@ -48,12 +47,7 @@ class ImageSink(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, kind: object, error: object, trace: object) -> None: ...
 
 
 def keep(storage: LocalStorage, node: Node, opener: Opener) -> None:
