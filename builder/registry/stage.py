@@ -203,10 +203,15 @@ class Stage:
             if (self.folder / README).exists() and self._target.readme() is None:
                 self._move(README)
         except BaseException:
-            for digest in fresh:
-                self._target.blobs.delete(digest)
+            if not self._is_shown():
+                for digest in reversed(fresh):  # what nothing leads to goes last, as it came first
+                    self._target.blobs.delete(digest)
             self._target.prune()
             raise
+
+    def _is_shown(self) -> bool:
+        """Tell whether a tag may lead to what was staged: its manifest is here no more."""
+        return any(not (self.folder / TAGS / tag / MANIFEST).exists() for tag in self._tags)
 
     def _place_blobs(self, fresh: list[str]) -> None:
         """Move the blobs, and note in `fresh` what was not there before."""

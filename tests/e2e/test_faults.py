@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -136,6 +137,38 @@ def test_interrupted_while_a_registry_is_slow(greeting: Path, tmp_path: Path) ->
     assert "Traceback" not in said
     assert read_tree(greeting / "collections") == before
     assert not list(greeting.rglob(".incoming-*"))
+
+
+@pytest.mark.parametrize("inner", ["manifest.json", "README.md", ""])
+def test_a_tag_that_moved_in_part_has_its_content(
+    inner: str, greeting: Path, tmp_path: Path
+) -> None:
+    """The disk refuses to put a file of the tag in place, or to keep that it did."""
+    Image.index(Image.of("new"), Image.of("other")).layout(tmp_path / "layout", "1")
+    call, end = ("rename", f"/{inner}") if inner else ("fsync", ">")
+    pristine = greeting.with_name("pristine")
+    shutil.copytree(greeting, pristine)
+
+    def add(registry: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+        command = ["add", "-q", "-s", str(registry), f"oci:{tmp_path}/layout:1"]
+        return subprocess.run(
+            ["strace", "-f", "-y", "-qq", "-o", str(tmp_path / "log"), "-e", f"trace={call}",
+             *flags, *BUILDER, *command, "vanessa/greeting:latest"],
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    assert add(pristine).returncode == 0
+    lines = [line for line in (tmp_path / "log").read_text().splitlines() if f" {call}(" in line]
+    own = [line for line in lines if line.split()[0] == lines[-1].split()[0]]
+    place = f"pristine/collections/vanessa/greeting/manifests/latest{end}"
+    step = next(number for number, line in enumerate(own, 1) if place in line)
+    before = read_tree(greeting / "collections")
+    done = add(greeting, "-e", f"inject={call}:error=EIO:when={step}")
+    assert (done.returncode, "Input/output error" in done.stderr) == (3, True), done
+    assert (read_tree(greeting / "collections") == before) == (inner == "manifest.json")
+    whole(greeting)
+    assert add(greeting).returncode == 0
+    whole(greeting)
 
 
 def test_two_adds_of_one_tag(greeting: Path, tmp_path: Path) -> None:
