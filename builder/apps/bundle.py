@@ -15,10 +15,10 @@ from builder.errors import ContentError, UsageError
 from builder.layers.pack import Item, Packed, list_folder, pack
 from builder.oci import mediatype
 from builder.oci.content import ContentReader, read_verified
-from builder.oci.descriptor import Descriptor
+from builder.oci.descriptor import TITLE, Descriptor
 from builder.oci.digest import Digest
 from builder.oci.validate import ManifestError, parse_manifest
-from builder.transports.artifact import TITLE, Artifact, ArtifactSource, Piece
+from builder.transports.artifact import Artifact, ArtifactSource, Piece
 
 
 @dataclass(frozen=True, slots=True)

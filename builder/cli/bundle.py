@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -12,6 +11,7 @@ from builder.apps.model import CONFIG_TYPE
 from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
 from builder.cli.console import Console
+from builder.cli.intake import Intake
 from builder.cli.options import Common, common_options, remote_options
 from builder.errors import Problem, UsageError
 from builder.oci import mediatype
@@ -19,13 +19,11 @@ from builder.oci.graph import select_platform
 from builder.oci.reference import Reference
 from builder.registry.clock import now
 from builder.registry.edit import lock
-from builder.registry.model import RegistryOptions
 from builder.remote.options import RemoteOptions
 from builder.transports.copy import copy_image, plan_copy
-from builder.transports.intake import Added, add_image
 from builder.transports.layout_sink import LayoutSink
 from builder.transports.registry_sink import Terms
-from builder.transports.sources import ImageSource, SourceOptions, open_source
+from builder.transports.sources import SourceOptions, open_source
 
 _BASE_PLATFORM = "linux/amd64"
 
@@ -130,8 +128,9 @@ def command(
         if output:
             _to_layout(console, bundle, output, wanted)
             return
+        intake = Intake(options, console, terms)
         with lock(options):
-            found = [_add(console, options, bundle, wanted, terms)]
+            intake.add(bundle, "", wanted)
             if runnable:
                 image = Reference(wanted.name, f"{wanted.tag}-image")
                 with open_source([base], SourceOptions(spool, remote)) as medium:
@@ -139,23 +138,8 @@ def command(
                         medium.resolve(), medium, medium.label, parse_platform(platform)
                     )
                     made = RunnableSource(bundle, medium, top, web_root)
-                    found.append(_add(console, options, made, image, terms))
-    values = [_json(item, dry_run=dry_run) for item in found]
-    lines = [_text(item, dry_run=dry_run) for item in found]
-    console.result(values[0] if len(values) == 1 else values, "\n".join(lines))
-
-
-def _add(
-    console: Console,
-    options: RegistryOptions,
-    medium: ImageSource,
-    reference: Reference,
-    terms: Terms,
-) -> Added:
-    return add_image(
-        options, medium, medium.resolve(), reference, terms,
-        progress=lambda total: console.progress(total, f"adding {reference}"),
-    )  # fmt: skip
+                    intake.add(made, "", image)
+    intake.report(one=not runnable, listed=0)
 
 
 def _to_layout(console: Console, bundle: BundleSource, output: str, wanted: Reference) -> None:
@@ -171,29 +155,3 @@ def _to_layout(console: Console, bundle: BundleSource, output: str, wanted: Refe
     digest = str(plan.top.digest)
     value = {"to": output, "tag": wanted.tag, "digest": digest, "bytes": plan.total}
     console.result(value, f"wrote {output}:{wanted.tag} {digest}")
-
-
-def _json(added: Added, *, dry_run: bool) -> dict[str, Any]:
-    layers = [part for part in added.parts if part.is_layer]
-    return {
-        "name": added.name,
-        "tag": added.tag,
-        "digest": str(added.digest),
-        "changed": added.changed,
-        "dryRun": dry_run,
-        "layers": [
-            {"digest": str(part.descriptor.digest), "size": part.descriptor.size,
-             "alreadyThere": part.kept}
-            for part in layers
-        ],
-    }  # fmt: skip
-
-
-def _text(added: Added, *, dry_run: bool) -> str:
-    verb = "would bundle" if dry_run else "bundled" if added.changed else "unchanged:"
-    lines = [f"{verb} {added.name}:{added.tag} {added.digest}"]
-    for part in added.parts:
-        if part.is_layer:
-            shared = ", as before" if part.kept else ""
-            lines.append(f"  layer {part.descriptor.digest} {part.descriptor.size} bytes{shared}")
-    return "\n".join(lines)

@@ -10,6 +10,7 @@ from builder.oci.digest import Digest
 from builder.oci.platform import Platform
 
 EMPTY: Mapping[str, str] = {}
+TITLE = "org.opencontainers.image.title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Descriptor:
     artifact_type: str = ""
     urls: tuple[str, ...] = ()
     warning: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """The name of the file that this is, where it says one."""
+        return self.annotations.get(TITLE, "")
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Descriptor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.pages.address import PLACEHOLDER
+from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions
 from builder.registry.model import Row
 
@@ -95,7 +96,7 @@ def _lines(options: PageOptions) -> Iterator[tuple[str, ...]]:
 
 def _endpoint(line: tuple[str, ...], example: Row | None, options: PageOptions) -> Endpoint:
     group, path, summary, answer = line
-    base = f"{options.url.rstrip('/')}{options.baseurl.rstrip('/')}"
+    base = absolute(options, "")
     root = options.api_url if group == "v2" else base
     root = root or f"https://{options.host or PLACEHOLDER}"
     name = example.name if example is not None else "NAME"
@@ -143,7 +144,7 @@ def _lacks(options: PageOptions) -> tuple[str, ...]:
 
 def openapi(options: PageOptions) -> dict[str, Any]:
     """Return the OpenAPI 3.1 description of every endpoint."""
-    base = f"{options.url.rstrip('/')}{options.baseurl.rstrip('/')}"
+    base = absolute(options, "")
     paths = {}
     for group, path, summary, answer in _lines(options):
         paths[path] = {

@@ -15,6 +15,8 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import entries
 from builder.oci.manifest import Manifest
+from builder.pages.downloads import blob_url
+from builder.pages.model import PageOptions
 from builder.pages.statement import Said, one_line, said_at
 from builder.registry.model import Collection, Tag
 
@@ -42,7 +44,6 @@ _BUNDLE_CONTENT = "dev.sigstore.bundle.content"
 _BUNDLE_PREDICATE = "dev.sigstore.bundle.predicateType"
 _LAYER_PREDICATES = ("in-toto.io/predicate-type", "predicateType")
 _DOCKER_TYPE = "vnd.docker.reference.type"
-_TITLE = "org.opencontainers.image.title"
 _CREATED = "org.opencontainers.image.created"
 
 
@@ -177,7 +178,7 @@ def _all(collection: Collection, digest: Digest, kind: str = "") -> Iterator[Att
         said = kind_of_predicate(predicate) if predicate else found
         about = Attached(said, digest, artifact_type, size, created, url, predicate)
         if layer is not None:
-            about = replace(about, layer=layer.digest, file=layer.annotations.get(_TITLE, ""))
+            about = replace(about, layer=layer.digest, file=layer.title)
         yield about
 
 
@@ -188,20 +189,21 @@ def _stated(collection: Collection, layer: Descriptor) -> str:
     return said_at(place).predicate if place is not None and is_envelope else ""
 
 
-def read(collection: Collection, groups: tuple[Group, ...], api_root: str) -> tuple[Group, ...]:
+def read(
+    collection: Collection, groups: tuple[Group, ...], options: PageOptions
+) -> tuple[Group, ...]:
     """Return what is attached with what its documents say, and where they are to be had."""
     return tuple(
-        replace(group, items=tuple(_read(collection, item, api_root) for item in group.items))
+        replace(group, items=tuple(_read(collection, item, options) for item in group.items))
         for group in groups
     )
 
 
-def _read(collection: Collection, item: Attached, api_root: str) -> Attached:
+def _read(collection: Collection, item: Attached, options: PageOptions) -> Attached:
     place = collection.blobs.get(item.layer)
     if place is None:
         return item
     said = said_at(place)
-    url = f"{api_root}/v2/{collection.name}/blobs/{place.digest}" if place.file else place.url
     suffix = _ENDINGS.get(said.format.partition(" ")[0], ".json" if said != Said() else "")
     return replace(
         item,
@@ -210,7 +212,7 @@ def _read(collection: Collection, item: Attached, api_root: str) -> Attached:
         packages=said.packages,
         facts=said.facts,
         size=place.size,
-        download=url,
+        download=blob_url(collection, item.layer, options),
         file=item.file.rpartition("/")[2]
         or f"{item.kind}-{place.digest.partition(':')[2][:12]}{suffix}",
     )

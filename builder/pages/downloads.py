@@ -9,7 +9,6 @@ from builder.oci.manifest import Manifest
 from builder.pages.model import PageOptions
 from builder.registry.model import Collection, Tag
 
-_TITLE = "org.opencontainers.image.title"
 _ENDINGS = {"chart": "tgz", "sif": "sif", "wasm": "wasm", "app": "tar.gz"}
 
 
@@ -32,7 +31,7 @@ def downloads(
     for layer in manifest.blobs:
         if manifest.config is not None and layer.digest == manifest.config.digest:
             continue
-        title = layer.annotations.get(_TITLE, "").rpartition("/")[2]
+        title = layer.title.rpartition("/")[2]
         ending = _ENDINGS.get(kind, "bin")
         name = title or (stem if len(manifest.layers) == 1 else layer.digest[-12:]) + f".{ending}"
         url = blob_url(collection, layer.digest, options)

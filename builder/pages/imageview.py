@@ -38,7 +38,6 @@ _SHELL = re.compile(
     re.DOTALL,
 )
 _BUILDKIT = "# buildkit"
-_TITLE = "org.opencontainers.image.title"
 _BASE_NAME = "org.opencontainers.image.base.name"
 _MIN_BASE = 2  # layers that are worth to be folded
 _URL = re.compile(r"https?://[^\s\"'<>`\\^{|}]+")
@@ -162,7 +161,7 @@ def _layers(
             layer.media_type,
             share=_share(layer.size, total),
             instruction=made[number - 1] if told else "",
-            title=layer.annotations.get(_TITLE, ""),
+            title=layer.title,
             other_tags=max(0, known.layer_tags.get(layer.digest, 0) - 1),
             missing=layer.digest not in collection.blobs,
             foreign=mediatype.is_foreign_layer(layer.media_type),

@@ -18,7 +18,6 @@ from builder.pages.address import PLACEHOLDER, PROXY, Client, Command, TagAddres
 from builder.pages.model import PageOptions
 from builder.registry.model import Collection, LegacyLayer, Tag
 
-_TITLE = "org.opencontainers.image.title"
 _MAX_LAYERS = 20
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -143,7 +142,7 @@ def _oras_pull(at: TagAddress) -> Client | None:
 
 def _titled(at: TagAddress) -> bool:
     manifest = at.tag.manifest
-    return manifest is not None and any(_TITLE in layer.annotations for layer in manifest.layers)
+    return manifest is not None and any(layer.title for layer in manifest.layers)
 
 
 def _proxy(at: TagAddress) -> Client | None:
@@ -239,7 +238,7 @@ def _curl(at: TagAddress) -> Client:
     if manifest is None:
         return _legacy(at)
     layers = manifest.layers
-    files = [(layer, layer.annotations.get(_TITLE, "")) for layer in layers]
+    files = [(layer, layer.title) for layer in layers]
     titled = [(layer, title) for layer, title in files if _PLAIN_NAME.fullmatch(title)]
     kind = plan.tag_kind(at.collection, at.tag)
     if kind == "sif" and len(layers) == 1 and not titled:

@@ -227,11 +227,9 @@ def page_claims(collection: Collection, row: Row) -> tuple[Claim, ...]:
     """
     name, origin = collection.name, collection.readme_path or collection.origin
     mine = ("index.html", "index.json", "feed.xml", badge.FILE)
-    folder = collection.origin
-    images = (Claim(f"{name}/{file}", f"{folder}/{file}") for file in collection.files)
     return (
         *(Claim(f"{name}/{path}", origin) for path in mine),
-        *images,
+        *_picture_claims(collection),
         *redirect_claims(row.redirect_from, origin),
     )
 

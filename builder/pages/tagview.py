@@ -131,7 +131,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         platforms=tuple(_platform_lines(about, manifest)) if manifest is not None else (),
         images=images,
         legacy_layers=_legacy_layers(tag),
-        attached=attached.read(collection, about.groups(tag), about.options.api_root),
+        attached=attached.read(collection, about.groups(tag), about.options),
         difference=difference(collection, tag, known),
         files=tuple(_files(about, manifest)) if manifest is not None else (),
         downloads=_downloads(about, tag, kind),

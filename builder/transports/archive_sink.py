@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from builder.errors import ContentError, LocalError
 from builder.layers.compression import CompressionError, Unpacked
@@ -30,13 +30,14 @@ from builder.oci.manifest import Manifest
 from builder.storage import LocalStorage
 from builder.storage.local import TEMPORARY, sync_folder
 from builder.transports.archive import unpacked_limit
+from builder.transports.base import Entered
 from builder.transports.layout_sink import LayoutSink
 from builder.transports.sink import Opener
 
 _CHUNK = 1 << 20
 
 
-class ArchiveSink:
+class ArchiveSink(Entered):
     """An `ImageSink` over a tar; `spool` is a folder for what waits to be packed."""
 
     streams = 2
@@ -59,9 +60,6 @@ class ArchiveSink:
     def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
         """Keep a manifest until the end."""
         return self._layout.put_manifest(manifest, name)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Pack what was put, and forget it."""

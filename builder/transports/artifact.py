@@ -12,15 +12,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from builder.errors import ContentError
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.storage.local import open_regular
+from builder.transports.base import Entered
 
-TITLE = "org.opencontainers.image.title"
 EMPTY = b"{}"
 
 
@@ -70,7 +70,7 @@ def read_piece(path: Path, label: str, media_type: str, annotations: Mapping[str
     return Piece(descriptor, path, label)
 
 
-class ArtifactSource:
+class ArtifactSource(Entered):
     """An `ImageSource` that holds one artifact."""
 
     streams = 1
@@ -107,9 +107,3 @@ class ArtifactSource:
             if piece.descriptor.digest == descriptor.digest and piece.path is not None:
                 return open_regular(piece.path, piece.label)
         raise FileNotFoundError(descriptor.digest)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep nothing open."""

@@ -38,6 +38,16 @@ class SourceOptions:
     progress: Progress = silent
 
 
+class Entered:
+    """A context manager over what is not open; who holds something open says how it ends."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Keep nothing open."""
+
+
 class ImageSource(Protocol):
     """Images in some medium; a context manager, because files may stay open meanwhile.
 

@@ -7,7 +7,7 @@ named by the hex of their digest, other manifests `<hex>.manifest.json`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from builder.errors import ContentError
 from builder.oci.descriptor import Descriptor
@@ -15,11 +15,12 @@ from builder.oci.digest import Digest
 from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.local import open_inside
+from builder.transports.base import Entered
 
 _MANIFEST = "manifest.json"
 
 
-class DirectorySource:
+class DirectorySource(Entered):
     """An `ImageSource` over a folder that holds one image."""
 
     streams = 1
@@ -71,9 +72,3 @@ class DirectorySource:
         except FileNotFoundError:
             hint = "dir: reads what 'skopeo copy ... dir:PATH' writes"
             raise ContentError.at(label, "is missing from the folder", hint) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep nothing open."""

@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from builder.errors import ContentError
 from builder.layers.compression import CompressionError, Unpacked, kind_of
@@ -26,6 +26,7 @@ from builder.oci.digest import Digest
 from builder.oci.shapes import DOCKER_ARCHIVE
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.transports.archive import Archive, Window, spooled, unpacked_limit
+from builder.transports.base import Entered
 from builder.transports.choose import Candidate, choose, unnamed
 
 MANIFEST = "manifest.json"
@@ -59,7 +60,7 @@ class _Layer(NamedTuple):
     member: str
 
 
-class DockerArchiveSource:
+class DockerArchiveSource(Entered):
     """An `ImageSource` over an open archive, which it closes; layers are spooled to `spool`."""
 
     streams = 1
@@ -205,9 +206,6 @@ class DockerArchiveSource:
 
     def _fault(self, message: str) -> ContentError:
         return ContentError.at(self.label, message)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close the archive and drop the converted layers."""

@@ -17,11 +17,11 @@ from builder.errors import ContentError, UsageError
 from builder.frontmatter import decode, load_yaml
 from builder.layers.pack import list_folder, pack
 from builder.oci import mediatype
-from builder.oci.descriptor import Descriptor
+from builder.oci.descriptor import TITLE, Descriptor
 from builder.oci.reference import tag_fault
 from builder.storage.local import open_regular
 from builder.transports.archive import open_archive
-from builder.transports.artifact import TITLE, Artifact, ArtifactSource, Piece, read_piece
+from builder.transports.artifact import Artifact, ArtifactSource, Piece, read_piece
 
 UNPACK = "io.deis.oras.content.unpack"
 _TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*")
@@ -107,7 +107,7 @@ def _title(path: str) -> str:
 def _refuse_twice(pieces: Sequence[Piece]) -> None:
     seen: dict[str, str] = {}
     for piece in pieces:
-        title = piece.descriptor.annotations[TITLE]
+        title = piece.descriptor.title
         if title.lower() in seen:
             message = f"would have the same name as {seen[title.lower()]}: {title}"
             raise ContentError.at(piece.label, message, "rename one")

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from builder.errors import ContentError, LocalError
 from builder.oci import mediatype
@@ -19,12 +19,13 @@ from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.storage import LocalStorage
 from builder.storage.local import TEMPORARY, make_folder, open_inside, write_durably
+from builder.transports.base import Entered
 from builder.transports.sink import Opener, keep
 
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
-class LayoutSink:
+class LayoutSink(Entered):
     """An `ImageSink` over a folder; `index.json` is written last, and other entries stay.
 
     `label` names the folder in messages.
@@ -67,9 +68,6 @@ class LayoutSink:
         changed = entry not in self._entries
         self._entries = [*kept, entry] if changed else self._entries
         return changed
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Write the index, or take back what was written."""

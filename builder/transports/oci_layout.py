@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol
 
 from builder.errors import ContentError
 from builder.oci import mediatype
@@ -26,6 +26,7 @@ from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.storage.local import blob_path
 from builder.transports.archive import Archive
+from builder.transports.base import Entered
 from builder.transports.choose import Candidate, choose, unnamed
 
 
@@ -42,7 +43,7 @@ class Layout(Protocol):
         """Let go of what is open."""
 
 
-class LayoutSource:
+class LayoutSource(Entered):
     """An `ImageSource` over an image layout; `label` names it in messages."""
 
     streams = 1
@@ -129,9 +130,6 @@ class LayoutSource:
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """Open a blob."""
         return self._layout.open(descriptor)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close the layout."""

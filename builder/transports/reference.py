@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
 from builder.errors import ContentError, RemoteError, UsageError
-from builder.oci.descriptor import Descriptor
+from builder.oci.descriptor import TITLE, Descriptor
 from builder.oci.digest import Digest
 from builder.oci.mediatype import SIF_CONFIG, SIF_LAYER, UNKNOWN_ARTIFACT
 from builder.remote.fetch import open_url
 from builder.storage.objects import open_objects, parse_object
-from builder.transports.artifact import TITLE, Artifact, ArtifactSource, Piece
+from builder.transports.artifact import Artifact, ArtifactSource, Piece
 from builder.transports.base import SourceOptions
 from builder.transports.files import media_type_of
 

@@ -15,9 +15,10 @@ from builder.remote.options import RemoteOptions
 from builder.storage.base import Offsite
 from builder.storage.cache import Cache
 from builder.storage.local import open_regular
+from builder.transports.base import Entered
 
 
-class RegistrySource:
+class RegistrySource(Entered):
     """An `ImageSource` over a loaded collection.
 
     Its own blobs were hashed when it was loaded. Those that lie in `offsite`,
@@ -106,9 +107,3 @@ class RegistrySource:
             message = f"{descriptor.digest} is not here; its manifest says {place.url}"
             raise ContentError.at(self.label, message, "fetch it from there with --allow-foreign")
         return open_url(place.url, self._remote, size=descriptor.size, named=named)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep nothing open."""

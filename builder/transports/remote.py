@@ -12,12 +12,13 @@ from builder.oci.digest import Digest
 from builder.remote.options import RemoteOptions
 from builder.remote.reference import parse_address
 from builder.remote.registry import NotFoundError, RegistryClient, Repository
+from builder.transports.base import Entered
 
 _SMALL = 64 << 10  # bytes of a blob that is read at once
 _MAX_KEPT = 64 << 20  # bytes of manifests and small blobs that stay in memory
 
 
-class RemoteSource:
+class RemoteSource(Entered):
     """An `ImageSource` over a repository; several threads may read from it."""
 
     streams = 4
@@ -87,9 +88,3 @@ class RemoteSource:
             self._known.clear()
             self._kept = len(raw)
         self._known[digest] = raw
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep nothing open."""

@@ -12,10 +12,11 @@ from builder.remote.options import RemoteOptions
 from builder.remote.reference import parse_address
 from builder.remote.registry import RegistryClient, Repository
 from builder.remote.upload import Uploader
+from builder.transports.base import Entered
 from builder.transports.sink import Opener
 
 
-class RemoteSink:
+class RemoteSink(Entered):
     """An `ImageSink` over a repository; `tag` is what was typed, or empty."""
 
     streams = 4
@@ -53,9 +54,3 @@ class RemoteSink:
             return False
         self._uploader.put_manifest(manifest, name)
         return known is None or known.digest != manifest.digest
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Keep nothing open: what is in the registry without a name, the registry collects."""

@@ -8,19 +8,20 @@ the older description has them still.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from builder.errors import ContentError
 from builder.oci.descriptor import Descriptor
 from builder.oci.digest import Digest
 from builder.oci.graph import entries
 from builder.oci.manifest import Manifest
+from builder.transports.base import Entered
 from builder.transports.choose import Candidate, choose, unnamed
 from builder.transports.docker_archive import DockerArchiveSource, Saved
 from builder.transports.oci_layout import LayoutSource
 
 
-class SavedSource:
+class SavedSource(Entered):
     """An `ImageSource` over both descriptions of an archive; the layout's counts where it can."""
 
     streams = 1
@@ -90,9 +91,6 @@ class SavedSource:
             yield top
             inner = entries(top, self._layout.manifest)
             yield from (item.manifest for item in inner if item.manifest is not None)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Close the archive and drop what was converted."""

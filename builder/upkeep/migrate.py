@@ -19,6 +19,7 @@ from typing import BinaryIO
 from builder import frontmatter
 from builder.errors import BuilderError, RemoteError
 from builder.oci import mediatype
+from builder.oci.descriptor import TITLE
 from builder.oci.digest import Digest
 from builder.oci.reference import Reference, name_fault, tag_fault
 from builder.registry.folder import TAGS, CollectionFolder
@@ -29,7 +30,7 @@ from builder.registry.scan import README
 from builder.registry.stage import Stage, judge_collection
 from builder.remote.fetch import open_url
 from builder.remote.options import RemoteOptions
-from builder.transports.artifact import TITLE, Artifact, ArtifactSource, read_piece
+from builder.transports.artifact import Artifact, ArtifactSource, read_piece
 from builder.transports.intake import add_image
 from builder.transports.registry_sink import Terms
 from builder.upkeep.original import CONFIG, Original, cleaned, settings, with_settings
