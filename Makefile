@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup serve build test quick coverage oracle e2e differential fuzz lint bench proof picture example hosts lock workflows clean
+.PHONY: help setup serve build test quick coverage oracle e2e differential fuzz lint bench proof picture lighthouse example hosts lock workflows clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' Makefile
@@ -71,6 +71,9 @@ picture: $(READY) ## photograph a page of the example registry for the README; n
 
 screenshots: $(READY) ## take pictures of every kind of page into _site.screenshots/; PAGES="home tag" takes these
 	$(BIN)/python -m tests.screenshots _site.screenshots $(PAGES)
+
+lighthouse: $(READY) ## print what Lighthouse gives every kind of page; needs chromium and make hosts; PAGES="home tag" takes these
+	$(BIN)/python -m tests.lighthouse $(PAGES)
 
 example: $(READY) ## make the example registry anew
 	$(BIN)/python scripts/make_example.py
