@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urljoin
 
@@ -13,6 +14,7 @@ from builder.remote.http import Answer, origin_of
 
 MAX_PAGE = 8 << 20  # bytes
 MAX_PAGES = 10_000
+MAX_SECONDS = 900  # for all pages of a list
 _MAX_ITEMS = 500_000
 _LINK = re.compile(r"<([^<>]{1,4096})>\s*;([^<>]{0,256})")
 
@@ -47,6 +49,7 @@ def read_pages(ask: Callable[[str], Answer], url: str, key: str) -> Iterator[str
     Raises RemoteError for what is no such list, and for one without an end.
     """
     seen: set[str] = set()
+    begun = time.monotonic()
     for _ in range(MAX_PAGES):
         with ask(url) as answer:
             raw = answer.text(MAX_PAGE)
@@ -60,6 +63,9 @@ def read_pages(ask: Callable[[str], Answer], url: str, key: str) -> Iterator[str
             raise RemoteError(f"{url}: its pages lead in a circle")
         if len(seen) > _MAX_ITEMS:
             break
+        if time.monotonic() - begun > MAX_SECONDS:
+            message = f"{url}: the list of {key} comes too slowly: {len(seen)} in {MAX_SECONDS} s"
+            raise RemoteError(message, "try again later, or name what you want")
         url = following
     raise RemoteError(f"{url}: the list of {key} does not end")
 

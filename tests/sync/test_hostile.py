@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from builder.remote import http
+from builder.remote import http, pages
 from tests.images import Image
 from tests.remote.hostile import NAME, Behaviour, big_image, hostile
 from tests.sync.conftest import Sync
@@ -77,6 +77,18 @@ def test_nothing_comes_of_it(
     assert (status, left_behind(mine)) == (expected[0], [])
     assert expected[1] in error
     assert result["problems"]
+
+
+def test_a_list_whose_pages_take_for_ever_is_given_up(
+    mine: Path, sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page is soon there and has something new: no other limit is reached for hours."""
+    monkeypatch.setattr(pages, "MAX_SECONDS", 0)
+    with hostile(Behaviour(endless_list=True)) as server:
+        place = f"127.0.0.1:{server.server_address[1]}/lib/*"
+        status, _, error = sync([{"from": place, "to": "mirror/*"}])
+    assert (status, left_behind(mine)) == (4, [])
+    assert "the list of repositories comes too slowly" in error
 
 
 def test_a_lie_about_one_tag_leaves_what_is_here(mine: Path, sync: Sync) -> None:
