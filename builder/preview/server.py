@@ -380,7 +380,7 @@ class _Socket(_OwnNames, LiveReloadHandler):  # type: ignore[misc] # livereload 
         try:
             command = json.loads(message)["command"]
             super().on_message(message)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.close()
             return
         if command == "hello":

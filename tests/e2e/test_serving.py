@@ -170,7 +170,8 @@ def test_the_reload_socket_is_for_our_own_pages(greeting: Path) -> None:
         assert knock(host, {"Host": host, "Origin": f"http://{host}"}) == 101
 
 
-def test_a_frame_that_is_no_message(greeting: Path) -> None:
+@pytest.mark.parametrize("frame", [b"hello", b"[]", b"[" * 30_000], ids=len)
+def test_a_frame_that_is_no_message(frame: bytes, greeting: Path) -> None:
     with previewing(greeting, "-P", "0") as (process, line):
         host = line.split("/")[2]
         address, port = host.split(":")
@@ -181,7 +182,10 @@ def test_a_frame_that_is_no_message(greeting: Path) -> None:
                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
             )
             assert sock.recv(4096).startswith(b"HTTP/1.1 101")
-            sock.sendall(b"\x81\x85\x00\x00\x00\x00hello")
+            length = len(frame)
+            size = bytes([length]) if length < 126 else b"\x7e" + length.to_bytes(2, "big")
+            masked = bytes([0x80 | size[0]]) + size[1:] + bytes(4)
+            sock.sendall(b"\x81" + masked + frame)
             assert until(lambda: b"\x88" in sock.recv(4096))
         assert "Greeting" in got(host)
         process.send_signal(signal.SIGINT)
