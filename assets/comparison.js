@@ -88,7 +88,7 @@ const compared = async (a, b) => {
   const [old, now] = await Promise.all([twin(a), twin(b)]);
   const after = imageOf(now), before = imageOf(old, after.platform);
   const grown = (now.size ?? 0) - (old.size ?? 0);
-  const size = grown ? `${filesize(Math.abs(grown))} ${grown > 0 ? "larger" : "smaller"}` : "of the same size";
+  const size = grown ? `${filesize(Math.abs(grown))} ${grown > 0 ? "larger" : "smaller"}` : "the same size";
   const layers = (image) => new Map((image.layers ?? []).map((layer) => [layer.digest, `${filesize(layer.size)} ${layer.title ?? layer.instruction ?? ""}`.trim()]));
   const found = [make("p", {}, now.digest === old.digest ? "Both are the same image." : `${b} is ${size}.`, after.platform ? ` Compared for ${after.platform}.` : "")];
   found.push(part("Layers", changes(layers(before), layers(after))));
@@ -99,16 +99,16 @@ const compared = async (a, b) => {
     const differ = changes(await files(before), await files(after));
     found.push(part("Files", differ, ({ kind, name }) => line({ kind, name: `/${name}` })));
   } catch {
-    found.push(unknown("Files", "not known, since not all layers are listed."));
+    found.push(unknown("Files", "unknown, as not all layers are listed."));
   }
   const [had, has] = await Promise.all([sbom(old), sbom(now)]);
-  found.push(had && has ? part("Packages", changes(had, has)) : unknown("Packages", "not known, since not both have an SBOM."));
+  found.push(had && has ? part("Packages", changes(had, has)) : unknown("Packages", "unknown, as only tags with an SBOM can be compared."));
   return found;
 };
 
 const { tags } = await json(new URL("tags/index.json", base)).catch(() => ({ tags: [] }));
 section.querySelector("button").remove();
-if (tags.length < 2) section.append(make("p", { class: "quiet" }, "There is no other tag."));
+if (tags.length < 2) section.append(make("p", { class: "quiet" }, "There is no other tag to compare with."));
 else {
   const select = (label, chosen) => {
     const element = make("select", { "aria-label": label }, ...tags.map((tag) => make("option", { value: tag }, tag)));

@@ -27,7 +27,7 @@ class Explorer {
     this.#section = section;
     this.#mark = `#file${section.dataset.explorer && `:${section.dataset.explorer}`}=`;
     const links = [...section.querySelectorAll("a[data-layer]")];
-    const open = make("button", { type: "button", class: "primary" }, "Open the explorer");
+    const open = make("button", { type: "button", class: "primary" }, "Browse the files");
     this.start = () => this.loaded ??= this.#start(links, open);
     open.addEventListener("click", async () => (await this.start())?.querySelector("input").focus());
     section.querySelector("p").after(make("p", {}, open));
@@ -196,13 +196,13 @@ class Explorer {
     document.body.append(dialog);
     dialog.showModal();
     try {
-      if (!item) throw new Error("Nothing is there: no file of this image has that path.");
+      if (!item) throw new Error("This image has no file at that path.");
       if (!"fh".includes(item.kind)) throw new Error(`This is a ${KINDS[item.kind]}, not a file.`);
       const layer = this.#layers[item.layer];
       const before = layer.fetched;
       const bytes = await layer.read(item);
       const said = [filesize(item.size), mode(item.mode), `layer ${item.layer + 1}`, `${filesize(layer.fetched - before)} of ${filesize(layer.size)} fetched`,
-        layer.checked ? "layer checked against its digest" : "a part of the layer, not checked"];
+        layer.checked ? "layer checked against its digest" : "part of a layer, digest not checked"];
       facts.replaceChildren(...said.map((text) => make("span", {}, text)));
       body.append(content(bytes, path));
       tools.prepend(download(bytes, item.name));
@@ -217,7 +217,7 @@ const download = (bytes, name) => {
   return make("a", { class: "button", href: URL.createObjectURL(data), download: name }, "Download");
 };
 
-const unknown = () => make("p", { class: "quiet" }, "This is neither text nor a picture that can be shown. It can be downloaded.");
+const unknown = () => make("p", { class: "quiet" }, "This is neither text nor an image that can be shown. You can download it.");
 
 const content = (bytes, path) => {
   const type = PICTURES.find(([, start]) => start.every((byte, n) => bytes[n] === byte))?.[0];

@@ -2,7 +2,7 @@
 // Source: image-spec `layer.md`, "Changeset over existing files" and "Whiteouts".
 const MAX_LINKS = 255; // on the way to one file
 
-const circle = new Error("links that lead in a circle");
+const circle = new Error("circular links");
 
 // A file or folder. `layer` is the one whose bytes these are, `touched` the last that named it,
 // `mark` what that did: "added" or "changed"; or "removed", of what is there no more.

@@ -20,11 +20,11 @@ const line = ([time, , , before, after]) => {
 };
 
 const told = () => moves().then(
-  (found) => found.length ? make("ul", { class: "changes" }, ...found.map(line)) : make("p", {}, "It has pointed to nothing else since the log began."),
-  () => make("p", {}, "This host has no log of moves."),
+  (found) => found.length ? make("ul", { class: "changes" }, ...found.map(line)) : make("p", {}, "It has not moved since the log began."),
+  () => make("p", {}, "This host has no log of tag moves."),
 );
 
-const button = make("button", { type: "button" }, "What it pointed to");
+const button = make("button", { type: "button" }, "Show earlier digests");
 const place = make("div", { role: "status" }, button);
 button.addEventListener("click", async () => {
   button.disabled = true;

@@ -11,7 +11,7 @@ const LENGTH_BITS = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3,
 const DISTANCES = [1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577];
 const distanceBits = (symbol) => (symbol < 4 ? 0 : (symbol >> 1) - 1);
 
-const damaged = () => new Error("the layer is damaged, or is not the one that was listed");
+const damaged = () => new Error("the layer is damaged, or differs from the one that was listed");
 
 // What each run of bits stands for: a symbol above four bits of its code's length.
 const codes = (lengths) => {

@@ -13,8 +13,8 @@ const get = async (url, headers = {}) => {
   } catch {
     const { host } = new URL(url, location);
     throw new Error(host === location.host
-      ? "The layer cannot be reached."
-      : `The layer is kept at ${host}, which does not let this page read it.`);
+      ? "The layer's host cannot be reached."
+      : `The layer is stored at ${host}, which does not allow this page to read it.`);
   }
   if (!answer.ok) throw new Error(`The layer cannot be fetched: its host answered ${answer.status}.`);
   return answer;
@@ -32,11 +32,11 @@ export class Layer {
     const answer = await get(this.url, { Range: `bytes=${from}-${to - 1}` });
     if (answer.status !== 206) {
       await answer.body.cancel();
-      throw new Error("The host of this layer sends it only whole, not in parts.");
+      throw new Error("The layer's host does not support range requests.");
     }
     const bytes = new Uint8Array(await answer.arrayBuffer());
     this.fetched += bytes.length;
-    if (bytes.length !== Math.min(to, this.size) - from) throw new Error("The host sent another part of the layer than was asked for.");
+    if (bytes.length !== Math.min(to, this.size) - from) throw new Error("The layer's host sent a different range than the one requested.");
     return bytes;
   }
 
@@ -53,7 +53,7 @@ export class Layer {
 
   // Returns the bytes of a file, the holes of a sparse one as zeros.
   async read(entry) {
-    if (entry.size > LARGEST) throw new Error("The file is too large to be opened here.");
+    if (entry.size > LARGEST) throw new Error("The file is too large to open here.");
     const pieces = entry.pieces ?? [0, entry.size];
     let stored = 0;
     for (let n = 1; n < pieces.length; n += 2) stored += pieces[n];
@@ -71,7 +71,7 @@ export class Layer {
     if (kind === "tar") return this.#range(from, to);
     if (kind === "gzip") return this.#gunzipped(from, to);
     if (kind === "zstd") return this.#streamed(from, to);
-    throw new Error(`The layer is compressed with ${kind}, which browsers do not unpack.`);
+    throw new Error(`The layer is compressed with ${kind}, which browsers cannot decompress.`);
   }
 
   async #gunzipped(from, to) {
@@ -98,7 +98,7 @@ export class Layer {
     try {
       stream = new DecompressionStream("zstd");
     } catch {
-      throw new Error("The layer is compressed with zstd, which this browser does not unpack.");
+      throw new Error("The layer is compressed with zstd, which this browser cannot decompress.");
     }
     const frames = [[0, 0], ...this.listing.frames ?? [], [this.size, Infinity]];
     const n = frames.findLastIndex((frame) => frame[1] <= from);

@@ -157,7 +157,7 @@
     if (hit) {
       const link = make("a", { href: `${base}${item.name}/tags/${hit}/` }, `${item.name}:${hit}`);
       about.append(make("p", { class: "why" }, "tag ", link, item.yanked.includes(hit) ? " (yanked)" : ""));
-    } else if (word) about.append(make("p", { class: "why" }, "its README or a label has ", make("mark", {}, word)));
+    } else if (word) about.append(make("p", { class: "why" }, "found in its README or a label: ", make("mark", {}, word)));
     const facts = make("p", { class: "facts" });
     for (const [name, text] of [["version", item.newest], ["", item.updated]]) if (text) facts.append(make("span", { class: name }, text));
     return make("li", { class: "row" }, about, facts);

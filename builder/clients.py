@@ -88,7 +88,7 @@ def kind_of(manifest: Manifest) -> str:
 
 def obstacles(served: Served) -> Iterator[Obstacle]:
     """Yield what stands between clients and a manifest, most telling first."""
-    proxy = f"pull by 'builder proxy {served.site}'"
+    proxy = f"pull through 'builder proxy {served.site}'"
     if served.below:
         why = f"/v2/ is below {served.below}, and clients look for it at the root of a host"
         yield Obstacle(_OTHERS, why, f"give it a host of its own, or {proxy}")
@@ -98,22 +98,22 @@ def obstacles(served: Served) -> Iterator[Obstacle]:
     if served.elsewhere:
         yield elsewhere(served)
     if served.plain_http:
-        why = "it is plain http, which clients refuse unless they are told otherwise"
-        flag = "serve it by https, or give the flag for plain http"
+        why = "the registry uses plain http, which clients refuse by default"
+        flag = "serve it over https, or pass the client's flag for plain http"
         yield Obstacle(_OTHERS - {DOCKER}, why, flag, blocks=False)
-        daemon = "serve it by https, or name it in the daemon's insecure-registries"
+        daemon = "serve it over https, or add it to the daemon's insecure-registries"
         yield Obstacle(frozenset({DOCKER}), why, daemon)
     yield from _type_obstacles(served, proxy)
     yield from _header_obstacles(served)
     if served.zstd:
-        why = "layers are compressed by zstd, which Docker reads since 23"
-        yield Obstacle(frozenset({DOCKER}), why, "compress by gzip for older ones", blocks=False)
+        why = "layers are compressed with zstd, which Docker supports from version 23"
+        yield Obstacle(frozenset({DOCKER}), why, "compress with gzip for older ones", blocks=False)
 
 
 def elsewhere(served: Served) -> Obstacle:
     """Return what stands before layers that are on another host than the one clients ask."""
     why = f"layers are stored elsewhere, and {served.host} does not redirect to them"
-    fix = f"publish to a host that redirects, or pull by 'builder proxy {served.site}'"
+    fix = f"publish to a host that redirects, or pull through 'builder proxy {served.site}'"
     return Obstacle(_OTHERS, why, fix)
 
 
@@ -136,11 +136,11 @@ _WHO = {
 def _type_obstacles(served: Served, proxy: str) -> Iterator[Obstacle]:
     """Yield who is kept away by the Content-Type of a manifest: the one hard requirement."""
     for said in served.types:
-        why = f"manifests come {f'as {said}' if said else 'without a Content-Type'}"
+        why = f"manifests are sent {f'as {said}' if said else 'without a Content-Type'}"
         for clients, kinds in _WHO.get(_type_fault(said, served.media_type), ()):
             if served.kind not in kinds:
                 continue
-            fix = f"publish to a host that sets types, or {proxy}"
+            fix = f"publish to a host that sets media types, or {proxy}"
             helped = clients & {PODMAN} if served.schema1 else frozenset()
             if helped:
                 companion = f"{fix}; podman, buildah and skopeo can pull {served.schema1}"
@@ -161,16 +161,16 @@ def _header_obstacles(served: Served) -> Iterator[Obstacle]:
     """Yield who is kept away by what comes, or does not, beside the type."""
     if served.head:
         why = f"HEAD of a manifest answers {served.head} where GET answers 200"
-        yield Obstacle(frozenset({DOCKER, CONTAINERD}), why, "answer HEAD as GET, or by 405")
+        yield Obstacle(frozenset({DOCKER, CONTAINERD}), why, "answer HEAD like GET, or with 405")
     if served.digest_without_length:
         why = "HEAD gives a digest and no Content-Length, on which Docker before 23 fails"
         yield Obstacle(frozenset({DOCKER}), why, "send Content-Length")
     if served.compressed:
         why, fix = (
             "the host compresses manifests",
-            "no compression below /v2/: Cache-Control: no-transform",
+            "turn compression off below /v2/: Cache-Control: no-transform",
         )
         yield Obstacle(frozenset({ORAS}), why, fix)
     elif served.unmeasured:
-        why = "manifests come without Content-Length"
+        why = "manifests are sent without Content-Length"
         yield Obstacle(frozenset({ORAS}), why, "send Content-Length")

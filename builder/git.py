@@ -84,7 +84,7 @@ class Repository:
                           f"{revision}^{{commit}}")  # fmt: skip
         if found is None:
             hint = "fetch it first: git fetch origin BRANCH"
-            raise UsageError(f"{revision}: git knows no such revision here", hint)
+            raise UsageError(f"{revision}: unknown git revision", hint)
         return found.decode().strip()
 
     def base(self, revision: str) -> str:

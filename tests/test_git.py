@@ -71,7 +71,7 @@ def test_the_base_is_what_two_branches_share(repository: Repository) -> None:
 
 @pytest.mark.parametrize("revision", ["nothing", "--all", "-h", "HEAD:gone", ""])
 def test_an_unknown_revision_is_refused(repository: Repository, revision: str) -> None:
-    with pytest.raises(UsageError, match="no such revision"):
+    with pytest.raises(UsageError, match="unknown git revision"):
         repository.commit(revision)
 
 

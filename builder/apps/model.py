@@ -136,7 +136,7 @@ def path_fault(path: str) -> str:
     if len(path) > 1024 or any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
         return "is too long"
     if not path.isprintable() or "\\" in path or not _is_text(path):
-        return "has characters that do not travel"
+        return "has characters that are not portable"
     if any(part in ("", ".", "..") for part in parts):
         return "leaves its folder"
     return ""

@@ -29,49 +29,49 @@ from builder.errors import (
 
 # Each command's one line of help stands here, so that `builder --help` imports no command.
 GROUPS = {
-    "Start and look": {
-        "new": "Make a new registry from the template.",
-        "doctor": "Say what this machine has and lacks, for what.",
-        "serve": "Build, serve on this machine, and reload on change.",
+    "Start": {
+        "new": "Create a new registry.",
+        "doctor": "Show which programs and settings are missing here.",
+        "serve": "Preview the site on this machine, and rebuild on change.",
         "list": "List the collections: newest version, tags, size, date.",
-        "inspect": "Show what a collection or a tag holds.",
-        "history": "Show what tags pointed to over time, from git.",
-        "du": "Show how many bytes collections take.",
+        "inspect": "Show a collection or a tag in detail.",
+        "history": "Show what tags pointed to over time.",
+        "du": "Show how much space collections use.",
     },
-    "Bring in": {
+    "Import": {
         "add": "Import an image or files under a tag.",
-        "sync": "Bring the mirrors of registry.sync up to date.",
-        "bundle": "Make an artifact of a static website.",
+        "sync": "Update the mirrors that registry.sync lists.",
+        "bundle": "Package a static website as an artifact.",
         "attach": "Attach an SBOM, a signature or any file to an image.",
-        "migrate": "Import an original static registry.",
-        "recipes": "List the recipes and build what is pending or stale.",
-        "submit": "Propose an image to another repository's registry.",
+        "migrate": "Import a registry in the original static format.",
+        "recipes": "List recipes, and build those that are pending or stale.",
+        "submit": "Propose an image to a registry in another repository.",
     },
     "Change": {
-        "tag": "Give a tag's image one more tag.",
+        "tag": "Add another tag to an image.",
         "untag": "Remove a tag; its content stays until gc.",
-        "yank": "Warn people of a tag, with a reason.",
+        "yank": "Warn users about a tag, with a reason.",
         "rm": "Remove a collection, a tag or a manifest.",
-        "mv": "Give a collection another name.",
+        "mv": "Rename a collection.",
         "gc": "Find blobs that nothing needs; remove them with --delete.",
-        "offload": "Move layers from _blobs/ to where registry.blobs says.",
+        "offload": "Move layers from _blobs/ to the place in registry.blobs.",
     },
     "Publish": {
-        "check": "Report every problem in content, configuration and store.",
+        "check": "Check content and configuration, and report every problem.",
         "build": "Build the site from the source folder.",
-        "join": "Join the parts of a site that several machines built.",
-        "publish": "Put the site on a server's folder or into a bucket.",
-        "verify": "Fetch and hash everything that a published site leads to.",
-        "keygen": "Make the key that signs releases.",
+        "join": "Join the shards of a site that several machines built.",
+        "publish": "Publish the site to a server's folder or a bucket.",
+        "verify": "Download a published site and check every digest.",
+        "keygen": "Create a key that signs releases.",
         "workflows": "Write the CI files for GitHub Actions and GitLab CI.",
     },
-    "Take out": {
+    "Export": {
         "push": "Copy an image to another registry.",
         "export": "Copy an image to an image layout or an archive.",
         "proxy": "Serve a static registry with the headers that container clients need.",
     },
-    "Make it yours": {"theme": "List the theme's files; copy one out to change it."},
-    "Shell": {"completion": "Print a script that completes commands in a shell."},
+    "Theme": {"theme": "List the theme's files, or copy one to change it."},
+    "Shell": {"completion": "Print a shell completion script."},
 }
 COMMANDS = {name: text for commands in GROUPS.values() for name, text in commands.items()}
 _MODULES = {"list": "list_collections"}
@@ -124,7 +124,7 @@ class _Commands(click.Group):
 def group(*, trace: bool) -> None:
     """Run a container registry made of plain files.
 
-    Start with `builder serve` in a registry's folder.
+    Start with `builder new`, then run `builder serve` in the new folder.
     """
     del trace
 
@@ -202,7 +202,7 @@ def _folder_hint(error: click.ClickException) -> str:
     found = re.search(r"extra argument \((.*)\)", error.message)
     if found is None or not os.path.isdir(found[1]):
         return ""
-    return f"  hint: the registry's folder is a flag: --source {found[1]}"
+    return f"  hint: pass the registry's folder with --source {found[1]}"
 
 
 def _signal_of(stop: BaseException) -> int:

@@ -31,38 +31,40 @@ from builder.transports.sources import SourceOptions, has_scheme, open_source
 
 @click.command("add")
 @click.argument("arguments", metavar="SOURCE... NAME[:TAG]", nargs=-1, required=True)
-@click.option("--platform", metavar="OS/ARCH", help="Take one platform's image from an index.")
-@click.option("--all-tags", is_flag=True, help="Take every tag that SOURCE has.")
+@click.option("--platform", metavar="OS/ARCH", help="Import only the image of one platform.")
+@click.option("--all-tags", is_flag=True, help="Import every tag of SOURCE.")
 @click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="Take every repository of docker://HOST, or those that fit docker://HOST/PATTERN.",
+    help="Import every repository of docker://HOST, or those that match docker://HOST/PATTERN.",
 )
 @click.option(
     "--tag-filter",
     metavar="PATTERN",
     multiple=True,
-    help="With --all-tags or --all: only tags that fit, as in '1.*'; may be repeated.",
+    help="With --all-tags or --all: only tags that match, such as '1.*'; may be repeated.",
 )
 @click.option(
     "--with-referrers",
     is_flag=True,
-    help="Also take signatures, SBOMs and all else that refers to the image.",
+    help="Also import signatures, SBOMs and other referrers.",
 )
 @click.option(
     "--files",
     is_flag=True,
-    help="Also list what is in the layers, for pages and for reading single files.",
+    help="Also list the files in each layer, for pages and for reading single files.",
 )
-@click.option("--artifact-type", metavar="TYPE", default="", help="What files are, with file:.")
+@click.option(
+    "--artifact-type", metavar="TYPE", default="", help="With file: the artifact type of the files."
+)
 @click.option(
     "--allow-foreign",
     is_flag=True,
     help="Accept layers whose 'urls' send clients to other servers.",
 )
 @click.option("--force", is_flag=True, help="Move a tag even if it is immutable.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @remote_options
 @common_options
 def command(
@@ -83,11 +85,11 @@ def command(
 ) -> None:  # fmt: skip
     """Import an image or files under a tag.
 
-    SOURCE is docker://HOST/NAME[:TAG], oci:DIR[:REF], one of the other kinds
-    or a path, which is recognised by what it is. TAG is 'latest' unless
-    given. Every byte is checked against its digest; bytes that are already
-    here are not copied again. A file at https://HOST/FILE or s3://BUCKET/KEY
-    stays where it is.
+    SOURCE is docker://HOST/NAME[:TAG], oci:DIR[:REF], another kind of source, or
+    a path. TAG is 'latest' by default. Every byte is checked against its digest;
+    content that is already here is not copied again. A file at
+    https://HOST/FILE or s3://BUCKET/KEY is not copied: clients download it from
+    there.
     """
     console = common.console
     config = common.config()
@@ -157,7 +159,7 @@ def _add_registry(
     client = RegistryClient(host, remote)
     names = [name for name in client.catalog() if fnmatchcase(name, pattern or "*")]
     if not names:
-        raise ContentError.at(f"docker://{place}", "the catalogue has no name that fits")
+        raise ContentError.at(f"docker://{place}", "no repository in the catalogue matches")
     for number, name in enumerate(sorted(names), 1):
         console.say(printable(f"{number} of {len(names)}: {name}"))
         reference = Reference(f"{prefix}{name}")
@@ -179,7 +181,7 @@ def _target(texts: Sequence[str], name: str, *, all_tags: bool, filtered: bool) 
     wanted = Reference.parse(name)
     if has_scheme(name) and not has_scheme(texts[0]) and not os.path.lexists(texts[0]):
         hint = f"write builder add {name} {texts[0]}"
-        raise UsageError(f"{name}: the source stands first, then the name", hint)
+        raise UsageError(f"{name}: the source comes first, then the name", hint)
     if wanted.digest:
         raise UsageError(f"{name}: an image is added under a tag", "write NAME:TAG")
     if all_tags and wanted.tag:

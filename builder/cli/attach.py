@@ -49,10 +49,10 @@ _ENDINGS = ((".spdx.json", "spdx"), (".cdx.json", "cyclonedx"), (".bom.json", "c
     "annotations",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Say more about it; may be repeated.",
+    help="Add an annotation; may be repeated.",
 )
 @click.option("--platform", metavar="OS/ARCH", help="Attach to one platform's image of an index.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @common_options
 def command(
     *,
@@ -64,10 +64,10 @@ def command(
     dry_run: bool,
     common: Common,
 ) -> None:  # fmt: skip
-    """Attach files to an image: an SBOM, a signature, or anything else.
+    """Attach files to an image: an SBOM, a signature, or any other file.
 
-    They become an artifact that refers to the image, which clients find by
-    its digest. Attaching the same again changes nothing.
+    The files become a referrer, which clients find by the image's digest.
+    Attaching the same file again changes nothing.
     """
     console = common.console
     wanted = Reference.parse(reference, tag="latest")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("build")
 @common_options
-@click.option("--shard", metavar="I/N", default="", help="Make one of N parts, to be joined.")
+@click.option("--shard", metavar="I/N", default="", help="Build shard I of N, for 'builder join'.")
 @build_options
 @engine_option
 def command(
@@ -29,9 +29,8 @@ def command(
 ) -> None:
     """Build the site from the source folder.
 
-    Nothing is written when anything is wrong: the new site replaces the last
-    one when all of it is made. A second build writes only what
-    changed; one after no change writes nothing.
+    If there is any problem, nothing is written and the last site stays. A build
+    writes only files that changed.
     """
     from builder.build.how import How  # noqa: PLC0415 - the commands that build pay for it
     from builder.build.pipeline import Pipeline  # noqa: PLC0415
@@ -70,11 +69,15 @@ def run_build(pipeline: Pipeline, console: Console, *, verbose: bool) -> None:
         for note in config.pages.capabilities.notes:
             console.say(f"note: {note}")
     elif not config.pages.typed and not console.as_json:
-        console.say(f"note: {shown} gives manifests no media type; -V says who can pull from it")
+        console.say(
+            f"note: {shown} sends no media types for manifests; -V shows which clients can pull"
+        )
     if not config.address.url and not console.as_json:
-        console.say("note: 'url' is not known: no feeds and no sitemap, which hold full addresses")
+        console.say("note: no feeds and no sitemap are written, as 'url' is not set")
     if not console.as_json and replaces_sheet(config.source):
-        console.say("note: assets/style.css replaces the whole sheet; custom.css is added to it")
+        console.say(
+            "note: assets/style.css replaces the theme's style sheet; assets/custom.css adds to it"
+        )
     began = time.monotonic()
     report = pipeline.build()
     console.warn_all(report.warnings)

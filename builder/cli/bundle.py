@@ -34,9 +34,9 @@ _BASE_PLATFORM = "linux/amd64"
 @click.option(
     "--split",
     is_flag=True,
-    help="One layer for each folder at the top: versions share what did not change.",
+    help="One layer per top-level folder, so that versions share unchanged folders.",
 )
-@click.option("--spa", is_flag=True, help="Unknown paths below the app are the app's own.")
+@click.option("--spa", is_flag=True, help="Answer unknown paths below the app with its index.html.")
 @click.option("--index", "as_index", is_flag=True, help="Wrap the artifact in an image index.")
 @click.option(
     "--type",
@@ -50,27 +50,29 @@ _BASE_PLATFORM = "linux/amd64"
     "--root-dir",
     metavar="PATH",
     default="",
-    help="The folder's name inside the layers.  [default: the name of DIR]",
+    help="The folder's name in the layers.  [default: the name of DIR]",
 )
-@click.option("--runnable", is_flag=True, help="Also make an image that serves it: VERSION-image.")
+@click.option(
+    "--runnable", is_flag=True, help="Also create an image that serves the app: VERSION-image."
+)
 @click.option(
     "--base",
     metavar="SOURCE",
     default="",
-    help="With --runnable: the image of a web server, as 'builder add' takes it.",
+    help="With --runnable: the image of a web server, any source of 'builder add'.",
 )
 @click.option(
     "--web-root",
     default="/usr/share/nginx/html",
     show_default=True,
-    help="With --runnable: where the base's server finds its files.",
+    help="With --runnable: the web root in the base image.",
 )
 @click.option(
     "--platform",
     metavar="OS/ARCH",
     default=_BASE_PLATFORM,
     show_default=True,
-    help="With --runnable: which of the base's images.",
+    help="With --runnable: the platform of the base image.",
 )
 @click.option(
     "-o",
@@ -80,7 +82,7 @@ _BASE_PLATFORM = "linux/amd64"
     help="Write an image layout instead of adding to the registry.",
 )
 @click.option("--force", is_flag=True, help="Move a tag even if it is immutable.")
-@click.option("--dry-run", is_flag=True, help="Pack and check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Package and check everything, but change nothing.")
 @remote_options
 @common_options
 def command(
@@ -102,10 +104,10 @@ def command(
     remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
-    """Make an artifact of a static website, and give it a version.
+    """Package a static website as an artifact with a version.
 
-    DIR holds index.html. The same files give the same bytes on any machine
-    and day. Piped to 'tar -xz', a layer gives the folder back.
+    DIR contains index.html. The same files give the same digest on any machine.
+    To get the folder back, unpack the layer with 'tar -xz'.
     """
     console = common.console
     wanted = Reference.parse(reference, tag="latest")

@@ -24,32 +24,43 @@ from builder.registry.model import RegistryOptions
 @click.option("--strict", is_flag=True, help="Treat warnings as problems.")
 @click.option("--allow-missing", is_flag=True, help="Accept tags with missing layers.")
 @blobs_option("Also fetch and hash the layers in the bucket of registry.blobs.")
-@click.option("--base", metavar="REF", help="Judge what differs from a branch, as a pull request.")
-@click.option("--author", metavar="LOGIN", help="Who proposes it.  [default: what the CI says]")
-@click.option("--summary", "summary_file", metavar="FILE", help="Write what changes as Markdown.")
+@click.option("--base", metavar="REF", help="Check the difference from a branch as a pull request.")
+@click.option(
+    "--author",
+    metavar="LOGIN",
+    help="Who proposes the change.  [default: from the CI's environment]",
+)
+@click.option(
+    "--summary", "summary_file", metavar="FILE", help="Write a summary of the changes as Markdown."
+)
 @click.option(
     "--max-file",
     metavar="SIZE",
     default="16 MiB",
     show_default=True,
-    help="The largest file that may be proposed.",
+    help="The largest file allowed.",
 )
 @click.option(
     "--max-files",
     type=click.IntRange(1),
     default=1000,
     show_default=True,
-    help="How many files may be proposed.",
+    help="The most files allowed.",
 )
 @click.option(
     "--max-fetch",
     metavar="SIZE",
     default="8 GiB",
     show_default=True,
-    help="How much may be fetched to prove that it exists.",
+    help="The most bytes to download to check that layers exist.",
 )
-@click.option("--no-fetch", is_flag=True, help="Fetch nothing from elsewhere.")
-@click.option("--url", "site", metavar="URL", help="Judge a deployed site instead.")
+@click.option("--no-fetch", is_flag=True, help="Download nothing to check it.")
+@click.option(
+    "--url",
+    "site",
+    metavar="URL",
+    help="Check which clients can pull from a published site instead.",
+)
 @engine_option
 @remote_options
 @common_options
@@ -67,12 +78,12 @@ def command(
     engine: str,
     **proposed: Any,
 ) -> None:  # fmt: skip
-    """Report every problem in content, configuration and store.
+    """Check content and configuration, and report every problem.
 
-    A build that stops before it writes: what passes here can be built. It
-    reads everything, hashes every blob again and makes every page. --base also
-    judges a pull request by the rules of its base; see OWNERS in the reference.
-    --url instead says which clients can pull from a site that is published.
+    It does everything that a build does, except writing: it also hashes every
+    blob again. What passes can be built. With --base it checks a pull request
+    by the rules of its base branch; see OWNERS in the reference. With --url it
+    shows which clients can pull from a published site.
     """
     from builder.build.how import How  # noqa: PLC0415 - as heavy as a build
     from builder.build.pipeline import Checked, check  # noqa: PLC0415

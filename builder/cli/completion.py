@@ -18,7 +18,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @common_options
 @click.pass_context
 def command(context: click.Context, /, *, shell: str, **common: object) -> None:
-    """Print the script that makes SHELL complete commands, flags and files.
+    """Print a script that makes a shell complete commands, flags and files.
 
     Load it in the shell's start file, as the examples show.
     """

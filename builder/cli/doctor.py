@@ -39,10 +39,10 @@ class Finding(NamedTuple):
 @click.command("doctor")
 @common_options
 def command(*, common: Common) -> None:
-    """Say what this machine has, and lacks, for each thing that the builder can do.
+    """Show which programs and settings are missing here, and what they are for.
 
-    It changes nothing and asks no other machine. In a registry's folder it
-    also checks what the settings need. It exits with 0 whatever is lacking:
+    It changes nothing and contacts no other machine. In a registry's folder it
+    also checks what the settings need. The exit code is always 0, because
     nobody needs everything.
     """
     findings = [*_machine(), *_registry(common)]

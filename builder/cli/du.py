@@ -23,7 +23,7 @@ from builder.upkeep.usage import RegistryUsage, bucket_usage, usage
 
 @click.command("du")
 @click.argument("names", metavar="[NAME...]", nargs=-1)
-@blobs_option("Also count what is in the bucket of registry.blobs.")
+@blobs_option("Also count layers in the bucket of registry.blobs.")
 @common_options
 def command(
     *,
@@ -31,12 +31,12 @@ def command(
     blobs: bool,
     common: Common,
 ) -> None:
-    """Show how many bytes collections take: alone, and shared with others.
+    """Show how much space collections use, alone and shared with others.
 
     The total counts the files below collections/ and in the content store.
-    What nothing needs is listed separately; 'builder gc' finds it. The last
-    line is what the home page says of the collections it lists. With NAME
-    only those collections are shown.
+    Blobs that nothing needs are listed separately; 'builder gc' finds them. The
+    last line is the total that the home page shows. With NAME, only those
+    collections are shown.
     """
     console = common.console
     options = common.config().registry
@@ -65,7 +65,7 @@ def command(
         value["bucket"] = asdict(there)
         lines.append(_line(there.total, f"in {there.place}, {there.total} bytes"))
         if there.unreachable:
-            text = "of it is needed by nothing here: 'builder gc --blobs'"
+            text = "of it not needed by anything here: 'builder gc --blobs'"
             lines.append(_line(there.unreachable, text))
     console.result(value, "\n".join(lines))
 
@@ -77,7 +77,7 @@ def _whole(found: RegistryUsage, options: RegistryOptions) -> tuple[dict[str, An
     home = listing.totals(shown)
     lines = [_line(found.total, f"in all, {found.total} bytes")]
     if found.unreachable:
-        lines.append(_line(found.unreachable, "of it is needed by nothing: 'builder gc'"))
+        lines.append(_line(found.unreachable, "of it not needed by anything: 'builder gc'"))
     counts = f"{counted(home.collections, 'collection')}, {counted(home.tags, 'tag')}"
     lines.append(_line(home.bytes, f"in layers and manifests: {counts} on the home page"))
     value = {

@@ -25,19 +25,21 @@ _SCHEMES = ("oci", "oci-archive", "docker-archive")
 @click.command("export")
 @click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
 @click.argument("target", metavar="oci:DIR[:REF]|oci-archive:FILE[:REF]|docker-archive:FILE")
-@click.option("--platform", metavar="OS/ARCH", help="Take one platform's image from an index.")
-@click.option("--referrers", is_flag=True, help="Also copy what refers to the image.")
+@click.option("--platform", metavar="OS/ARCH", help="Import only the image of one platform.")
+@click.option(
+    "--referrers", is_flag=True, help="Also copy referrers: signatures, SBOMs and others."
+)
 @click.option(
     "--as",
     "repo_tag",
     metavar="NAME:TAG",
     default="",
-    help="The name in a Docker archive.  [default: the one here]",
+    help="The name in a Docker archive.  [default: the name here]",
 )
 @click.option(
     "--allow-foreign",
     is_flag=True,
-    help="Fetch layers from where their 'urls' lead.",
+    help="Download layers from the URLs in their descriptors.",
 )
 @remote_options
 @common_options
@@ -54,8 +56,8 @@ def command(
 ) -> None:  # fmt: skip
     """Copy an image to an image layout or an archive.
 
-    Other images stay in an image layout that exists. '-' as FILE is
-    standard output: builder export x/y docker-archive:- | docker load
+    An existing image layout keeps its other images. '-' as FILE is standard
+    output: builder export x/y docker-archive:- | docker load
     """
     console = common.console
     wanted = Reference.parse(reference, tag="latest")
@@ -97,7 +99,9 @@ def _target(text: str) -> tuple[str, str, str]:
     if path == "-" and scheme == "oci":
         raise UsageError(f"{text}: a folder cannot go to standard output", "use oci-archive:-")
     if path == "-" and sys.stdout.isatty():
-        raise UsageError(f"{text}: an archive is nothing for a terminal", "use a pipe or a file")
+        raise UsageError(
+            f"{text}: an archive cannot be written to a terminal", "use a pipe or a file"
+        )
     return scheme, path, name
 
 

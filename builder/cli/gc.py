@@ -18,8 +18,8 @@ from builder.upkeep.gc import Unreachable, delete, needs_of_all, unreachable_off
 
 
 @click.command("gc")
-@click.option("--delete", "really", is_flag=True, help="Delete them; without it they are listed.")
-@click.option("--dry-run", is_flag=True, help="Only list them, which is the default.")
+@click.option("--delete", "really", is_flag=True, help="Delete the blobs that are listed.")
+@click.option("--dry-run", is_flag=True, help="Only list the blobs (the default).")
 @blobs_option("Also look into the bucket of registry.blobs.")
 @click.option(
     "--older-than",
@@ -27,7 +27,7 @@ from builder.upkeep.gc import Unreachable, delete, needs_of_all, unreachable_off
     default=30,
     show_default=True,
     metavar="DAYS",
-    help="With --blobs: leave what was written there since.",
+    help="With --blobs: keep what was written in the last DAYS.",
 )
 @common_options
 def command(
@@ -40,8 +40,9 @@ def command(
 ) -> None:
     """Find blobs that nothing needs; remove them with --delete.
 
-    A blob is needed if a tag leads to it, directly, through an index or by a
-    referrer. What other registries need in the same bucket is not known here.
+    A blob is needed if a tag leads to it, directly, through an index or as a
+    referrer. In a bucket, use a prefix for each registry: gc does not know what
+    other registries need.
     """
     console = common.console
     options = common.config().registry

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     "place",
     metavar="DIR-or-URL",
     default="",
-    help="Ask the log of a published site, not git.",
+    help="Read the log of a published site instead of git.",
 )
 @remote_options
 @common_options
 def command(*, reference: str, place: str, remote: RemoteOptions, common: Common) -> None:
     """Show what tags pointed to over time, newest first, from git.
 
-    With --from, from the log of tag moves that `builder publish` writes.
+    With --from, read the log of tag moves of a published site instead.
     """
     wanted = Reference.parse(reference)
     if place:
@@ -48,7 +48,7 @@ def _tell_git(common: Common, wanted: Reference) -> None:
     moves = list(history(options, wanted.name, wanted.tag))
     if not moves:
         hint = "is it committed, and spelled as in 'builder list'?"
-        raise ContentError.at(str(wanted), "git knows of no such tag", hint)
+        raise ContentError.at(str(wanted), "git has no history of this tag", hint)
     width = max(len(move.tag) for move in moves)
     lines = [
         f"{move.date[:10]}  {move.tag:{width}}  {move.digest or '(removed)':71}  "
@@ -78,7 +78,7 @@ def _logged(place: str, wanted: Reference, remote: RemoteOptions) -> Iterator[Mo
 def _tell_log(common: Common, moves: list[Move], wanted: Reference) -> None:
     if not moves:
         hint = "is it spelled as in 'builder list', and was it published?"
-        raise ContentError.at(str(wanted), "the log knows of no such tag", hint)
+        raise ContentError.at(str(wanted), "the log has no such tag", hint)
     width = max(len(printable(move.tag)) for move in moves)
     lines = [
         f"{move.time[:10]}  {printable(move.tag):{width}}  {move.after or '(removed)':71}  "

@@ -24,10 +24,12 @@ from builder.storage.cache import Cache
 @click.command("inspect")
 @click.argument("reference", metavar="NAME[:TAG]", shell_complete=references)
 @click.option("--raw", is_flag=True, help="Print the manifest's exact bytes.")
-@click.option("--files", is_flag=True, help="List the files of the image; needs 'add --files'.")
-@click.option("--file", "path", metavar="PATH", help="Print one file of the image.")
+@click.option("--files", is_flag=True, help="List the files in the image (needs 'add --files').")
+@click.option("--file", "path", metavar="PATH", help="Print one file from the image.")
 @click.option(
-    "--platform", metavar="OS/ARCH", help="With --files and --file: which image of an index."
+    "--platform",
+    metavar="OS/ARCH",
+    help="With --files or --file: which platform's image of an index.",
 )
 @common_options
 def command(
@@ -39,7 +41,7 @@ def command(
     platform: str | None,
     common: Common,
 ) -> None:
-    """Show what a collection or a tag holds."""
+    """Show a collection or a tag in detail."""
     console = common.console
     wanted = Reference.parse(reference)
     config = common.config(allow_missing=True)

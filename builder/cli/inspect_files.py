@@ -51,7 +51,7 @@ def show_files(
         found = _find(image, path, tag, any_doubt=next(iter(doubts.values()), ""))
         doubt = next((text for number, text in doubts.items() if number >= found.layer), "")
         if doubt:
-            message = f"{path}: what it holds is not known: a layer {doubt}"
+            message = f"{path}: cannot tell what it contains: a layer {doubt}"
             raise ContentError.at(tag.origin, message, _HINT)
     for chunk in _read(collection, manifest, listings[found.layer], found, tag):
         sys.stdout.buffer.write(chunk)
@@ -100,9 +100,9 @@ def _find(image: RootFS, path: str, tag: Tag, *, any_doubt: str) -> Found:
             found = image.find(path)  # as --files shows it
         there = image.resolve(named)
     except LinkError:
-        raise ContentError.at(tag.origin, f"{path}: its links lead in a circle") from None
+        raise ContentError.at(tag.origin, f"{path}: its links form a loop") from None
     if found is None and any_doubt:
-        message = f"{path}: whether it is there is not known: a layer {any_doubt}"
+        message = f"{path}: cannot tell whether it exists: a layer {any_doubt}"
         raise ContentError.at(tag.origin, message, _HINT)
     if found is None:
         way = f", where it leads: {there}" if there != named.strip("/") else ""

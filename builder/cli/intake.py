@@ -52,7 +52,7 @@ class Intake:
         """
         unnamed = [known for known in medium.names() if not tag_of(known)]
         if unnamed and not patterns:
-            message = f"what has no tag is left out: {some(unnamed)}"
+            message = f"images without a tag are left out: {some(unnamed)}"
             hint = f"add it under a tag: SOURCE is {medium.label}:{unnamed[0]} then"
             self._console.warn(Problem(medium.label, 0, message, hint, warning=True))
         for tag, names in _tags(medium, patterns).items():

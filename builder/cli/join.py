@@ -25,10 +25,10 @@ def command(
     verbose: bool,
     **flags: Any,
 ) -> None:
-    """Join the parts of a site that 'builder build --shard' made.
+    """Join the shards of a site that 'builder build --shard' wrote.
 
-    Each DIR is a part, or a folder of parts. The site is that of one build,
-    of the same content with the same flags; what no part holds is made here.
+    Each DIR is a shard, or a folder that contains shards. The result is the
+    same as that of a single build with the same content and flags.
     """
     from builder.build.how import How  # noqa: PLC0415 - the commands that build pay for it
     from builder.build.pipeline import Pipeline  # noqa: PLC0415

@@ -21,10 +21,10 @@ def command(
     show: bool,
     common: Common,
 ) -> None:
-    """Make an Ed25519 key that signs releases, and print its public half.
+    """Create an Ed25519 key that signs releases, and print its public half.
 
-    FILE is secret, so it may not lie below a registry's folder, which is
-    committed and published. The public key belongs in registry.keys.
+    FILE is secret, so it cannot be in a registry's folder, which is committed
+    and published. Put the public key into registry.keys.
     """
     from builder.publish.signing import SigningKey, load_signing_key  # noqa: PLC0415 - slow
 

@@ -17,12 +17,12 @@ _HEAD = ("NAME", "NEWEST", "TAGS", "SIZE", "UPDATED", "")
 
 @click.command("list")
 @click.argument("prefix", metavar="[PREFIX]", default="", shell_complete=references)
-@click.option("--tags", is_flag=True, help="A line for each tag, newest first.")
+@click.option("--tags", is_flag=True, help="List tags, newest first.")
 @common_options
 def command(prefix: str, *, tags: bool, common: Common) -> None:
-    """List the collections: newest version, how many tags, its size and date.
+    """List the collections: newest version, tags, size and date.
 
-    With PREFIX those whose names begin with it: `builder list vanessa/`.
+    With PREFIX, only those whose names begin with it: `builder list vanessa/`.
     """
     console = common.console
     config = common.config(allow_missing=True)

@@ -31,10 +31,12 @@ from builder.upkeep.original import CONFIG, Original, find_original
 @click.option(
     "--history",
     is_flag=True,
-    help="Make the registry, a new folder, a clone of DIR: its history goes on.",
+    help="Clone DIR into a new folder, and keep its git history.",
 )
-@click.option("--no-fetch", is_flag=True, help="Ask for no image: every tag stays as it was.")
-@click.option("--dry-run", is_flag=True, help="Say what there is, fetch and change nothing.")
+@click.option("--no-fetch", is_flag=True, help="Download no images; keep every tag as it is.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be imported; download and change nothing."
+)
 @remote_options
 @common_options
 @click.pass_context
@@ -48,12 +50,11 @@ def command(
     remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
-    """Import an original static registry from its checkout DIR.
+    """Import a registry in the original static format from its checkout DIR.
 
-    Its collections lie at its root or below collections/; everything else is
-    left out. Images that can still be fetched are verified and become
-    pullable; the friendly API answers as before. Running it again continues
-    where it stopped.
+    Collections can be at its root or below collections/; other files are not
+    imported. Images that can still be downloaded are verified and become
+    pullable. Running it again continues where it stopped.
     """
     console = common.console
     original = find_original(Path(folder))
@@ -69,7 +70,9 @@ def command(
         original, options, remote, now(), cache, fetch=not no_fetch, cloned=history
     )
     if original.left_out:
-        console.say(printable(f"left out, no collections: {', '.join(original.left_out)}"))
+        console.say(
+            printable(f"left out, as they are not collections: {', '.join(original.left_out)}")
+        )
     with lock(options):
         if not (dry_run or history):
             over = not _has_collections(migration)
@@ -80,7 +83,7 @@ def command(
     console.result([item.to_json() for item in done], text or "no tags")
     if problems:
         came = sum(count for state, count in counts.items() if state != "left out")
-        again = f"{counted(came, 'tag')} taken over; run it again when it is mended"
+        again = f"{counted(came, 'tag')} imported; fix the problems, then run it again"
         raise ContentError(problems, again if came else "nothing was changed")
     if counts["unreachable"]:
         context.exit(4)

@@ -17,8 +17,8 @@ from builder.registry.move import move_collection
 @click.command("mv")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option("--force", is_flag=True, help="Move even immutable tags.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--force", is_flag=True, help="Rename even if tags are immutable.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @common_options
 def command(
     *,
@@ -28,17 +28,17 @@ def command(
     dry_run: bool,
     common: Common,
 ) -> None:
-    """Give a collection another name.
+    """Rename a collection.
 
-    Its pages redirect from the old name; clients can no longer pull by it.
-    Collections below it must be moved first.
+    Its pages redirect from the old name, but clients can no longer pull by it.
+    Collections below it must be renamed first.
     """
     console = common.console
     before, after = Reference.parse(old), Reference.parse(new)
     if before.tag or before.digest or after.tag or after.digest:
-        raise UsageError(f"{old} {new}: a whole collection is moved", "write OLD NEW without tags")
+        raise UsageError(f"{old} {new}: mv renames whole collections", "write OLD NEW without tags")
     if before.name == after.name:
-        raise UsageError(f"{new}: is its name already")
+        raise UsageError(f"{new}: is already its name")
     config = common.config()
     # A name that is in use again is no old name any more.
     redirects = {key: to for key, to in config.redirects.items() if key != after.name}

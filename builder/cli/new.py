@@ -44,24 +44,24 @@ collections/            * @association/owner @association/member
 """
 _BUILDER = "# The builder itself, as CI installs it. What it needs is in requirements.txt.\n"
 _UNKNOWN = """\
-# Write below which one: this registry was made by a builder that was installed from no index and
-# no repository that others reach.
+# This registry was created by a builder that CI cannot install, as it came from a local folder.
+# Name one that CI can install below.
 # static-container-registry @ git+https://HOST/OWNER/REPOSITORY@COMMIT
 """
 _NEXT = """\
-made {path}; next:
+created {path}. Next steps:
   cd {path}
   builder add docker://HOST/NAME:TAG team/tool:1.0   import an image, or put a recipe
                                                      into collections/TEAM/TOOL/manifests/TAG/
   builder serve                                      look at it, and pull from it
   git add . && git commit, then git push             CI builds recipes and deploys the site
-Which host will serve it? GitHub Pages costs nothing and serves few clients, a server or a bucket
-serves all: set registry.target in _config.yml, then run builder workflows."""
+Which host will serve it? A server or a bucket serves every client; GitHub Pages is free but serves
+only some. Set registry.target in _config.yml, then run builder workflows."""
 
 
 @click.command("new")
 @click.argument("path")
-@click.option("--no-git", is_flag=True, help="Do not make it a git repository.")
+@click.option("--no-git", is_flag=True, help="Do not create a git repository.")
 @common_options
 def command(
     *,
@@ -69,11 +69,11 @@ def command(
     no_git: bool,
     common: Common,
 ) -> None:
-    """Make a new registry in the folder PATH, with the files that CI needs.
+    """Create a registry in the folder PATH, with the files that CI needs.
 
-    It becomes a git repository, unless it lies inside one. It uses the theme
-    of the installed package; a file of the same path in _layouts, _includes
-    or assets overrides a packaged one.
+    PATH becomes a git repository, unless it is inside one. The registry uses the
+    installed theme; a file of the same path in _layouts, _includes or assets
+    overrides one of the theme's.
     """
     console = common.console
     folder = Path(path)
@@ -87,7 +87,7 @@ def command(
     if not no_git:
         start(folder)
     if builder is None:
-        console.say(f"CI cannot install the builder yet: {path}/builder.txt says why")
+        console.say(f"note: CI cannot install the builder yet; see {path}/builder.txt")
     console.result({"path": path, "files": sorted(files)}, _NEXT.format(path=path))
 
 

@@ -13,7 +13,7 @@ from builder.upkeep.offload import offload
 
 
 @click.command("offload")
-@click.option("--dry-run", is_flag=True, help="Say what would be moved.")
+@click.option("--dry-run", is_flag=True, help="Show what would be moved.")
 @common_options
 def command(
     *,
@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Move layers from _blobs/ to the place that registry.blobs names.
 
-    Each layer that a tag needs is uploaded, fetched again as a client would,
+    Each layer that a tag needs is uploaded, downloaded again as a client would,
     and only then removed here.
     """
     console = common.console

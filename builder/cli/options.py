@@ -67,11 +67,11 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     command: Callable[..., Any] = with_common
     options: tuple[Any, ...] = (
         click.option("--trace", is_flag=True, expose_value=False, help="Show a traceback."),
-        click.option("--no-color", is_flag=True, help="Plain text, as with NO_COLOR."),
+        click.option("--no-color", is_flag=True, help="Print without colour, as with NO_COLOR."),
         click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
-        click.option("-q", "--quiet", is_flag=True, help="No progress, results only."),
+        click.option("-q", "--quiet", is_flag=True, help="Print results only, no progress."),
         click.option("-c", "--config", "configs", metavar="A,B",
-                     help="Configuration files, later ones winning.  [default: _config.yml]"),
+                     help="Configuration files; later ones win.  [default: _config.yml]"),
         click.option("-s", "--source", default=".", show_default=True,
                      help="The registry's folder."),
     )  # fmt: skip
@@ -85,15 +85,15 @@ def build_options(function: Function) -> Function:
     options: tuple[Any, ...] = (
         click.option("-V", "--verbose", is_flag=True, help="Say more."),
         click.option("-j", "--jobs", type=click.IntRange(0), default=0,
-                     help="Worker processes.  [default: one per core]"),
+                     help="Number of worker processes.  [default: one per core]"),
         click.option("--strict", is_flag=True, help="Treat warnings as problems."),
         click.option("--allow-missing", is_flag=True,
                      help="Leave tags with missing layers out of /v2/."),
         click.option("-D", "--drafts", is_flag=True, help="Publish _drafts/ too."),
         click.option("-t", "--target", default="", shell_complete=targets,
-                     help="Where the site is served.  [default: registry.target]"),
-        click.option("--url", help="The site's address without a path."),
-        click.option("-b", "--baseurl", help="The path below which the pages are."),
+                     help="The kind of host.  [default: registry.target]"),
+        click.option("--url", help="The site's address, without a path."),
+        click.option("-b", "--baseurl", help="The path below which the pages are served."),
         click.option("-d", "--destination", default="",
                      help="The output folder.  [default: _site]"),
     )  # fmt: skip
@@ -105,7 +105,7 @@ def build_options(function: Function) -> Function:
 def engine_option(function: Function) -> Function:
     """Add the flag that says where the work is done, which reaches the command as `engine`."""
     option = click.option("--engine", default="local", metavar="ENGINE", show_default=True,
-                          help="Where the work is done: local, or dask://HOST:PORT.")  # fmt: skip
+                          help="Where to build: local, or dask://HOST:PORT.")  # fmt: skip
     return option(function)
 
 
@@ -141,9 +141,9 @@ def server_options(port: int) -> Callable[[Function], Function]:
     def add(function: Function) -> Function:
         options: tuple[Any, ...] = (
             click.option("--allow-host", "allowed", multiple=True, metavar="NAME",
-                         help="Another name to accept in the Host header; may be repeated."),
+                         help="Another host name to accept; may be repeated."),
             click.option("-P", "--port", type=click.IntRange(0, 65535), default=port,
-                         show_default=True, help="Port; 0 takes a free one."),
+                         show_default=True, help="Port; 0 chooses a free one."),
             click.option("-H", "--host", default="127.0.0.1", show_default=True,
                          help="Address to bind."),
         )  # fmt: skip

@@ -25,7 +25,7 @@ from builder.remote.options import RemoteOptions
     "folder",
     metavar="DIR",
     default="",
-    help="Where blobs are kept.  [default: ~/.cache/builder/proxy]",
+    help="Where to cache blobs.  [default: ~/.cache/builder/proxy]",
 )
 @click.option(
     "--cache-size",
@@ -33,9 +33,9 @@ from builder.remote.options import RemoteOptions
     metavar="SIZE",
     default="10 GiB",
     show_default=True,
-    help="How many bytes of them.",
+    help="The size of the cache.",
 )
-@click.option("--no-cache", is_flag=True, help="Keep no blob for later pulls.")
+@click.option("--no-cache", is_flag=True, help="Do not cache blobs.")
 @remote_options
 @common_options
 def command(
@@ -52,8 +52,8 @@ def command(
 ) -> None:  # fmt: skip
     """Serve the registry at URL with the headers that container clients need.
 
-    URL is where a static registry is published, with its path: its `/v2/`
-    may be served by any host of files.
+    URL is the address of a static registry on any file host, including its
+    path.
     """
     from builder.preview.server import Server, url_host  # noqa: PLC0415 - tornado is heavy
     from builder.proxy.cache import BlobCache  # noqa: PLC0415
@@ -86,7 +86,7 @@ def command(
             shown = f"{url_host(host)}:{server.port}"
             console.result(
                 {"address": shown, "site": far.url},
-                f"serving http://{shown}/  from {far.url}  (Ctrl-C ends it)",
+                f"serving http://{shown}/  from {far.url}  (Ctrl-C to stop)",
             )
 
         run_until_stopped(server, ready)

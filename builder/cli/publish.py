@@ -42,7 +42,7 @@ _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
     "--only", type=click.Choice(["v2", "pages"]), help="Publish only one half of the site."
 )
 @click.option("--no-build", is_flag=True, help="Publish the last build as it is.")
-@click.option("--prune", is_flag=True, help="At the end, remove what no kept release needs.")
+@click.option("--prune", is_flag=True, help="Then remove what no kept release needs.")
 @click.option(
     "--keep",
     type=click.IntRange(2),
@@ -57,14 +57,14 @@ _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
     default=60,
     show_default=True,
     metavar="MINUTES",
-    help="Keep content at least this long.",
+    help="How long to keep replaced content at least.",
 )
 @click.option(
     "--reload",
     "reload_command",
     metavar="COMMAND",
     default="",
-    help="The command that makes the web server read its rules again.",
+    help="The command that reloads the web server.",
 )
 @click.option(
     "--key",
@@ -77,15 +77,15 @@ _SETTLING = 2.0  # seconds in which a server that was told to has read its rules
     "--expires",
     type=click.IntRange(1, 3650),
     metavar="DAYS",
-    help="Let the release expire after DAYS; publish again before then.",
+    help="Let the release expire after DAYS.",
 )
 @click.option(
     "--endpoint",
     metavar="URL",
     default="",
-    help="Where a bucket's server is.  [default: AWS_ENDPOINT_URL]",
+    help="The bucket's server.  [default: AWS_ENDPOINT_URL]",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done.")
 @build_options
 @remote_options
 @common_options
@@ -109,11 +109,11 @@ def command(
     verbose: bool,
     **flags: Any,
 ) -> None:
-    """Put the site on a server's folder or into a bucket.
+    """Publish the site to a server's folder or a bucket.
 
-    DEST is a folder, s3://BUCKET/PREFIX, gs://BUCKET or az://CONTAINER.
-    Without DEST, or with the name of a host, say how to publish there.
-    Only what changed is sent, content before what points to it.
+    DEST is a folder, s3://BUCKET/PREFIX, gs://BUCKET or az://CONTAINER. Without
+    DEST, or with the name of a target, print how to publish there. Only changes
+    are sent, and content before the tags that point to it.
     """
     console = common.console
     bucket = "://" in dest
@@ -138,7 +138,7 @@ def command(
     key = find_signing_key(key_file)
     _check_key(key, config.keys, dry_run=dry_run)
     if key and not config.address.url:
-        console.say("no url is set, so the signed release does not say which site it is of")
+        console.say("no url is set, so the signed release does not name its site")
     options = PublishOptions(
         time=now(), name=site_name(config.address, only or ""), key=key, expires=expires or 0,
         keys=tuple(PublicKey.parse(text, "registry.keys") for text in config.keys),
@@ -287,7 +287,7 @@ def _note(target: str, plan: Plan) -> str:
     if not plan.changed:
         return ""
     if target in ("apache", "caddy", "nginx"):
-        return f"reload {target}: it serves the release that it read last"
+        return f"reload {target}: until then it serves the release before this one"
     return ""
 
 

@@ -38,19 +38,19 @@ class _Pushed(NamedTuple):
 @click.option(
     "--no-referrers",
     is_flag=True,
-    help="Leave out signatures, SBOMs and all else that refers to the image.",
+    help="Do not copy signatures, SBOMs and other referrers.",
 )
 @click.option(
     "--mount-from",
     metavar="NAME",
     multiple=True,
-    help="A repository there that may have the layers; may be repeated.",
+    help="A repository there to mount layers from; may be repeated.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be sent.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent.")
 @click.option(
     "--allow-foreign",
     is_flag=True,
-    help="Fetch layers from where their 'urls' lead.",
+    help="Download layers from the URLs in their descriptors.",
 )
 @remote_options
 @common_options
@@ -68,8 +68,9 @@ def command(
 ) -> None:  # fmt: skip
     """Copy an image to another registry.
 
-    The tag stays the same unless you give another. Layers that exist there are
-    not sent again; the tag appears last. An index keeps its bytes.
+    The tag stays the same unless you give another one. Layers that are already
+    there are not sent again; the tag is written last. An index keeps its
+    digest.
     """
     console = common.console
     wanted = Reference.parse(reference)

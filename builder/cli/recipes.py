@@ -47,15 +47,15 @@ def command(
     revision: str | None,
     common: Common,
 ) -> None:  # fmt: skip
-    """List the recipes: pending, stale, and current.
+    """List recipes: pending, stale and current.
 
-    A tag with a recipe is pending when it has no manifest, or when its
-    README.md was deleted; it is stale when its files changed since it was
-    built. 'builder recipes build' builds both.
+    A tag with a recipe is pending if it has no manifest, or if its README.md was
+    deleted. It is stale if its files changed since it was built. 'builder
+    recipes build' builds both.
     """
     if context.invoked_subcommand is not None:
         if any(given(context)):
-            raise UsageError("flags of 'recipes build' stand after 'build'")
+            raise UsageError("write flags of 'recipes build' after 'build'")
         return
     console = common.console
     config = common.config()
@@ -65,7 +65,9 @@ def command(
     if problems:
         raise ContentError(problems)
     if not items and not revision:
-        console.say(f"no recipes: put one into {config.registry.collections}/NAME/manifests/TAG/")
+        console.say(
+            f"no recipes yet: put one into {config.registry.collections}/NAME/manifests/TAG/"
+        )
 
 
 @command.command("build")
@@ -75,31 +77,36 @@ def command(
     "engines",
     metavar="NAME",
     multiple=True,
-    help=f"Build with this; may be repeated in order of preference. "
+    help=f"Build with this program; may be repeated in order of preference. "
     f"Known: {', '.join(ENGINE_NAMES)}.  [default: registry.engines]",
 )
 @_since
-@click.option("--plan", "file", metavar="FILE", help="Only what 'recipes plan --json' printed.")
-@click.option("--shard", "part", metavar="I/N", help="Only the I-th of N even parts of the work.")
+@click.option(
+    "--plan",
+    "file",
+    metavar="FILE",
+    help="Only the recipes in the output of 'recipes plan --json'.",
+)
+@click.option("--shard", "part", metavar="I/N", help="Only shard I of N.")
 @click.option(
     "--timeout",
     "seconds",
     default=3600,
     show_default=True,
     type=click.IntRange(1),
-    help="Seconds that one build may take.",
+    help="Time limit of one build, in seconds.",
 )
 @click.option(
     "-j",
     "--jobs",
     default=0,
     type=click.IntRange(0),
-    help="Builds at the same time.  [default: one each core]",
+    help="Parallel builds.  [default: one per core]",
 )
 @click.option("--force", is_flag=True, help="Move tags even if they are immutable.")
-@click.option("--local", is_flag=True, help="Keep large layers here, for 'builder offload'.")
-@click.option("--into", metavar="DIR", help="Write image layouts there, and nothing here.")
-@click.option("--dry-run", is_flag=True, help="Say what would be built.")
+@click.option("--local", is_flag=True, help="Store large layers here, for 'builder offload'.")
+@click.option("--into", metavar="DIR", help="Write image layouts to DIR, and change nothing here.")
+@click.option("--dry-run", is_flag=True, help="Show what would be built.")
 @common_options
 @click.pass_context
 def build(
@@ -118,10 +125,10 @@ def build(
     dry_run: bool,
     common: Common,
 ) -> None:  # fmt: skip
-    """Build what is pending or stale, or what is named.
+    """Build recipes that are pending or stale, or those that are named.
 
-    A recipe that fails does not stop the others; it makes the command fail at
-    its end. A recipe is code: build only what you would run.
+    If a recipe fails, the others are still built, and the command then fails.
+    A recipe is code: only build what you would run yourself.
     """
     console = common.console
     config = _kept_here(common.config()) if local else common.config()
@@ -157,7 +164,7 @@ def build(
 @click.option(
     "--owner",
     metavar="LOGINS",
-    help=f"Only recipes that OWNERS gives to exactly these; {NOBODY} for nobody in particular.",
+    help=f"Only recipes whose OWNERS are exactly these; {NOBODY} for those without.",
 )
 @common_options
 def plan(
@@ -166,10 +173,10 @@ def plan(
     owner: str | None,
     common: Common,
 ) -> None:  # fmt: skip
-    """Share what is pending or stale out among machines, by its owners.
+    """Divide recipes that are pending or stale among machines, by their owners.
 
-    Prints a line for each machine: the owners that OWNERS names, and a
-    collection where it names nobody in particular.
+    Each line is for one machine: its owners, as OWNERS names them, and for
+    recipes without owners the collection.
     """
     console = common.console
     items, problems = _find(common.config(), references, None)
@@ -184,7 +191,9 @@ def plan(
 
 @command.command("accept")
 @click.argument("folder", metavar="DIR")
-@click.option("--plan", "file", metavar="FILE", required=True, help="What 'recipes plan' printed.")
+@click.option(
+    "--plan", "file", metavar="FILE", required=True, help="The output of 'recipes plan --json'."
+)
 @common_options
 @click.pass_context
 def accept(
@@ -194,11 +203,11 @@ def accept(
     file: str,
     common: Common,
 ) -> None:
-    """Bring in what 'recipes build --into DIR' made on a machine that nobody trusts.
+    """Import what 'recipes build --into DIR' made on an untrusted machine.
 
-    Only tags of the plan are written, and every byte is checked as 'builder
-    add' checks it. FILE is from 'recipes plan --json', run where no recipe
-    ran. Large layers stay here, for 'builder offload'.
+    Only tags in the plan are written, and every byte is checked as 'builder add'
+    does. Make the plan on a machine that runs no recipe. Large layers are stored
+    here, for 'builder offload'.
     """
     console = common.console
     config = _kept_here(common.config())

@@ -11,13 +11,13 @@ from builder.oci.reference import Reference
 from builder.registry.edit import lock, remove_collection, remove_manifest, tags_of
 from builder.registry.model import RegistryOptions
 
-_AFTER = "; 'builder gc' finds what nothing needs now"
+_AFTER = "; 'builder gc' lists blobs that are no longer needed"
 
 
 @click.command("rm")
 @click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
-@click.option("--force", is_flag=True, help="Remove what is immutable or has more tags.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--force", is_flag=True, help="Remove it even if it is immutable or has other tags.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @common_options
 def command(
     *,
@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Remove a collection, a tag or a manifest.
 
-    NAME:TAG and NAME@DIGEST remove the manifest with every tag that points to
-    it. Layers stay until gc. Collections below NAME stay.
+    NAME:TAG and NAME@DIGEST remove the manifest and every tag that points to it.
+    Layers stay until gc. Collections below NAME stay.
     """
     console = common.console
     wanted = Reference.parse(reference)

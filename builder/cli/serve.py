@@ -56,11 +56,16 @@ class _Door(NamedTuple):
 
 @click.command("serve")
 @server_options(4000)
-@click.option("--push", is_flag=True, help="Also take what clients push, into the registry.")
-@click.option("--tls-cert", metavar="FILE", default="", help="Speak TLS: the certificate, PEM.")
+@click.option("--push", is_flag=True, help="Also accept pushes, into the registry's folder.")
+@click.option(
+    "--tls-cert", metavar="FILE", default="", help="Serve over TLS with this certificate (PEM)."
+)
 @click.option("--tls-key", metavar="FILE", default="", help="The certificate's key, PEM.")
 @click.option(
-    "--htpasswd", metavar="FILE", default="", help="Let in the users of this file alone (bcrypt)."
+    "--htpasswd",
+    metavar="FILE",
+    default="",
+    help="Require a login by a user in this file (bcrypt).",
 )
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")
 @click.option("--no-livereload", is_flag=True, help="Do not reload the browser after a change.")
@@ -68,7 +73,7 @@ class _Door(NamedTuple):
     "--from",
     "registry",
     metavar="URL",
-    help="Serve the web apps of another registry, http://HOST:PORT, and nothing else.",
+    help="Serve the web apps of another registry, http://HOST:PORT, instead.",
 )
 @click.option(
     "--type", "kind", metavar="TYPE", help="With --from: the media type of an app's config."
@@ -103,20 +108,20 @@ def command(
     kind: str | None,
     remote: RemoteOptions,
 ) -> None:  # fmt: skip
-    """Build, serve on this machine, and reload on change.
+    """Preview the site on this machine, and rebuild on change.
 
-    Without -t every header is sent, whatever the configured target can do;
-    with -t the preview answers exactly as that host would.
+    Without -t the preview sends all headers that clients need; with -t it
+    answers as that kind of host would.
 
-    With --from, /NAME/VERSION/ is the web app that the registry's tag holds.
+    With --from, it serves the web apps of another registry at /NAME/VERSION/.
     """
     if registry and push:
-        raise UsageError("--push is for this registry, --from for another", "give one of them")
+        raise UsageError("--push and --from exclude each other", "give one of them")
     if registry:
         serve_apps(context, registry, remote, host=host, port=port)
         return
     if push and target:
-        raise UsageError("--push needs every header, and -t takes some away", "leave -t away")
+        raise UsageError("--push needs all headers, but -t may drop some", "omit -t")
     if remote != RemoteOptions() or kind:
         raise UsageError("--insecure, --ca and --type are for --from alone")
     del strict, verbose
@@ -177,7 +182,7 @@ def _say_limits(console: Console, config: Config) -> None:
         if not has
     ]
     if lacking:
-        console.say(f"note: published for {capable.name} it will lack: {', '.join(lacking)}")
+        console.say(f"note: when published for {capable.name} it will lack: {', '.join(lacking)}")
         console.say(f"      'builder serve -t {capable.name}' shows it exactly")
 
 
@@ -227,7 +232,7 @@ class _Preview:
         self._server.responder = self._responder()
         watcher.start()
         if kept:
-            say("the last preview is served until what is new has been built")
+            say("serving the last preview until the new build is done")
             watcher.look()
         try:
             run_until_stopped(self._server, lambda: self._ready(browse=browse))
@@ -236,7 +241,7 @@ class _Preview:
 
     def _ready(self, *, browse: bool) -> None:
         shown = f"{self._address}{self._config.address.baseurl}/"
-        click.echo(f"serving {shown}  (Ctrl-C ends it)")
+        click.echo(f"serving {shown}  (Ctrl-C to stop)")
         if browse:
             webbrowser.open(shown)
 

@@ -49,7 +49,7 @@ def serve_apps(
     address = f"http://{url_host(host)}"
 
     def ready() -> None:
-        click.echo(f"serving {address}:{server.port}/  from {place}  (Ctrl-C ends it)")
+        click.echo(f"serving {address}:{server.port}/  from {place}  (Ctrl-C to stop)")
         if context.params["open_browser"]:
             webbrowser.open(f"{address}:{server.port}/")
 

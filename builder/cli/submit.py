@@ -28,29 +28,33 @@ from builder.transports.sources import SourceOptions, open_source
     "--registry",
     required=True,
     metavar="PATH|URL",
-    help="The registry's git repository: a clone of it, or its URL.",
+    help="The registry's git repository: a local clone, or a URL.",
 )
 @click.option(
     "--base",
     default="",
     metavar="BRANCH",
-    help="The branch to propose to.  [default: the repository's]",
+    help="The branch to propose to.  [default: the repository's default branch]",
 )
 @click.option(
-    "--branch", default="", metavar="NAME", help="The branch to make.  [default: submit/NAME-TAG]"
+    "--branch", default="", metavar="NAME", help="The branch to create.  [default: submit/NAME-TAG]"
 )
 @click.option("--message", default="", metavar="TEXT", help="The commit's message.")
-@click.option("--author", metavar="LOGIN", help="Who proposes it.  [default: what the CI says]")
-@click.option("--platform", metavar="OS/ARCH", help="Take one platform's image from an index.")
+@click.option(
+    "--author",
+    metavar="LOGIN",
+    help="Who proposes the change.  [default: from the CI's environment]",
+)
+@click.option("--platform", metavar="OS/ARCH", help="Import only the image of one platform.")
 @click.option(
     "--allow-foreign",
     is_flag=True,
     help="Accept layers whose 'urls' send clients to other servers.",
 )
-@click.option("--no-fetch", is_flag=True, help="Fetch nothing from elsewhere.")
+@click.option("--no-fetch", is_flag=True, help="Download nothing to check it.")
 @click.option("--push", is_flag=True, help="Push the branch.")
-@click.option("--replace", is_flag=True, help="Replace the branch that an earlier run made.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--replace", is_flag=True, help="Replace the branch of an earlier run.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @remote_options
 @common_options
 def command(
@@ -67,12 +71,12 @@ def command(
     common: Common,
     **how: Any,
 ) -> None:  # fmt: skip
-    """Propose an image to another repository's registry.
+    """Propose an image to a registry in another repository.
 
-    Makes a branch that changes one tag's folder, judges it by the rules of
-    'builder check --base', and pushes it when asked. The repository is cloned
-    for this; a local one only gets the branch. SOURCE is as for 'builder
-    add'; --source is the registry's folder in its repository.
+    Creates a branch that changes one tag's folder, checks it as 'builder check
+    --base' does, and pushes it with --push. A URL is cloned first; in a local
+    clone only the branch is added. SOURCE is any source of 'builder add';
+    --source is the registry's folder in its repository.
     """
     console = common.console
     origin = Origin.parse(registry)
@@ -80,7 +84,7 @@ def command(
         raise UsageError("--config is not for submit", "the registry's own configuration counts")
     if origin.folder is None and not (push or dry_run):
         hint = "add --push, or --dry-run to see what would be pushed"
-        raise UsageError("the branch of a URL is either pushed or lost", hint)
+        raise UsageError("with a URL, the branch is lost unless it is pushed", hint)
     wanted = Reference.parse(name)
     if wanted.digest:
         raise UsageError(f"{name}: an image is proposed under a tag", "write NAME:TAG")

@@ -40,7 +40,7 @@ class FarError(ContentError):
 
 @click.command("sync")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--dry-run", is_flag=True, help="Ask what has changed, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what has changed, but change nothing.")
 @click.option(
     "--allow-foreign",
     is_flag=True,
@@ -56,16 +56,16 @@ def command(
     remote: RemoteOptions,
     common: Common,
 ) -> None:
-    """Bring the mirrors of registry.sync up to date.
+    """Update the mirrors that registry.sync lists.
 
-    NAME, which may be a pattern, chooses collections; all are taken otherwise.
-    What did not change costs one request a tag.
+    NAME, which may be a pattern, chooses collections; the default is all. A tag
+    that did not change costs one request.
     """
     console = common.console
     config = common.config()
     if not config.mirrors:
         hint = "add registry.sync to _config.yml, as in '- from: docker.io/library/alpine'"
-        raise UsageError("nothing is mirrored here", hint)
+        raise UsageError("registry.sync lists no mirrors", hint)
     terms = Terms(created=now(), judge=judge_of(config), allow_foreign=allow_foreign)
     run = _Run(console, dry_run=dry_run)
     with lock(config.registry):
@@ -137,7 +137,7 @@ class _Run:
         words = ", ".join(f"{count:,} {action}" for action, count in counts.items())
         lines.append(f"{'would be: ' if self._dry_run else ''}{words or 'nothing came'}")
         if counts[PRUNED] and not self._dry_run:
-            lines.append("  'builder gc' finds what nothing needs now")
+            lines.append("  'builder gc' lists blobs that are no longer needed")
         if hint:
             lines.append(f"  {hint}")
         value = {
@@ -148,7 +148,7 @@ class _Run:
         self._console.result(value, "\n".join(map(printable, lines)))
         if self._problems:
             kind = FarError if self._is_far else ContentError
-            raise kind(self._problems, "all else was brought up to date")
+            raise kind(self._problems, "everything else was updated")
 
 
 def _json(done: Done) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from builder.registry.edit import copy_tag, lock
 @click.argument("reference", metavar="NAME:OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--force", is_flag=True, help="Move NEW even if it is immutable.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @common_options
 def command(
     *,
@@ -26,9 +26,9 @@ def command(
     dry_run: bool,
     common: Common,
 ) -> None:
-    """Give a tag's image one more tag.
+    """Add another tag to an image.
 
-    If NEW is there, it moves. Both tags then have the same digest.
+    If NEW exists, it moves. Both tags then have the same digest.
     """
     console = common.console
     old = Reference.parse(reference)

@@ -15,13 +15,13 @@ from builder.theme.sources import INCLUDES, LAYOUTS
 
 @click.group("theme")
 def command() -> None:
-    """List the files of the theme, or copy one out to change it."""
+    """List the theme's files, or copy one to change it."""
 
 
 @command.command("list")
 @common_options
 def list_files(*, common: Common) -> None:
-    """List the theme's files, and which of them the registry has of its own."""
+    """List the theme's files, and the registry's own ones."""
     source = common.config().source
     rows = [(name, _state(source, name)) for name in sorted({*_names(packaged_theme()),
                                                              *_names(source)})]  # fmt: skip
@@ -34,7 +34,7 @@ def list_files(*, common: Common) -> None:
 @click.argument("file", metavar="FILE")
 @common_options
 def eject(*, file: str, common: Common) -> None:
-    """Copy one of the theme's files into the registry, where it takes the packaged one's place."""
+    """Copy a file of the theme into the registry, where it replaces the theme's."""
     theme, source = packaged_theme(), common.config().source
     names = list(_names(theme))
     found = [name for name in names if file.strip("/") in (name, name.partition("/")[2])]
@@ -43,12 +43,12 @@ def eject(*, file: str, common: Common) -> None:
         raise UsageError(f"{file}: the theme has no such file", hint)
     target = source / found[0]
     if target.exists():
-        where = "this is a fork, whose files are the theme" if source == theme else "change that"
+        where = "this registry contains the theme itself" if source == theme else "change that"
         raise ContentError.at(found[0], "is in the registry already", where)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as copy:
         copy.write((theme / found[0]).read_bytes())
-    text = f"copied {found[0]}; a layout can also extend the packaged one: see docs/guide/themes.md"
+    text = f"copied {found[0]}; its next versions will not reach your copy"
     common.console.result({"file": found[0]}, text)
 
 

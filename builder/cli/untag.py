@@ -14,7 +14,7 @@ from builder.registry.edit import lock, remove_tag
 @click.command("untag")
 @click.argument("reference", metavar="NAME:TAG", shell_complete=references)
 @click.option("--force", is_flag=True, help="Remove a tag even if it is immutable.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @common_options
 def command(
     *,

@@ -33,26 +33,28 @@ if TYPE_CHECKING:
     "public_keys",
     metavar="KEY|FILE",
     multiple=True,
-    help="A key that may have signed the release; may be repeated.  [default: registry.keys]",
+    help="A key that may sign the release; may be repeated.  [default: registry.keys]",
 )
 @click.option(
     "--state",
     metavar="FOLDER",
-    help="Where the last release seen is remembered.  [default: .builder-cache of a registry]",
+    help="Where to store the last release seen.  [default: .builder-cache of a registry]",
 )
 @click.option(
     "--name",
     metavar="URL",
-    help="The site this must be a release of.  [default: with keys the registry's, or the URL]",
+    help="The name of the site.  [default: with keys, the registry's or the URL]",
 )
-@click.option("--only", type=click.Choice(["v2", "pages"]), help="Only one half of a split site.")
+@click.option(
+    "--only", type=click.Choice(["v2", "pages"]), help="Check only one half of a split site."
+)
 @click.option(
     "--sample",
     type=click.IntRange(0, 100),
     default=100,
     show_default=True,
     metavar="PERCENT",
-    help="Hash this share of the files over 4 MiB, chosen at random.",
+    help="Check only this share of files over 4 MiB, at random.",
 )
 @click.option(
     "-j",
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 64),
     default=8,
     show_default=True,
-    help="How many files are read at once.",
+    help="How many files to read at once.",
 )
 @engine_option
 @remote_options
@@ -78,11 +80,12 @@ def command(
     remote: RemoteOptions,
     common: Common,
 ) -> None:  # fmt: skip
-    """Fetch and hash everything that a published site leads to.
+    """Download a published site and check every digest.
 
-    Checks release.json and its signature, every file that it lists, and all
-    that the catalog, tags, manifests and referrers lead to, wherever layers
-    are stored. Several places must have the same release.
+    Checks release.json and its signature, every file that it lists, and
+    everything that the catalog, tags, manifests and referrers lead to, wherever
+    layers are stored. If several places are given, they must have the same
+    release.
     """
     from builder.publish.plan import site_name  # noqa: PLC0415
     from builder.publish.signing import PublicKey, find_public_key  # noqa: PLC0415
@@ -192,7 +195,7 @@ def _mixed(done: Sequence[Verified]) -> list[Problem]:
         if theirs != first.release.digest:
             what = f"release {item.release.generation}" if item.release else "no release"
             message = f"has {what}, {first.address} has release {first.release.generation}"
-            hint = "these mirrors are not the same site at the same time"
+            hint = "these mirrors do not have the same release"
             found.append(Problem(item.address, message=message, hint=hint))
     return found
 
@@ -231,7 +234,7 @@ def _json(item: Verified) -> dict[str, Any]:
 
 def _text(item: Verified, keys: Sequence[object]) -> str:
     count = len(item.findings)
-    verdict = counted(count, "finding") if count else "all is as it should be"
+    verdict = counted(count, "finding") if count else "no problems found"
     parts = ((item.names, "name"), (item.manifests, "manifest"), (item.blobs, "blob"))
     read = ", ".join(counted(number, noun) for number, noun in (*parts, (item.size, "byte")))
     release = item.release

@@ -22,10 +22,10 @@ from builder.workflows.write import EDITED, SAME, Planned, plan, refuse_edited, 
 )  # fmt: skip
 @click.option(
     "--ci", "cis", type=click.Choice(CIS), multiple=True,
-    help="Which CI; may be repeated.  [default: both]",
+    help="The CI service; may be repeated.  [default: both]",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite files that were edited.")
-@click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, but change nothing.")
 @common_options
 def command(
     *,
@@ -37,9 +37,9 @@ def command(
 ) -> None:
     """Write the CI files for GitHub Actions and GitLab CI.
 
-    They check what is proposed, build pending recipes, deploy the site and
-    verify it every week. Running it again updates them; a file that was
-    edited is left alone, and the command says so.
+    They check pull requests, build pending recipes, deploy the site and verify
+    it every week. Run it again to update them; files that you edited are not
+    overwritten.
     """
     console = common.console
     config = common.config()

@@ -16,19 +16,20 @@ from builder.registry.edit import lock, yank_tag
 @click.argument("reference", metavar="NAME:TAG", shell_complete=references)
 @click.argument("reason", required=False, default="")
 @click.option("--undo", is_flag=True, help="Remove the warning.")
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @common_options
 def command(*, reference: str, reason: str, undo: bool, dry_run: bool, common: Common) -> None:
-    """Warn people of a tag, with a reason.
+    """Warn users about a tag, with a reason.
 
-    The image stays and can still be pulled. Pages, lists, search and feeds
-    warn of every tag with the same digest, and no page calls it the newest.
+    The image can still be pulled. Pages, lists, search and feeds show the
+    warning for every tag with the same digest, and no page shows such a tag as
+    the newest.
     """
     wanted = Reference.parse(reference)
     if not wanted.tag:
         raise UsageError(f"{reference}: names no tag", "write NAME:TAG")
     if undo == bool(reason.strip()):
-        hint = 'write NAME:TAG "why it is not to be used"'
+        hint = 'write NAME:TAG "why it should not be used"'
         raise UsageError("give a reason, or --undo alone", hint)
     config = common.config()
     with lock(config.registry):

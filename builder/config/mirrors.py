@@ -97,7 +97,7 @@ def _sources(value: Any, at: KeyPath, reader: Reader) -> list[tuple[str, str]]:
             host = name = tag = ""
         if not host or tag:
             hint = "write HOST/NAME or HOST/PATTERN, as in quay.io/team/*; tags stand in 'tags'"
-            reader.problem((*at, "from"), f"registry.sync: {text!r} is no repository", hint)
+            reader.problem((*at, "from"), f"registry.sync: {text!r} is not a repository", hint)
         else:
             found.append((host, place[-len(name) :]))
     return found
@@ -108,10 +108,10 @@ def _to(value: Any, sources: tuple[tuple[str, str], ...], at: KeyPath, reader: R
     to = "*" if value is None else str(value).strip("/")
     several = len(sources) > 1 or any("*" in name for _, name in sources)
     if to.count("*") > 1 or name_fault(to.replace("*", "x")):
-        reader.problem((*at, "to"), f"registry.sync: to: {to!r} is no name of a collection",
+        reader.problem((*at, "to"), f"registry.sync: to: {to!r} is not a collection name",
                        "write 'mirror/alpine', or 'mirror/*' for the name there")  # fmt: skip
     elif several and "*" not in to:
-        reader.problem((*at, "to"), f"registry.sync: to: {to!r} is one name for several",
+        reader.problem((*at, "to"), f"registry.sync: to: {to!r} is one name for several sources",
                        f"write '{to}/*', where * is the name there")  # fmt: skip
     return to
 
@@ -123,7 +123,7 @@ def _platforms(value: Any, at: KeyPath, reader: Reader) -> list[Platform]:
             continue
         platform = Platform.parse(text)
         if platform is None:
-            message = f"registry.sync: platforms: {text!r} is no platform"
+            message = f"registry.sync: platforms: {text!r} is not a platform"
             reader.problem((*at, "platforms"), message, "write OS/ARCH, as in linux/arm64")
         else:
             found.append(platform)

@@ -179,7 +179,7 @@ def _engine(keys: Mapping[str, Any], reader: Reader) -> str:
     if found := {name.lower(): name for name in ENGINES}.get(said.lower()):
         return found
     hint = f"write {' or '.join(ENGINES)}, or remove the key"
-    reader.problem(("markdown",), f"markdown: there is no engine {said!r} here", hint)
+    reader.problem(("markdown",), f"markdown: unknown engine {said!r} here", hint)
     return PYTHON_MARKDOWN
 
 
@@ -247,6 +247,6 @@ def _accent(keys: Mapping[str, Any], reader: Reader) -> str:
     """Return the colour of links and buttons, as CSS takes it; empty for the theme's own."""
     value = str(keys.get("accent") or "")
     if value and not _COLOUR.fullmatch(value):
-        reader.problem(("accent",), f"{value!r} is no colour", "write '#0b6b5f' or a CSS name")
+        reader.problem(("accent",), f"{value!r} is not a colour", "write '#0b6b5f' or a CSS name")
         return ""
     return value

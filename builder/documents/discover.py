@@ -248,7 +248,7 @@ def _secret(file: Path, path: str) -> Problem | None:
     if not _PRIVATE_KEY.search(_start(file, _KEY_WITHIN)):
         return None
     hint = "move it out of the registry's folder, and make a new one if others have seen it"
-    return Problem(path, message="is a private key, which everybody could fetch", hint=hint)
+    return Problem(path, message="is a private key, which would be published", hint=hint)
 
 
 def _start(file: Path, size: int) -> bytes:

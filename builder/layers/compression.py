@@ -76,7 +76,7 @@ class Unpacked(io.RawIOBase):
             raise CompressionError(f"is damaged {self.kind}: {error}") from None
         self._left -= len(chunk)
         if self._left < 0:
-            raise CompressionError("unpacks to more than is sensible")
+            raise CompressionError("unpacks to too many bytes")
         buffer[: len(chunk)] = chunk
         return len(chunk)
 

@@ -158,9 +158,9 @@ class Listing:
                 reader = _Lines(stream, self.label)
                 yield from reader.entries()
                 if reader.total.hexdigest() != self.sha256:
-                    raise ContentError.at(self.label, "has changed meanwhile", "run it again")
+                    raise ContentError.at(self.label, "changed meanwhile", "run it again")
         except FileNotFoundError:
-            raise ContentError.at(self.label, "has gone meanwhile", "run it again") from None
+            raise ContentError.at(self.label, "was removed meanwhile", "run it again") from None
 
 
 def listing_path(digest: str) -> str:
@@ -191,7 +191,7 @@ def read_listing(folder: Path, digest: str, label: str) -> Listing | None:
             raise ContentError.at(label, f"is the listing of {reader.digest}")
         size = stream.tell()
         if stream.read(1):
-            raise ContentError.at(label, "goes on after its end", _HINT)
+            raise ContentError.at(label, "has data after its end", _HINT)
     return Listing(
         folder, inner, label, digest, size, reader.total.hexdigest(), count, reader.facts
     )

@@ -103,7 +103,7 @@ def _name_fault(name: str) -> str:
     except UnicodeEncodeError:
         return "its name is not UTF-8"
     if not name.isprintable() or "\\" in name:
-        return "its name has characters that do not travel"
+        return "its name has characters that are not portable"
     return ""
 
 

@@ -121,7 +121,9 @@ def _fault(
     reader: ContentReader, origin: str, message: str, kind: type[ContentError] = ContentError
 ) -> ContentError | RemoteError:
     if isinstance(reader, _FarReader):
-        return RemoteError(f"{origin}: {message}", f"{reader.host} does not keep its word")
+        return RemoteError(
+            f"{origin}: {message}", f"{reader.host} serves other content than its manifests name"
+        )
     return kind.at(origin, message)
 
 

@@ -102,11 +102,11 @@ def parse_config(raw: bytes, manifest: Manifest) -> ImageConfig:
     take for another, or another number of diff IDs than an image has layers.
     """
     if not raw.strip():
-        return ImageConfig(warnings=("its config is empty, so that nothing tells how to run it",))
+        return ImageConfig(warnings=("its config is empty: it does not say how to run the image",))
     try:
         document = loads(raw, what="the image config", shape=CONFIG)
     except StrictJSONError as error:
-        hint = "make the image again with a current tool"
+        hint = "rebuild the image with a current tool"
         raise ManifestError([Fault("/config", error.message, hint)]) from None
     if document is None:
         document = {}
@@ -133,11 +133,11 @@ def _diff_id_oddities(rootfs: Mapping[str, Any], manifest: Manifest) -> Iterator
         isinstance(item, str) and _DIFF_ID.fullmatch(item) for item in ids
     ):
         if manifest.layers or ids is not None:
-            yield "its config has no list of diff_ids, so that Docker and Podman cannot unpack it"
+            yield "its config has no list of diff_ids, so Docker and Podman cannot unpack it"
     elif len(ids) != len(manifest.layers):
         text = f"diff_ids names {len(ids)} layers, the manifest has {len(manifest.layers)}"
         if all(mediatype.is_filesystem_layer(layer.media_type) for layer in manifest.layers):
-            hint = "no client could unpack it: make the image again"
+            hint = "no client can unpack it: rebuild the image"
             raise ManifestError([Fault("/rootfs/diff_ids", text, hint)])
         yield text
 

@@ -56,9 +56,9 @@ def _part_fault(part: str) -> str:
     if part in RESERVED:
         return f"{part!r} is a reserved name: it is an endpoint of the registry API"
     if part in _FILES:
-        return f"{part!r} is a reserved name: the pages above have a file that is called so"
+        return f"{part!r} is a reserved name: the site's own pages use this name"
     if part.partition(".")[0] in _DEVICES:
-        return f"{part!r} is a device name on Windows, where nobody could check it out"
+        return f"{part!r} is a device name on Windows, so it could not be checked out there"
     return ""
 
 
@@ -76,7 +76,7 @@ def tag_fault(tag: str) -> str:
     if tag.lower() in _FOLDER_ANSWERS:
         return f"{tag!r} cannot be a tag: many hosts serve index.html for its folder"
     if tag.partition(".")[0].lower() in _DEVICES:
-        return f"{tag!r} is a device name on Windows, where nobody could check it out"
+        return f"{tag!r} is a device name on Windows, so it could not be checked out there"
     return ""
 
 

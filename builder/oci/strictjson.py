@@ -64,7 +64,7 @@ def loads(
     if len(raw) > limit:
         raise StrictJSONError(f"{what} is {len(raw)} bytes, over the limit of {limit}")
     if raw.startswith(codecs.BOM_UTF8):
-        raise StrictJSONError(f"{what} is not JSON: a byte order mark stands before it (line 1)")
+        raise StrictJSONError(f"{what} is not JSON: it begins with a byte order mark (line 1)")
     clashes: list[object] = []
     try:
         text = raw.decode("utf-8")

@@ -123,7 +123,7 @@ def _shape_fault(document: Mapping[str, Any], said: str) -> Fault | None:
     image = {"config", "layers"} & document.keys()
     if image and "manifests" in document:
         text = f"ambiguous: has both manifests and {' and '.join(sorted(image))}"
-        hint = "clients would read two things: keep the keys of an image or those of an index"
+        hint = "keep either the keys of an image or those of an index"
         return Fault("/manifests", text, hint)
     return None
 
@@ -221,7 +221,7 @@ def _url_faults(pointer: str, value: object, *, allow_foreign: bool) -> Iterator
     if not isinstance(value, list) or not all(isinstance(url, str) for url in value):
         yield Fault(pointer, "must be a list of URLs")
     elif not all(re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", url) for url in value):
-        yield Fault(pointer, "holds something else than an http or https URL")
+        yield Fault(pointer, "contains something other than an http or https URL")
     elif not allow_foreign:
         text = "sends clients to other servers for this content, which is refused"
         yield Fault(pointer, f"{text} (--allow-foreign accepts it)")
@@ -297,7 +297,7 @@ def _warnings(
     """Yield what is allowed in a manifest but will surprise its users."""
     if document.get(key) is None:
         there = "null" if key in document else "missing"
-        yield f"/{key} is {there} where the specification has a list; it is read as an empty one"
+        yield f"/{key} is {there}, but the specification requires a list; it is read as empty"
     seen: set[Platform] = set()
     for child in children:
         if (platform := child.platform) is not None and platform.is_known:

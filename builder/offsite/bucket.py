@@ -38,7 +38,7 @@ class Bucket:
         parse_bucket(place)
         if not address:
             hint = "set registry.blobs_url, such as https://BUCKET.s3.REGION.amazonaws.com/PREFIX"
-            raise UsageError(f"{place}: where do clients get it without a login?", hint)
+            raise UsageError(f"{place}: its public address is not known", hint)
         parts = urlsplit(address)
         plain = parts.scheme == "http" and not is_loopback(parts.hostname or "")
         if not _ADDRESS.fullmatch(address) or plain:

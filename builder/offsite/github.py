@@ -68,7 +68,7 @@ class GitHubRelease:
             if asset.get("name") != _name(digest):
                 continue
             if asset.get("state") == "uploaded" and self.holds(digest, size):
-                return  # another run was faster
+                return  # another run built it first
             api.delete(asset)
         api.upload(release, _name(digest), size, file)
         confirm(self.url(digest), digest, size, api.http.back_off)
@@ -94,7 +94,7 @@ class _Api:
         tag = quote(self._place.tag, safe="")
         found = self._json("GET", f"{self._base}/tags/{tag}")
         if not isinstance(found, dict) or not isinstance(found.get("id"), int):
-            raise RemoteError(f"{host_of(self._base)}: what it answers is not a release")
+            raise RemoteError(f"{host_of(self._base)}: its answer is not a release")
         return found
 
     def assets(self, release: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -103,7 +103,7 @@ class _Api:
             query = f"per_page={_PAGE}&page={number}"
             found = self._json("GET", f"{self._base}/{release['id']}/assets?{query}")
             if not isinstance(found, list):
-                raise RemoteError(f"{host_of(self._base)}: what it answers is not a list of assets")
+                raise RemoteError(f"{host_of(self._base)}: its answer is not a list of assets")
             yield from (item for item in found if isinstance(item, dict))
             if len(found) < _PAGE:
                 return

@@ -39,7 +39,7 @@ def is_public(url: str, digest: str, size: int) -> bool:
     except (NotFoundError, DigestError):
         return False
     except RemoteError as error:
-        hint = error.hint or "clients get layers without a login: is it public?"
+        hint = error.hint or "clients download layers without a login: is it public?"
         raise RemoteError(error.message, hint) from None
     return True
 
@@ -55,5 +55,5 @@ def confirm(url: str, digest: str, size: int, pause: Callable[[int], None]) -> N
             return
         if number < _LOOKS:
             pause(number)
-    message = f"{url}: does not give what was just put there"
-    raise RemoteError(message, "clients get layers without a login: is it public?")
+    message = f"{url}: does not return what was just uploaded"
+    raise RemoteError(message, "clients download layers without a login: is it public?")

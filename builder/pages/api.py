@@ -41,27 +41,27 @@ class ApiView:
 
 
 _TABLE = (
-    ("v2", "/v2/", "Says that this is a registry", "{}"),
+    ("v2", "/v2/", "Confirms that this is a registry", "{}"),
     ("v2", "/v2/_catalog", "Every repository", '{"repositories": [...]}'),
     ("v2", "/v2/{name}/tags/list", "The tags of a repository", '{"name": ..., "tags": [...]}'),
-    ("v2", "/v2/{name}/manifests/{tag}", "What a tag points to", "an image manifest or an index"),
-    ("v2", "/v2/{name}/manifests/{digest}", "The same, by its digest", "the exact bytes"),
-    ("v2", "/v2/{name}/blobs/{digest}", "A layer or a config", "the bytes, or where they are"),
-    ("v2", "/v2/{name}/referrers/{digest}", "What is attached to an image", "an index"),
+    ("v2", "/v2/{name}/manifests/{tag}", "A manifest by tag", "an image manifest or an index"),
+    ("v2", "/v2/{name}/manifests/{digest}", "A manifest by digest", "the exact bytes"),
+    ("v2", "/v2/{name}/blobs/{digest}", "A layer or a config", "the bytes, or a redirect to them"),
+    ("v2", "/v2/{name}/referrers/{digest}", "Signatures, SBOMs and other referrers", "an index"),
     ("friendly", "/{name}/tags/", "The tags of a collection", '{"name": ..., "tags": [...]}'),
-    ("friendly", "/{name}/manifests/{tag}/", "A manifest, readable", "JSON"),
-    ("friendly", "/{name}/manifests/{digest}/", "The same, by its digest", "JSON"),
+    ("friendly", "/{name}/manifests/{tag}/", "A manifest by tag, for reading", "JSON"),
+    ("friendly", "/{name}/manifests/{digest}/", "A manifest by digest, for reading", "JSON"),
     (
         "friendly",
         "/{name}/blobs/{digest}/index.json",
-        "Where a blob is",
+        "The size and location of a blob",
         '{"digest", "size", "url"}',
     ),
-    ("site", "/collections.json", "Every collection and what is known of it", "JSON"),
+    ("site", "/collections.json", "All collections with their metadata", "JSON"),
     ("site", "/search.json", "The search index, in columns", "JSON"),
     ("site", "/{name}/index.json", "A collection's page as data", "JSON"),
     ("site", "/{name}/tags/{tag}/index.json", "A tag's page as data", "JSON"),
-    ("site", "/feed.xml", "What changed last; every collection has its own", "Atom"),
+    ("site", "/feed.xml", "Recent changes; each collection has a feed too", "Atom"),
     ("site", "/sitemap.xml", "Every page", "XML"),
 )
 
@@ -131,14 +131,14 @@ def _works(options: PageOptions) -> tuple[str, ...]:
 def _lacks(options: PageOptions) -> tuple[str, ...]:
     lacks = [
         "Pushing: content is added to the site's source and published with it",
-        "Users and permissions: whoever can read the site can pull",
+        "Users and permissions: anyone who can read the site can pull",
     ]
     if not options.capabilities.queries:
-        lacks.append("Paging and filters by query: every list is complete")
+        lacks.append("Pagination and filters: every list is returned whole")
     if not options.capabilities.unknown_referrers:
-        lacks.append("Referrers of a digest that is not here: the answer is 404")
+        lacks.append("Referrers of an unknown digest: the answer is 404")
     if not options.capabilities.json_errors:
-        lacks.append("Errors as JSON below /v2/: the host sends its own error page")
+        lacks.append("JSON errors below /v2/: the host sends its own error page")
     return tuple(lacks)
 
 

@@ -268,7 +268,7 @@ def instruction(entry: HistoryEntry) -> str:
     text = mask_text(entry.created_by.strip().removesuffix(_BUILDKIT).rstrip())
     if not text:
         return (
-            f"# {' '.join(entry.comment.split())}" if entry.comment else "# no record of this step"
+            f"# {' '.join(entry.comment.split())}" if entry.comment else "# a step without a record"
         )
     if match := _NOP.match(text):
         return text[match.end() :].strip()

@@ -157,7 +157,7 @@ def listings(rows: Sequence[Row]) -> Iterator[Listing]:
     """Yield every page below `/browse/` for rows that are visible and sorted by name."""
     yield from paged("name", "All collections", "browse/", rows)
     by_date = sorted(rows, key=lambda row: row.updated, reverse=True)
-    yield from paged("updated", "Collections by update", "browse/updated/", by_date)
+    yield from paged("updated", "Collections by last update", "browse/updated/", by_date)
     by_size = sorted(rows, key=lambda row: row.size, reverse=True)
     yield from paged("size", "Collections by size", "browse/size/", by_size)
     for key, title, values in _GROUPS:

@@ -154,7 +154,7 @@ class Lists:
             title="API",
             url="/api/",
             twin="/api/openapi.json",
-            description="Every endpoint of this registry, with a line to paste.",
+            description="Every endpoint of this registry, with a command to copy.",
         )
         view = api.api_view(self._rows, self._options)
         yield self._press.html("api/index.html", "api", page, {"api": view})

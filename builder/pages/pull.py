@@ -62,11 +62,11 @@ def unreachable(collection: Collection, options: PageOptions) -> Iterator[Proble
 def _note(at: TagAddress) -> str:
     """Return what to know first: why some clients are missing, and the way out."""
     if not at.options.host:
-        return f"Write the host that serves this registry in place of {PLACEHOLDER}."
+        return f"Replace {PLACEHOLDER} with the host that serves this registry."
     obstacle = next((item for item in at.obstacles if item.blocks), None)
     if obstacle is None:
         return ""
-    others = "so only the clients below get this tag; its owner can"
+    others = "so only the clients below can pull this tag. Its owner can"
     return f"{obstacle.why[0].upper()}{obstacle.why[1:]}, {others} {obstacle.fix}."
 
 
@@ -153,7 +153,7 @@ def _proxy(at: TagAddress) -> Client | None:
     client = maker(at.proxied())
     pulls = [Command("then", item.text) for item in client.commands[:1]] if client else []
     commands = (Command("once", f"builder proxy {at.site}"), *pulls)
-    note = f"Every client pulls from {PROXY} while it runs."
+    note = f"While it runs, every client can pull from {PROXY}."
     return Client("proxy", "Any client", commands, note)
 
 
@@ -169,7 +169,7 @@ def _python(at: TagAddress) -> Client | None:
         code = f'import oras.client; oras.client.OrasClient({insecure}).pull(target="{reference}")'
         return f"python3 -c {shlex.quote(code)}"
 
-    return Client("python", "Python", at.both(line), "With the package oras: pip install oras.")
+    return Client("python", "Python", at.both(line), "Needs the package oras: pip install oras.")
 
 
 def _ctr(at: TagAddress) -> Client | None:
@@ -218,7 +218,7 @@ def _folder(at: TagAddress) -> Client | None:
         )
         for number, layer in enumerate(layers[:_MAX_LAYERS], 1)
     ]
-    note = "" if len(layers) == 1 else "Every layer, in this order."
+    note = "" if len(layers) == 1 else "All layers, in this order."
     return Client("folder", "Folder", tuple(commands), note) if commands else None
 
 

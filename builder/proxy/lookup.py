@@ -79,7 +79,7 @@ class ProxiedSite:
     def open(self, entry: Entry, *, whole: bool = False) -> BinaryIO:
         """Open what `find` returned; `whole` waits until all of it is verified.
 
-        Raises FileNotFoundError for what has gone meanwhile, RemoteError.
+        Raises FileNotFoundError for what was removed meanwhile, RemoteError.
         """
         if (body := self._bodies.get(entry.digest)) is not None:
             return io.BytesIO(body)

@@ -108,7 +108,7 @@ class _Publisher:
             if release and release.generation == number and _is_signed(release, signers):
                 return believed, number
         if found and not last and found.generation > _MOST_UNSIGNED:
-            message = f"says that it is release {found.generation}, and nobody signed that"
+            message = f"says that it is release {found.generation}, but is not signed"
             raise ContentError.at(f"{self._store.label}/{RELEASE}", message, _REMOVE)
         return believed, last or (found.generation if found else 0)
 
@@ -250,8 +250,8 @@ class _Publisher:
             label = f"{self._store.label}/{item.path}"
             found = self._store.get(item.path)
             if found is None:
-                message = f"is gone, so that nobody knows what release {release.generation} needs"
-                hint = f"give that release up: remove {PAST}{release.generation}.json"
+                message = f"is missing, so it is unknown what release {release.generation} needs"
+                hint = f"to give that release up, remove {PAST}{release.generation}.json"
                 raise ContentError.at(label, message, hint)
             yield item.path, item.digest
             for row in read_list(found[0], item, label):
@@ -294,7 +294,7 @@ class _Publisher:
         if _is_same(entry, self._store.head(entry.path)):
             return
         message = f"{error.message}: somebody else publishes here at the same time"
-        raise ConflictError(message, "when that has ended, publish again") from None
+        raise ConflictError(message, "publish again when that is done") from None
 
     def _surplus(self, kept: set[str], release: Release) -> list[str]:
         """Return our objects that neither this release nor a kept one needs, pages first."""

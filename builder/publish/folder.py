@@ -69,7 +69,7 @@ def publish_folder(
             run = _Publisher(releases, candidate, options, progress, reload)
             return run.publish(dry_run=dry_run)
     except OSError as error:
-        hint = "the current release is as it was; publish again"
+        hint = "the current release did not change; publish again"
         raise LocalError.of(error, error.filename or root, hint) from error
 
 

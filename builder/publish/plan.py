@@ -163,7 +163,7 @@ def with_lists(
     Raises ContentError naming `label` where numbers have come to their end.
     """
     if last >= MAX_GENERATION:
-        message = f"has release {last}, which nobody gets to by publishing"
+        message = f"has release {last}, which publishing never reaches"
         raise ContentError.at(label, message, "find out who put it there, then remove it")
     lists: dict[str, bytes] = {}
     made = make_release(

@@ -241,7 +241,7 @@ def _checked(release: Release, public_keys: Sequence[PublicKey], label: str) -> 
     if not public_keys:
         return release
     if not release.signatures:
-        message = "is not signed, though a key for it is known"
+        message = "is not signed, although a public key is known"
         raise ContentError.at(label, message, "publish with --key, or ask who serves this")
     for key in public_keys:
         if is_signed_by(release, key):
@@ -249,7 +249,7 @@ def _checked(release: Release, public_keys: Sequence[PublicKey], label: str) -> 
     known = ", ".join(key.id for key in public_keys)
     names = ", ".join(sorted({name for name, _ in release.signatures}))
     message = f"no key that is known ({known}) made its signature (which says {names})"
-    raise ContentError.at(label, message, "believe nothing here until you know why")
+    raise ContentError.at(label, message, "trust nothing here until you know why")
 
 
 def is_signed_by(release: Release, key: PublicKey) -> bool:

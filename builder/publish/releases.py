@@ -93,7 +93,7 @@ class Releases:
         except FileNotFoundError:
             return 0
         except OSError:
-            message = "is not the link that a release is pointed to with"
+            message = "is not a symbolic link to a release"
             raise ContentError.at(str(self.root / CURRENT), message, "remove it") from None
         return int(name) if name.isdigit() else 0
 

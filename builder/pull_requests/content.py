@@ -44,7 +44,7 @@ class Fetcher:
                 f"names {total} bytes that lie elsewhere; "
                 f"the limit of what is fetched for a proposal is {self._limit}"
             )
-            yield Problem(collection.origin, 0, message, "propose less at a time, or --max-fetch")
+            yield Problem(collection.origin, 0, message, "split the proposal, or raise --max-fetch")
             return
         self._left -= total
         source = RegistrySource(

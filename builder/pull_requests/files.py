@@ -38,8 +38,8 @@ _PLACES = (
 def outside_problem(path: str, collections: str) -> Problem:
     """Return what is wrong with a change outside of the collections."""
     what = next((text for start, text in _PLACES if path.startswith(start)), "")
-    message = f"a proposal may change nothing outside {collections}/"
-    hint = "take it out; the maintainers change this, or those whom OWNERS names for it"
+    message = f"a proposal may only change files in {collections}/"
+    hint = "remove it; only maintainers, or those whom OWNERS names for it, may change it"
     return Problem(path, 0, f"{what}; {message}" if what else message, hint)
 
 
@@ -66,7 +66,7 @@ def clashes(there: Iterable[str], proposed: Iterable[str]) -> Iterator[Problem]:
         for part in _prefixes(path):
             other = spelled.setdefault(_folded(part), part)
             if other != part:
-                message = f"{part!r} and {other!r} are one file where case does not count"
+                message = f"{part!r} and {other!r} are one file on systems that ignore case"
                 yield Problem(path, 0, message, "rename it")
                 break
 
@@ -99,7 +99,7 @@ def _folded(path: str) -> str:
 
 def _name_fault(path: str) -> str:
     if printable(path) != path or "\\" in path:
-        return "its name holds what cannot be seen or typed"
+        return "its name contains invisible or control characters"
     if len(path) > _MAX_PATH:
         return f"its name is longer than {_MAX_PATH} characters"
     return ""

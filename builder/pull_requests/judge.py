@@ -41,7 +41,7 @@ def judge(
     changes = base.changes()
     if len(changes) > limits.files:
         message = f"changes {len(changes)} files; the limit is {limits.files}"
-        problem = Problem(base.options.collections, 0, message, "propose less at a time")
+        problem = Problem(base.options.collections, 0, message, "split the proposal")
         return Proposal(base.commit, author, len(changes), problems=(problem,))
     case = _Case(base, author, limits)
     for change in changes:
@@ -133,13 +133,13 @@ class _Case:
             if base.owners and base.owners.owns(self.author, f"{base.above}{path}"):
                 continue
             if new := base.former.get(name):
-                message = f"the name {name!r} leads to {new!r}, which people who use it expect"
+                message = f"the name {name!r} leads to {new!r}, which its users expect"
                 self.problems.append(Problem(path, 0, message, "choose a name that is new"))
                 continue
             if name_fault(name) or not (found := likeness(name, base.names)):
                 continue
-            message = f"the new name {name!r} is too much like {found.taken!r}: it {found.why}"
-            hint = "choose a name that nobody takes for the other, or ask the maintainers"
+            message = f"the new name {name!r} is too similar to {found.taken!r}: it {found.why}"
+            hint = "choose a name that cannot be confused with it, or ask the maintainers"
             self.problems.append(Problem(path, 0, message, hint, warning=not found.certain))
 
     def judge_files(self) -> None:
@@ -216,7 +216,7 @@ class _Case:
             return ""
         readme = self.inside.get(f"{folder}/{README}")
         if readme is not None and readme.status == "D":
-            return f"be built anew, because its {README} goes"
+            return f"be rebuilt, because its {README} goes"
         inputs = (path.removeprefix(f"{folder}/") for path in self._inputs(folder))
         return next((f"have another {path}" for path in inputs), "")
 

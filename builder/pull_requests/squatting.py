@@ -16,7 +16,7 @@ _SHORT = 4  # names of fewer letters differ by one all the time
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A name that is taken, and why another is too much like it.
+    """A name that is taken, and why another is too similar to it.
 
     `certain` tells that the two look the same, or stand at the top, where one
     letter off is somebody else.

@@ -223,5 +223,5 @@ def _name(found: re.Match[str]) -> str:
 
 
 def _unsupported(request: Request, allowed: str) -> Refused:
-    message = f"{request.method} makes no sense here"
+    message = f"{request.method} is not supported here"
     return Refused(405, "UNSUPPORTED", message, ("Allow", allowed))

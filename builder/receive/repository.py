@@ -50,7 +50,7 @@ class Repository:
 
     def resolve(self, reference: str = "") -> Descriptor:
         """Raise ContentError: whoever pushes knows the digest."""
-        raise ContentError.at(self.label, f"{reference or 'a push'} has to be asked for by digest")
+        raise ContentError.at(self.label, f"{reference or 'a push'} must be requested by digest")
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """Return the waiting manifests whose subject is `digest`."""

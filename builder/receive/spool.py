@@ -115,7 +115,7 @@ class Spool:
         free = shutil.disk_usage(folder).free
         if size + _SPARE > free:
             message = f"the disk has room for {max(free - _SPARE, 0)} bytes, and {size} are to come"
-            raise LocalError(message, "make room where the registry lies")
+            raise LocalError(message, "free some space on the registry's disk")
 
     def sweep(self) -> None:
         """Remove what is older than a day, now and then."""

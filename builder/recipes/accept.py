@@ -56,7 +56,7 @@ def accept(
 
 def _accept(options: RegistryOptions, folder: Path, item: RecipeTag, terms: Terms) -> Outcome:
     if item.state == "current":
-        return Outcome(item, "unchanged", why="another run was faster")
+        return Outcome(item, "unchanged", why="another run built it first")
     try:
         if folder.is_symlink():
             raise ContentError.at(os.fspath(folder), "is a symbolic link")
@@ -70,5 +70,5 @@ def _accept(options: RegistryOptions, folder: Path, item: RecipeTag, terms: Term
 
 def _strays(folder: Path, names: set[str]) -> Iterator[Problem]:
     for name in sorted(names):
-        message = "was handed on, and is no tag that was to be built here"
+        message = "is not a tag of the plan"
         yield Problem(os.fspath(folder / name), 0, message, "see 'builder recipes plan'")

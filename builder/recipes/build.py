@@ -129,7 +129,7 @@ class _Build:
         before = self._item
         now = find_recipe(self._options.registry, before.name, before.tag)
         if now is None or (now.state == "current" and before.state != "current"):
-            return self._outcome("unchanged", why="another run was faster")
+            return self._outcome("unchanged", why="another run built it first")
         self._item = now
         if not self._options.force:
             self._refuse_immutable()

@@ -136,7 +136,7 @@ def choose_engine(recipe: str, origin: str, preferred: Sequence[str]) -> Engine:
         if isinstance(engine, Script) or shutil.which(engine.name):
             return engine
     names = " or ".join(engine.name for engine in wanted or suiting)
-    raise ContentError.at(origin, "nothing here can build it", f"install {names}")
+    raise ContentError.at(origin, "no installed program can build it", f"install {names}")
 
 
 def check_engines(names: Iterable[str], where: str) -> tuple[str, ...]:

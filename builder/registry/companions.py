@@ -115,15 +115,17 @@ class _Maker:
         for platform, image in chosen:
             return str(platform or ""), image
         there = ", ".join(str(platform) for platform, _ in images)
-        hint = f"it has {there}: name one in registry.schema1.platform"
+        hint = f"its platforms are {there}: name one in registry.schema1.platform"
         self._warn(tag, f"has no schema 1 companion: it has no image for {wanted}", hint)
         return "", None
 
     def _fault(self, image: Manifest) -> str:
         if not image.is_container:
-            return "it is no container image"
+            return "it is not a container image"
         if not self.options.redirects and (layer := self._elsewhere(image)):
-            return f"{layer.digest} is stored elsewhere, and this host cannot send clients there"
+            return (
+                f"{layer.digest} is stored elsewhere, and this host cannot redirect clients there"
+            )
         return schema1_fault(image)
 
     def _elsewhere(self, image: Manifest) -> Descriptor | None:
@@ -133,7 +135,7 @@ class _Maker:
     def _schema1(self, tag: Tag, name: str, image: Manifest, platform: str) -> Iterator[Companion]:
         mine = f"{name}{self.options.schema1}"
         if owner := self.taken.get(mine.lower()):
-            message = f"the schema 1 companion of {tag.origin} would be the tag {mine!r} too"
+            message = f"the schema 1 companion of {tag.origin} would also be called {mine!r}"
             hint = "rename the tag, or set another suffix in registry.schema1"
             self.problem(Problem(owner, message=message, hint=hint))
         elif fault := tag_fault(mine):
@@ -167,7 +169,7 @@ class _Maker:
         for layer in image.layers:
             file = self.collection.blobs[layer.digest].file
             if file is None:
-                hint = "bring the layer into _blobs to have one"
+                hint = "copy the layer into _blobs/ to get one"
                 self._warn(tag, f"{lacking}: {layer.digest} is stored elsewhere", hint)
                 return
             if mediatype.compression(layer.media_type) not in _PACKED:
@@ -180,8 +182,8 @@ class _Maker:
         parts = docker_archive(self.read(image.config), layers, reference)
         size = tar_size(parts)
         if self.options.max_file and size > self.options.max_file:
-            text = f"{lacking}: its {size:,} bytes are more than the {self.options.max_file:,}"
-            self._warn(tag, f"{text} that this host takes in one file", "")
+            text = f"{lacking}: its {size:,} bytes exceed the {self.options.max_file:,}"
+            self._warn(tag, f"{text} that this host accepts in one file", "")
             return
         yield Archive(path, parts, size, platform)
 

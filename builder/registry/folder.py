@@ -143,7 +143,7 @@ class CollectionFolder:
             raise ContentError.at(f"{self.origin}/{TAGS}/{tag}", message, hint)
         for other in self.tags():
             if other != tag and other.lower() == tag.lower():
-                message = f"the tags {tag!r} and {other!r} are the same but for case"
+                message = f"the tags {tag!r} and {other!r} differ only in case"
                 raise ContentError.at(f"{self.origin}/{TAGS}/{other}", message, "use another name")
 
     def refuse_immutable(self, *tags: str, change: str) -> None:
@@ -157,7 +157,7 @@ class CollectionFolder:
         for tag in tags:
             if is_immutable(self.name, tag, self._options.immutable, keys):
                 message = f"the tag {tag!r} is immutable and would {change}"
-                hint = "use --force, or leave it and use a new tag"
+                hint = "use a new tag, or --force"
                 problems.append(Problem(f"{self.origin}/{TAGS}/{tag}", 0, message, hint))
         if problems:
             raise ContentError(problems)

@@ -48,10 +48,10 @@ def layout_tags(entries: Sequence[Descriptor], manifests: Mapping[Digest, Manife
         name = name_of(entry)
         tag = tag_of(name)
         if entry.media_type not in mediatype.MANIFESTS:
-            _leave_out(found, entry, name, f"is {entry.media_type}, no image and no index")
+            _leave_out(found, entry, name, f"is {entry.media_type}, neither an image nor an index")
         elif not tag:
             if entry.digest in images:
-                text = "has no name that is a tag, so that it can be had by digest alone"
+                text = "has no name that is a tag, so it can only be pulled by digest"
                 _leave_out(found, entry, "", text)
         elif fault := tag_fault(tag):
             _leave_out(found, entry, "", f"is called {name!r}: {fault}")
@@ -62,7 +62,7 @@ def layout_tags(entries: Sequence[Descriptor], manifests: Mapping[Digest, Manife
             found.tags[tag] = digests.pop()
         else:
             several = ", ".join(sorted(digests))
-            found.left_out.append(f"the tag {tag!r} is left out: it stands for {several}")
+            found.left_out.append(f"the tag {tag!r} is left out: it names {several}")
     return found
 
 

@@ -350,7 +350,7 @@ class _Loader:
         for tag in sorted(tags, key=lambda tag: tag.name, reverse=True):
             other = seen.setdefault(tag.name.lower(), tag)
             if other is not tag:
-                message = f"the tags {tag.name!r} and {other.name!r} are the same but for case"
+                message = f"the tags {tag.name!r} and {other.name!r} differ only in case"
                 if tag.name == other.name:
                     message = f"the tag {tag.name!r} is here twice: {other.origin} has it too"
                 hint = "one file on disks and hosts that ignore case; rename one"
@@ -403,7 +403,7 @@ class _Loader:
         return True
 
     def _lacks(self, origin: str, what: str, gone: Descriptor) -> None:
-        message = f"{what} needs {gone.digest} ({gone.size} bytes), which is found nowhere"
+        message = f"{what} needs {gone.digest} ({gone.size} bytes), which is not here"
         hint = "add the image again, set registry.blobs, or build with --allow-missing"
         allowed = self._options.allow_missing
         self.problems.append(Problem(origin, message=message, hint=hint, warning=allowed))
@@ -446,8 +446,8 @@ def _line_ends(raw: bytes) -> str:
     """Return a warning where git seems to have changed a manifest's bytes, and so its digest."""
     if 0 < raw.count(b"\n") == raw.count(b"\r\n"):
         return (
-            f"{MANIFEST} has the line ends of Windows: where git made them the digest is another "
-            "than it was; write 'manifest.json -text' into .gitattributes and add it again"
+            f"{MANIFEST} has Windows line ends: if git converted them, its digest has changed; "
+            "write 'manifest.json -text' into .gitattributes and add the image again"
         )
     return ""
 

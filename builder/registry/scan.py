@@ -69,7 +69,7 @@ def find_folder(source: Path, collections: str, name: str) -> Folder:
     """Return what the collection or namespace `name` holds now; raises ContentError if nothing."""
     found = scan(source, collections, name).folders
     if name not in found:
-        message = "is no longer the collection that it was a moment ago"
+        message = "changed while it was read"
         raise ContentError.at(f"{collections}/{name}", message, "build again")
     return found[name]
 
@@ -135,7 +135,7 @@ class _Walker:
         self, name: str, path: str, folders: list[str], depth: int
     ) -> tuple[bool, _Files]:
         if depth >= MAX_PARTS and not OWN_FOLDERS.issuperset(folders):
-            self._result.problems.append(Problem(path, message="folders are nested too deep"))
+            self._result.problems.append(Problem(path, message="folders are nested too deeply"))
             return False, {}
         below = False
         loose: _Files = {}

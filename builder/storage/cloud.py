@@ -56,7 +56,10 @@ class CloudStorage:
         if (kept := self.size(digest)) != sent.count:
             has = "is missing" if kept is None else f"is {kept} bytes"
             message = f"{self.label}/{blob_path(digest)}: {has} after {sent.count} bytes were sent"
-            raise RemoteError(message, "the store does not keep its word: try again, or another")
+            raise RemoteError(
+                message,
+                "the store serves other content than its manifests name: try again, or another",
+            )
 
     def delete(self, digest: str) -> None:
         """Forget a blob."""

@@ -122,7 +122,7 @@ def _names(client: RegistryClient, pattern: str) -> list[str]:
     names = sorted(name for name in client.catalog() if fnmatchcase(name, pattern))
     if not names:
         place = f"docker://{client.host}/{pattern}"
-        raise ContentError.at(place, "the catalogue has no name that fits")
+        raise ContentError.at(place, "no repository in the catalogue matches")
     return names
 
 

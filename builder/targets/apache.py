@@ -289,7 +289,7 @@ TARGET = Apache(
         notes=(
             "Needs AllowOverride All for the folder, mod_headers, mod_rewrite and mod_setenvif.",
             "With a baseurl, add `Alias BASEURL FOLDER` and `Alias /v2 FOLDER/v2`.",
-            "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
+            "`tags/list?n=&last=` and `_catalog?n=` return the whole list.",
         ),
     )
 )

@@ -286,9 +286,9 @@ TARGET = Caddy(
         name="caddy",
         title="Caddy",
         notes=(
-            "Import site.caddy inside the site's block beside `root`; reload after each build.",
-            "Lines of the map are tried one after the other: above some 10,000 tags prefer nginx.",
-            "`tags/list?n=&last=` and `_catalog?n=` answer with the whole list.",
+            "Import site.caddy in the site's block, beside `root`, and reload after each build.",
+            "Caddy searches its map line by line: above about 10,000 tags, nginx is faster.",
+            "`tags/list?n=&last=` and `_catalog?n=` return the whole list.",
         ),
     )
 )

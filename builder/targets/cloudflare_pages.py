@@ -135,8 +135,8 @@ TARGET = CloudflarePages(
         max_file=25 << 20,
         max_files=20_000,
         notes=(
-            "Files are limited to 25 MiB: put larger layers into registry.blobs.",
-            "`tags/list?n=&last=` answers with the whole list.",
+            "Files are limited to 25 MiB: store larger layers in `registry.blobs`.",
+            "`tags/list?n=&last=` returns the whole list.",
         ),
     )
 )

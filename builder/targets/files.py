@@ -13,18 +13,18 @@ from builder.targets.base import SERVER, Address, FileHost, SideFile
 
 _BY_NAME = (
     (
-        "docker, podman, buildah, skopeo, containerd, helm and oras do not pull as it is: files "
-        "without an extension, manifests among them, are application/octet-stream."
+        "docker, podman, buildah, skopeo, containerd, helm and oras cannot pull: the host sends "
+        "files without an extension, including manifests, as application/octet-stream."
     ),
     (
-        "crane, apptainer (1.4 or newer) and singularity-ce (4.1 or newer) pull single images; "
-        "with `registry.platform_tags` also those of an index, each by a tag of its own."
+        "crane, apptainer (1.4 or newer) and singularity-ce (4.1 or newer) can pull single images; "
+        "`registry.platform_tags` gives each image of an index a tag of its own."
     ),
-    "python oras pulls everything, curl fetches everything.",
-    "`registry.schema1` adds tags with which podman, buildah and skopeo pull images.",
-    "`registry.archives` adds Docker archives, which docker, podman and containerd load.",
+    "ORAS for Python can pull everything, and curl can fetch everything.",
+    "`registry.schema1` adds tags that podman, buildah and skopeo can pull.",
+    "`registry.archives` adds Docker archives that docker, podman and containerd can load.",
     "`builder proxy URL` in front of the site adds the headers for every client.",
-    "Layers stored elsewhere have no redirect below /v2/: clients do not find them there.",
+    "The host cannot redirect below /v2/, so clients do not find layers stored elsewhere.",
 )
 
 
@@ -76,7 +76,7 @@ GITHUB_PAGES = Pages(
         ),
     ),
     below=(
-        "A project page lives below /REPOSITORY/, and clients ask for /v2/ at the root of the "
+        "A project page is below /REPOSITORY/, but clients ask for /v2/ at the root of the "
         "host only: nothing can be pulled by name. Use a user page (OWNER.github.io), a custom "
         "domain, `builder proxy URL`, or another host for /v2/ (`registry.host`)."
     ),
@@ -93,7 +93,7 @@ GITLAB_PAGES = Pages(
         notes=_BY_NAME,
     ),
     below=(
-        "This address has a path, and clients ask for /v2/ at the root of the host only: nothing "
+        "This address has a path, but clients ask for /v2/ at the root of the host only: nothing "
         "can be pulled by name. Switch on the project's unique domain, or use a custom one, "
         "`builder proxy URL`, or another host for /v2/ (`registry.host`)."
     ),
@@ -106,10 +106,10 @@ S3 = FileHost(
         media_types=True,
         releases=True,
         notes=(
-            "Publish with `builder publish s3://BUCKET` (or gs://, az://), which sets each type.",
-            "/v2/ must be at the root of the host: use a domain of the bucket's own.",
-            "Make the bucket's listing public, or a missing key answers 403 instead of 404.",
-            "Layers stored elsewhere have no redirect below /v2/: keep layers in this bucket.",
+            "Publish with `builder publish s3://BUCKET` (or gs://, az://); it sets media types.",
+            "/v2/ must be at the root of a host: give the bucket a domain of its own.",
+            "Allow everybody to list the bucket: otherwise missing keys answer 403 instead of 404.",
+            "A bucket cannot redirect, so keep all layers in this one.",
         ),
     )
 )

@@ -65,8 +65,8 @@ TARGET = Firebase(
         redirects=True,
         max_site=10_000_000_000,
         notes=(
-            "What is missing is answered with a page, also below /v2/.",
-            "`tags/list?n=&last=` answers with the whole list.",
+            "Errors are pages, also below /v2/.",
+            "`tags/list?n=&last=` returns the whole list.",
         ),
     )
 )

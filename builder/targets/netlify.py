@@ -94,8 +94,8 @@ TARGET = Netlify(
         redirects=True,
         json_errors=True,
         notes=(
-            "Netlify asks that large files be kept elsewhere: put layers into registry.blobs.",
-            "`tags/list?n=&last=` answers with the whole list.",
+            "Netlify asks you to keep large files elsewhere: store layers in `registry.blobs`.",
+            "`tags/list?n=&last=` returns the whole list.",
         ),
     )
 )

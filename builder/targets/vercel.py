@@ -60,8 +60,8 @@ TARGET = Vercel(
         max_site=100_000_000,
         max_files=16_000,
         notes=(
-            "Uploads are limited to 100 MB: put layers into registry.blobs.",
-            "What is missing is answered with a page, also below /v2/.",
+            "Uploads are limited to 100 MB: store layers in `registry.blobs`.",
+            "Errors are pages, also below /v2/.",
         ),
     )
 )

@@ -206,7 +206,7 @@ class Templates:
             base = self._base(name)
             known = self._blocks(base)
             if line := self._uses[name].lost:
-                message = f"what stands outside of blocks is not shown: this extends {base}"
+                message = f"text outside of blocks is not shown: this extends {base}"
                 hint = f"put it into a block: {', '.join(sorted(known))}"
                 yield Problem(source.path, line, message, hint)
             for block in self._uses[name].blocks if base else ():
@@ -283,9 +283,9 @@ class Templates:
         page = page_source(context)
         rendering = f" (while rendering {page})" if page else ""
         if isinstance(error, jinja2.UndefinedError):
-            hint = "is the name right? What may be missing takes | default('')"
+            hint = "check the name; if it may be missing, write | default('')"
         elif isinstance(error, RecursionError):
-            return ContentError.at(path, f"includes itself without end{rendering}", line=line)
+            return ContentError.at(path, f"includes itself endlessly{rendering}", line=line)
         else:
             hint = (
                 ""

@@ -100,7 +100,7 @@ def _title(path: str) -> str:
     if plain in ("", ".", ".."):
         plain = Path(path).resolve().name
     if not plain.isprintable():
-        raise ContentError.at(path, "its name has characters that do not travel", "rename it")
+        raise ContentError.at(path, "its name has characters that are not portable", "rename it")
     return plain
 
 

@@ -100,4 +100,4 @@ def public_address(text: str, known: Mapping[str, str]) -> str:
     if scheme == "az" and account:
         return f"https://{account}.blob.core.windows.net/{bucket}/{path}"
     hint = "set registry.blobs and registry.blobs_url, or AWS_REGION, or AZURE_STORAGE_ACCOUNT_NAME"
-    raise UsageError(f"{text}: where do clients get it without a login?", hint)
+    raise UsageError(f"{text}: its public address is not known", hint)

@@ -16,7 +16,7 @@ from builder.oci.reference import name_fault
 from builder.upkeep.original import Original
 
 _KEPT = ("README.md", "LICENSE", "LICENSE.md", "COPYING", ".gitignore", ".gitattributes")
-_MESSAGE = "Collections lie below collections/, and what served them is gone\n"
+_MESSAGE = "Move the collections below collections/, and remove what served them\n"
 # Who commits where git knows nobody.
 _NOBODY = ("-c", "user.name=builder", "-c", "user.email=builder@localhost")
 
@@ -25,13 +25,13 @@ def clone_with_history(original: Original, target: Path) -> str:
     """Make the new folder `target` a clone whose collections lie below `collections/`.
 
     Returns the commit that moved them. Raises ContentError for a target that
-    holds something or a checkout that is no repository, LocalError where git
+    holds something or a checkout that is not a repository, LocalError where git
     fails.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ContentError.at(str(target), "is not an empty folder", "--source NEW names the clone")
     if not git.head(original.folder):
-        hint = "leave --history out, or name a clone of the registry"
+        hint = "omit --history, or name a clone of the registry"
         raise ContentError.at(str(original.folder), "is not a git repository with a commit", hint)
     target.mkdir(parents=True, exist_ok=True)
     _must(target, "clone", "--quiet", "--no-hardlinks", os.path.abspath(original.folder), ".")

@@ -41,7 +41,7 @@ def offload(options: RegistryOptions, *, dry_run: bool = False) -> Iterator[Offl
     place = options.offsite
     if not isinstance(place, OffsiteStorage):
         hint = "set it to s3://BUCKET/PREFIX, github-release://OWNER/REPO/TAG or docker://HOST/NAME"
-        raise UsageError("registry.blobs names no place that layers can be brought to", hint)
+        raise UsageError("registry.blobs does not name a place to upload layers to", hint)
     needed = _needed(options)
     store = LocalStorage(options.source / options.store, options.store)
     for digest, size in [item for item in store.list() if item.digest in needed]:

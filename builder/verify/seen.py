@@ -15,10 +15,10 @@ from builder.storage.lock import lock
 
 _FILE = "releases.json"
 _LOST = (
-    "without it an older release would pass for the newest: put the file back from a copy; "
-    "remove it to begin anew, once you know that what is served now is the newest"
+    "without it, verify cannot detect an older release: restore the file from a copy, or remove "
+    "it to start again, once you know that the newest release is being served"
 )
-_HINT = "somebody put back what was here before, or a cache or mirror is behind"
+_HINT = "somebody restored an older release, or a cache or mirror is outdated"
 
 
 class Seen:
@@ -130,7 +130,9 @@ def _log_fault(before: dict[str, Any] | None, log: Log | None) -> Problem | None
         message = f"does not begin with the {size} moves that were seen here before"
     else:
         return None
-    return Problem(HEAD, message=message, hint="somebody rewrote what tags pointed to: ask who")
+    return Problem(
+        HEAD, message=message, hint="the log of tag moves was rewritten: find out by whom"
+    )
 
 
 def _fault(before: dict[str, Any], release: Release) -> Problem | None:

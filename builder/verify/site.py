@@ -75,7 +75,7 @@ class Verifier:
             data = self._small(RELEASE)
         except FileNotFoundError:
             if self._options.keys:
-                message = "is missing, though keys for it are known"
+                message = "is missing, although public keys are known"
                 hint = "publish with 'builder publish', or ask who serves this"
                 raise ContentError.at(RELEASE, message, hint) from None
             return None
@@ -83,7 +83,7 @@ class Verifier:
         self._check_name(release)
         if release.expires and self._options.now > release.expires:
             message = f"is of {release.time} and was out of date at {release.expires}"
-            hint = "a host or mirror stands still, or nobody published again"
+            hint = "the host or mirror stopped updating, or nobody published in time"
             self.found(Finding(RELEASE, message, hint=hint))
         return release
 
@@ -249,7 +249,7 @@ class Verifier:
                 for name, tag in sorted(logged.keys() | now.keys()):
                     was, is_ = (found.get((name, tag), "no tag") for found in (logged, now))
                     if was != is_:
-                        message = "is not where the log of tag moves left it"
+                        message = "does not match the log of tag moves"
                         self.found(Finding(f"v2/{name}/manifests/{tag}", message, was, is_))
         return ()
 

@@ -106,7 +106,7 @@ class Walk:
 
     def _tag(self, repository: _Repository, tag: str) -> Iterator[Task]:
         path = f"{repository.v2}/manifests/{tag}"
-        with self._reader.told(path, ", though it stands in the list of tags"):
+        with self._reader.told(path, ", although it is in the list of tags"):
             raw = self._reader.read(path)
             if b'"fsLayers"' in raw:
                 yield from self._schema1(repository, raw, path)
@@ -202,7 +202,7 @@ class Walk:
             raise FileNotFoundError
         if not isinstance(said, int) or (size is not None and said != size):
             expected = "" if size is None else str(size)
-            self._reader.found(Finding(friendly, "tells another size", expected, str(said)))
+            self._reader.found(Finding(friendly, "reports another size", expected, str(said)))
             return
         path = f"{repository.v2}/blobs/{digest}"
         self._reader.check_elsewhere(path, url, digest, said)

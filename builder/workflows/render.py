@@ -51,7 +51,7 @@ def render(ci: str, target: str, layers: str = "", *, mirrors: bool = False) -> 
     """
     deployment = DEPLOYMENTS.get(target)
     if deployment is None and target not in (*PAGES, "plain"):
-        known = f"it can to {', '.join(deployable())}"
+        known = f"it can deploy to {', '.join(deployable())}"
         raise UsageError(f"CI cannot deploy to the target {target!r} by itself", known)
     store = LAYER_STORES.get(layers)
     if ci == "gitlab":

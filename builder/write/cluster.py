@@ -190,10 +190,10 @@ class Cluster:
             return None
         except KilledWorker as error:
             message = f"a batch stopped one worker after the other: {error.last_worker}"
-            raise self._error(message, "have they enough memory?") from error
+            raise self._error(message, "do they have enough memory?") from error
         except Exception as error:
             message = f"a worker cannot do its work: {type(error).__name__}: {error}"
-            raise self._error(message, "has it this version of the builder?") from error
+            raise self._error(message, "does it have this version of the builder?") from error
         answer = pickle.loads(data)  # noqa: S301 - our own helper's
         if isinstance(answer, BuilderError):
             raise answer

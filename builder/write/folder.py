@@ -191,7 +191,7 @@ class Folder:
             commit()
             self._seal(change)
         except OSError as error:
-            hint = "the site is new in part only: build again, which mends it"
+            hint = "the site is only partly updated: build again to repair it"
             raise LocalError.of(error, error.filename or self.root, hint) from error
         self._made = []
 
@@ -209,7 +209,7 @@ class Folder:
             below = (f"{move.path}/{path}" for path in _files_below(final))
             foreign = next((path for path in below if path not in gone), "")
         if foreign:
-            message = f"{self.root}/{foreign}: is in the way of what is to be published"
+            message = f"{self.root}/{foreign}: is where the site has to be written"
             raise LocalError(message, "it was not made by builder: move it away and build again")
 
     def _announce(self, fresh: Collection[str]) -> None:

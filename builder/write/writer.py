@@ -15,7 +15,7 @@ from builder.write.record import SIDE, Known, Record, shifted
 from builder.write.workers import limited
 
 PAGE_SECONDS = 20  # of processor time for one page
-_PAGE_HINT = "a page layout, an include or a row of it does not come to an end"
+_PAGE_HINT = "a page layout, an include or a row does not finish"
 
 
 @dataclass(frozen=True, slots=True)

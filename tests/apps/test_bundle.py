@@ -17,7 +17,7 @@ from tests.conftest import write_tree
     [
         (lambda folder: (folder / "index.html").unlink(), "index.html"),
         (lambda folder: (folder / "link").symlink_to("/etc/passwd"), "symbolic link"),
-        (lambda folder: (folder / "new\nline").write_text("x"), "do not travel"),
+        (lambda folder: (folder / "new\nline").write_text("x"), "are not portable"),
     ],
 )
 def test_folders_that_are_not_bundled(

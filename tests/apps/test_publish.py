@@ -91,9 +91,9 @@ def test_the_newest_stay_and_the_others_say_so(
     assert versions(tree) == {"1.9", "1.10", "latest"}
     assert tree["my-app/latest/index.html"] == b"1.10"
     page = tree["my-app/tags/1.0/index.html"].decode()
-    assert "not unpacked here" in page
+    assert "no longer served here" in page
     assert "| tar -xz" in page
-    assert "not unpacked here" not in tree["my-app/tags/1.10-image/index.html"].decode()
+    assert "no longer served here" not in tree["my-app/tags/1.10-image/index.html"].decode()
     small_app("special").tag(apps, "latest")
     assert build() == 0
     tree = site(registry)

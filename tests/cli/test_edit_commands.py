@@ -174,7 +174,7 @@ def test_what_has_no_name_is_told_also_where_all_else_is_quiet(capsys: Capture) 
     Path("layout/index.json").write_text(json.dumps(index))
     assert run(["add", "-q", "--all-tags", "oci:layout", "x/y"]) == 0
     told = capsys.readouterr().err
-    assert "layout: warning: what has no tag is left out: @0" in told
+    assert "layout: warning: images without a tag are left out: @0" in told
     assert run(["add", "-q", "--all-tags", "--tag-filter", "1.*", "oci:layout", "x/z"]) == 0
     assert capsys.readouterr().err == ""
     assert run(["add", "-q", "oci:layout:@0", "x/y:bare"]) == 0

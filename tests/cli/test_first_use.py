@@ -84,9 +84,9 @@ def test_a_new_registry_says_the_next_steps_and_asks_for_the_host(
         (["export", "oci:layout", "team/x:1"], "write NAME:TAG, then one of oci:PATH"),
         (["bundle", "team/x:1", "../app"], "are the arguments in the right order?"),
         (["tag", "latest", "team/x:1"], "write NAME:OLD NEW"),
-        (["build", "."], "the registry's folder is a flag: --source ."),
-        (["serve", "."], "the registry's folder is a flag: --source ."),
-        (["check", "."], "the registry's folder is a flag: --source ."),
+        (["build", "."], "pass the registry's folder with --source ."),
+        (["serve", "."], "pass the registry's folder with --source ."),
+        (["check", "."], "pass the registry's folder with --source ."),
         (["bild"], "did you mean 'build'?"),
     ],
 )

@@ -216,7 +216,7 @@ def test_a_private_key_is_not_published(tmp_path: Path) -> None:
         "release.pub": public,
     }
     tree(tmp_path, *names, **contents)
-    message = "is a private key, which everybody could fetch"
+    message = "is a private key, which would be published"
     private = ("img/id_rsa", "notes.txt", "release.key")
     assert messages(tmp_path) == [f"{path}: {message}" for path in private]
     with pytest.raises(ContentError, match=r"assets/deep/a\.pem: is a private key"):

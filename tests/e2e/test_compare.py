@@ -103,8 +103,8 @@ def test_what_is_not_known_is_said(browser: Any, page: str) -> None:
     browser.get("about:blank")
     browser.get(f"{page}#compare=2.0...other")
     said = result(browser, "2.0 → other")
-    assert "Files: not known" in said
-    assert "Packages: not known" in said
+    assert "Files: unknown" in said
+    assert "Packages: unknown" in said
     assert "added MODE other" in said
     browser.get(f"{page}#compare=2.0...<b>")
     assert not browser.find_elements(By.CSS_SELECTOR, "[data-compare] b")

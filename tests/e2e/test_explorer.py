@@ -175,10 +175,10 @@ def test_what_cannot_be_shown_says_why(browser: Any, page: str) -> None:
         "try { return !!new DecompressionStream('zstd') } catch { return false }"
     )
     said = shown(browser, "zstd.txt")
-    assert can or "compressed with zstd, which this browser does not unpack" in said
-    assert "no file of this image has that path" in shown(browser, "data/01.txt")
+    assert can or "compressed with zstd, which this browser cannot decompress" in said
+    assert "no file at that path" in shown(browser, "data/01.txt")
     shown(browser, "top/raw")
-    assert "neither text nor a picture" in browser.find_element(By.CSS_SELECTOR, "dialog").text
+    assert "neither text nor an image" in browser.find_element(By.CSS_SELECTOR, "dialog").text
     shown(browser, "top/none")
     assert "empty" in browser.find_element(By.CSS_SELECTOR, "dialog .content").text
     browser.get("about:blank")
@@ -209,7 +209,7 @@ def test_strangers_names_and_contents_are_only_text(browser: Any, page: str) -> 
 def test_the_tree_by_keyboard(browser: Any, page: str) -> None:
     browser.get("about:blank")
     browser.get(page)
-    assert "Open the explorer" in browser.find_element(By.CSS_SELECTOR, "[data-explorer]").text
+    assert "Browse the files" in browser.find_element(By.CSS_SELECTOR, "[data-explorer]").text
     browser.execute_script("document.querySelector('[data-explorer] button').focus()")
     browser.switch_to.active_element.send_keys("\ue007")
     wait = WebDriverWait(browser, 30)

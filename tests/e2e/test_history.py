@@ -64,4 +64,4 @@ def test_where_no_log_is_the_page_says_so(browser: Any, greeting: Path, tmp_path
     flags = ["-d", str(site), "-b", "127.0.0.1", str(port)]
     with started([sys.executable, "-m", "http.server", *flags], port):
         browser.get(f"http://127.0.0.1:{port}/vanessa/greeting/tags/latest/")
-        assert asked(browser).startswith("This host has no log of moves")
+        assert asked(browser).startswith("This host has no log of tag moves")

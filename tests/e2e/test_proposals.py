@@ -115,8 +115,8 @@ HOSTILE: dict[Callable[[Path], None], tuple[str, str]] = {
     huge: (f"{GREETING}/logo.png", "is 17825792 bytes; the limit"),
     moved: (f"{GREETING}/manifests/v1", "is immutable and would move from sha256:"),
     removed: (f"{GREETING}/manifests/v1", "is immutable and would go"),
-    squatting: ("collections/vanessa/greet1ng", "is too much like 'vanessa/greeting'"),
-    namespace: ("collections/vanesssa/greeting", "is too much like 'vanessa'"),
+    squatting: ("collections/vanessa/greet1ng", "is too similar to 'vanessa/greeting'"),
+    namespace: ("collections/vanesssa/greeting", "is too similar to 'vanessa'"),
 }
 
 

@@ -238,7 +238,7 @@ def test_a_preview_that_is_there_is_shown_at_once(greeting: Path) -> None:
         assert until(lambda: "New words." in got(host))
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
-    assert "the last preview is served" in said
+    assert "serving the last preview" in said
 
 
 def test_ctrl_c_in_the_first_build(greeting: Path) -> None:

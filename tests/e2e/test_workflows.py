@@ -249,7 +249,7 @@ def test_a_recipe_reaches_the_tags_of_its_owner_and_no_others(stage: Stage, tmp_
     save = anna.job("save")
     assert save.failed
     for name in ("other+tool+1", "team+tool+2", "built.patch", "collections", ".github", "OWNERS"):
-        assert f"{name}: was handed on, and is no tag that was to be built here" in save.said
+        assert f"{name}: is not a tag of the plan" in save.said
     changed = git(stage.origin, "diff", "--name-status", before, "main").splitlines()
     assert changed
     assert all(re.match(r"A\tcollections/team/tool/", line) for line in changed), changed

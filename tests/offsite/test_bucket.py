@@ -98,7 +98,7 @@ def _other_bytes(fake: FakeS3) -> None:
 
 LIES: dict[str, tuple[Callable[[FakeS3], object], str]] = {
     "forgets": (lambda fake: setattr(fake, "lies", lambda key: True), "is missing after"),  # noqa: ARG005
-    "other bytes": (_other_bytes, "does not give what was just put there"),
+    "other bytes": (_other_bytes, "does not return what was just uploaded"),
     "denies": (
         lambda fake: setattr(fake, "fault", lambda method, key: (403, "AccessDenied")),  # noqa: ARG005
         "403",

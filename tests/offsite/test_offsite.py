@@ -134,7 +134,7 @@ def refused(add: Add, registry: Path, capsys: pytest.CaptureFixture[str]) -> Ref
 
 def test_a_release_that_nobody_can_read(hub: GitHub, refused: Refused) -> None:
     hub.is_private = True
-    refused("does not give what was just put there")
+    refused("does not return what was just uploaded")
 
 
 @pytest.mark.usefixtures("hub")

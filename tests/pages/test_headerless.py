@@ -116,7 +116,7 @@ def test_a_build_says_what_its_target_cannot(
 ) -> None:
     settings(greeting, "target: gitlab-pages")
     assert build() == 0
-    assert "gives manifests no media type" in capfd.readouterr().err
+    assert "sends no media types for manifests" in capfd.readouterr().err
     assert build("-V") == 0
     assert "registry.schema1" in capfd.readouterr().err
     assert build("-t", "nginx") == 0

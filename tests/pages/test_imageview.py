@@ -38,7 +38,7 @@ def test_names_that_hide_nothing(name: str) -> None:
         ('/bin/sh -c #(nop)  CMD ["sh"]', "", 'CMD ["sh"]'),
         ("jib-maven-plugin:3.4.0", "classes", "# jib-maven-plugin:3.4.0 (classes)"),
         ("", "imported", "# imported"),
-        ("", "", "# no record of this step"),
+        ("", "", "# a step without a record"),
         ("ENV KEYCLOAK_VERSION=26.0", "", "ENV KEYCLOAK_VERSION=26.0"),
         ("ENV DB_PASSWORD=hunter2 A=1", "", f"ENV DB_PASSWORD={MASK} A=1"),
         ("ENV DB_PASSWORD hunter2 and more", "", f"ENV DB_PASSWORD {MASK}"),

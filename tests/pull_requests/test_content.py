@@ -115,7 +115,7 @@ def test_a_proposal_does_not_say_where_storage_is(
     propose(repository)
     first, second = messages(judged(remote=remote))
     assert "_config.yml: is the registry's configuration" in first
-    assert "which is found nowhere" in second
+    assert "which is not here" in second
     assert storage.log.requests == []
 
 

@@ -147,8 +147,8 @@ HOSTILE: dict[Callable[[Path], None], str] = {
     pointer: "layer: is a pointer of Git LFS",
     huge: "huge: is 17825792 bytes",
     executable: "run: is executable",
-    unseen: "its name holds what cannot be seen",
-    unreadable: "its name holds what cannot be seen",
+    unseen: "its name contains invisible",
+    unreadable: "its name contains invisible",
     moved: "v1: the tag vanessa/greeting:v1 is immutable and would move from sha256:",
     gone: "v1: the tag vanessa/greeting:v1 is immutable and would go",
     rebuilt: "v1: the tag vanessa/greeting:v1 is immutable and would have another Containerfile",
@@ -174,11 +174,11 @@ def test_names_like_others(repository: Path, judged: Judge) -> None:
     write_tree(repository, {"collections/vanessa/greetings/README.md": README})
     (problem,) = judged().problems
     assert problem.warning
-    assert "'vanessa/greetings' is too much like 'vanessa/greeting': it differs" in problem.message
+    assert "'vanessa/greetings' is too similar to 'vanessa/greeting': it differs" in problem.message
     write_tree(repository, {"collections/vanesa/greeting/README.md": README})
     problem = judged().problems[0]
     assert not problem.warning
-    assert "'vanesa/greeting' is too much like 'vanessa'" in problem.message
+    assert "'vanesa/greeting' is too similar to 'vanessa'" in problem.message
 
 
 def test_an_old_name_is_not_free(repository: Path, judged: Judge) -> None:
@@ -358,7 +358,7 @@ def test_an_index_is_as_large_as_its_images(repository: Path, judged: Judge) -> 
 
 def test_a_branch_that_is_not_there(repository: Path) -> None:
     for name in ("nope", "--help", "-x"):
-        with pytest.raises(UsageError, match="no such revision"):
+        with pytest.raises(UsageError, match="unknown git revision"):
             open_base(Flags(str(repository)), name)
 
 
@@ -446,9 +446,9 @@ def test_git_is_asked_no_more_often_for_many_tags(
 @pytest.mark.parametrize(
     ("there", "path", "what"),
     [
-        ("notes/About.md", "notes/about.md", "are one file where case does not count"),
-        ("notes/About.md", "Notes/more.md", "are one file where case does not count"),
-        ("caf\u00e9.png", "cafe\u0301.png", "are one file where case does not count"),
+        ("notes/About.md", "notes/about.md", "are one file on systems that ignore case"),
+        ("notes/About.md", "Notes/more.md", "are one file on systems that ignore case"),
+        ("caf\u00e9.png", "cafe\u0301.png", "are one file on systems that ignore case"),
         ("x", "pack/HEAD", "is a git repository of its own"),
         ("x", "a/b/c.git/HEAD", "is a git repository of its own"),
     ],

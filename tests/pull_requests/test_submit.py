@@ -270,7 +270,7 @@ def test_no_secret_is_printed(submit: Submit, capsys: Capture) -> None:
         ("nowhere", "is neither a folder nor a git URL"),
         ("git://example.org/x", "is neither a folder nor a git URL"),
         ("fd::7", "is neither a folder nor a git URL"),
-        ("https://example.org/x", "either pushed or lost"),
+        ("https://example.org/x", "lost unless it is pushed"),
         ("somebody/registry", "a repository elsewhere is https://HOST/somebody/registry"),
         ("../bare.git", "with --push: file:///"),
     ],

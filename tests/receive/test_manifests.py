@@ -185,7 +185,7 @@ def test_the_judge_has_the_last_word(client: Client) -> None:
     client.push(image, tag="Case")
     answer = client.push(Image.of("two"), tag="case")
     assert (answer.status, client.error(answer)) == (400, "MANIFEST_INVALID")
-    assert "same but for case" in str(client.json(answer))
+    assert "differ only in case" in str(client.json(answer))
     assert tags(client) == ["Case"]
 
 

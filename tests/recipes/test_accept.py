@@ -77,7 +77,7 @@ def test_what_was_built_elsewhere_comes_in(
     states = {item["name"]: item["state"] for item in recipes()}
     assert (states["a/one"], states["a/two"], states["c"]) == ("current", "stale", "pending")
     again = recipes("accept", str(tmp_path / "built"), "--plan", str(plan))
-    assert [item["why"] for item in again] == ["another run was faster", None]
+    assert [item["why"] for item in again] == ["another run built it first", None]
     assert build() == 0
 
 

@@ -80,7 +80,7 @@ def test_pages_tell_the_state(registry: Path, recipes: Command, build: Callable[
     (folders["asked"] / "README.md").unlink()
     (folders["changed"] / "data").write_text("more")
     assert build() == 0
-    words = {"asked": "A new build of this image was asked for", "changed": "a file it reads",
+    words = {"asked": "A rebuild of this image was requested", "changed": "a file it uses",
              "new": "Not built yet"}  # fmt: skip
     for tag in ("asked", "changed", "done", "new"):
         page = (registry / "_site/a/b/tags" / tag / "index.html").read_text()

@@ -132,8 +132,8 @@ def test_changed_since_what_git_does_not_know(registry: Path, recipes: Command) 
     recipe(registry, "a:1")
     assert "is not in a git repository" in recipes("--changed-since", "main", code=2)
     git(registry, "init", "--quiet")
-    assert "no such revision" in recipes("--changed-since", "--output=x", code=2)
-    assert "no such revision" in recipes("--changed-since", "", code=2)
+    assert "unknown git revision" in recipes("--changed-since", "--output=x", code=2)
+    assert "unknown git revision" in recipes("--changed-since", "", code=2)
 
 
 def test_shards_are_even_and_whole(registry: Path, recipes: Command) -> None:
@@ -169,5 +169,5 @@ def test_without_recipes_it_says_where_they_belong(
     said = capsys.readouterr()
     assert (said.out, said.err) == (
         "",
-        "no recipes: put one into collections/NAME/manifests/TAG/\n",
+        "no recipes yet: put one into collections/NAME/manifests/TAG/\n",
     )

@@ -54,7 +54,7 @@ def contents(mine: Path) -> dict[Path, bytes]:
         (Behaviour(manifest_type="text/html"), NAME, (4, "its Content-Type is text/html")),
         (Behaviour(manifest_body=b"{" * 99), NAME, (1, "JSON")),
         (Behaviour(image=lying(1)), NAME, (4, "ended early")),
-        (Behaviour(image=lying(-1)), NAME, (4, "does not keep its word")),
+        (Behaviour(image=lying(-1)), NAME, (4, "serves other content than its manifests name")),
         (Behaviour(image=lying(1 << 60)), NAME, (3, "bytes of disk")),
         (Behaviour(cuts=99, cut_after=1000), NAME, (4, "cut")),
         (Behaviour(endless=True), NAME, (4, "bytes")),

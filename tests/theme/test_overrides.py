@@ -129,7 +129,7 @@ def test_pages_are_made_again_by_other_code(
             {"_includes/footer.html": "x"},
             "_includes/footer.html: warning: no template includes this",
         ),
-        ({"assets/style.css": "a{}"}, "note: assets/style.css replaces the whole sheet"),
+        ({"assets/style.css": "a{}"}, "note: assets/style.css replaces the theme's style sheet"),
         (
             {"_config.yml": "title: T\nlogo: /none.svg\n"},
             "_config.yml:2: warning: '/none.svg' leads to nothing that is published",

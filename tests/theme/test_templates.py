@@ -200,7 +200,7 @@ RUNTIME = [
     ("a\n{{ 1 / 0 }}", "division by zero"),
     ("a\n{{ 'x' + 1 }}", "str"),
     ("a\n{% for n in range(10000000) %}{% endfor %}", "Range too big"),
-    ("a\n{% include 'page.html' %}", "without end"),
+    ("a\n{% include 'page.html' %}", "endlessly"),
     ("a\n{{ 'no.css' | asset_url }}", "no asset 'no.css'"),
     ("a\n{% set x = page['title'].nothing.more %}", "nothing"),
 ]

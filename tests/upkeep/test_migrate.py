@@ -246,7 +246,10 @@ def test_collections_at_the_root(
         "vanessa/fortune:latest": "converted",
         "vanessa/fortune:pages": "left out",
     }
-    assert "left out, no collections: .circleci, .gitignore, LICENSE, README.md" in said.err
+    assert (
+        "left out, as they are not collections: .circleci, .gitignore, LICENSE, README.md"
+        in said.err
+    )
     assert read_tree(old) == before
     assert not {"_layouts", "assets", "docs"} & {path.name for path in registry.iterdir()}
     readme = (registry / "collections/vanessa/fortune/README.md").read_text()
@@ -349,7 +352,7 @@ def test_what_is_wrong_is_told_where_it_is_and_what_came_all_the_same(
     told = capsys.readouterr().err
     assert "old/b/two/README.md:1: is not UTF-8 text" in told
     assert "old/collections/c/README.md:4: the key 'title' stands here twice" in told
-    assert "3 tags taken over; run it again when it is mended" in told
+    assert "3 tags imported; fix the problems, then run it again" in told
     text = (registry / "collections/a/one/README.md").read_bytes().decode()
     assert text.splitlines()[1:4:2] == ['maintainers: "@ann"', "maintainer: in the text"]
     assert run(["build", "-q", "-s", str(registry)]) == 0

@@ -160,7 +160,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         lambda site: [path.write_text("[]") for path in (site / "api/release").iterdir()],
         "api/release/", "not the list that the release names",
     ),
-    "no release": (remove("release.json"), "release.json", "is missing, though keys"),
+    "no release": (remove("release.json"), "release.json", "is missing, although public keys"),
     "a release that is none": (write("release.json", "{}"), "release.json", "not a release"),
 }  # fmt: skip
 

@@ -26,7 +26,7 @@ _FILTERED = re.compile(r"v2/.+/referrers/by-type/([^/]+/[^/]+)/[^/]+")
 def filtered(output: Output) -> Iterator[Output]:
     """Yield the list of referrers `output` once for each type of artifact in it, with that alone.
 
-    What calls itself something that is no media type is in the whole list only.
+    What calls itself something that is not a media type is in the whole list only.
     """
     if not isinstance(output.body, Data):
         return
