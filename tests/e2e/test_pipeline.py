@@ -160,7 +160,7 @@ def test_what_a_recipes_machine_hands_on_runs_nothing(pipeline: Pipeline) -> Non
     })  # fmt: skip
     _, said, well = pipeline.job("save 1", {"REGISTRY_TOKEN": "a-token"})
     assert not well
-    assert "team+hello+2.0: was handed on, and is no tag" in said
+    assert "team+hello+2.0: is not a tag of the plan" in said
     assert git(stage.origin, "rev-parse", "main") == before
     assert not list(stage.folder.rglob("pwned"))
 

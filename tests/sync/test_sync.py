@@ -198,7 +198,7 @@ def test_names_choose_and_must_exist(host: str, upstream: Open, sync: Sync) -> N
         ({}, "holds mappings with 'from'"),
         ({"from": "x/y:1"}, "is not a repository"),
         ({"from": "https://x.y/z"}, "is not a repository"),
-        ({"from": "x.y/*", "to": "one"}, "is one name for several repositories"),
+        ({"from": "x.y/*", "to": "one"}, "is one name for several sources"),
         ({"from": "x.y/z", "to": "V2"}, "is not a collection name"),
         ({"from": "x.y/z", "tags": ">=a"}, "neither a pattern"),
         ({"from": "x.y/z", "newest": 0}, "newest must be a number from 1"),

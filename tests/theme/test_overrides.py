@@ -123,7 +123,7 @@ def test_pages_are_made_again_by_other_code(
     [
         (
             {"_layouts/collection.html": '{% extends "theme/collection.html" %}\n\n  Hello'},
-            "_layouts/collection.html:3: what stands outside of blocks is not shown",
+            "_layouts/collection.html:3: text outside of blocks is not shown",
         ),
         (
             {"_includes/footer.html": "x"},
