@@ -124,7 +124,7 @@ def test_links_are_followed_inside_the_image(shell: Shell) -> None:
     for path in ("out", "all/passwd", "all/../etc/passwd", "../../etc/passwd"):
         assert shell.file(path) == b"the image's"
     for path, why in {
-        "a": "lead in a circle", "none": "where it leads: gone", "all": "is a folder",
+        "a": "form a loop", "none": "where it leads: gone", "all": "is a folder",
         "pipe": "is a pipe", "etc/passwd/x": "has no file", "/": "has no file",
     }.items():  # fmt: skip
         assert why in shell.refused(path)
