@@ -108,8 +108,9 @@ def previewing(source: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> I
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        ready, _, _ = select.select([process.stdout], [], [], 60)
-        yield process, process.stdout.readline() if ready else ""
+        ready, _, _ = select.select([process.stdout], [], [], 300)
+        assert ready, "builder serve said nothing for five minutes"
+        yield process, process.stdout.readline()
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
