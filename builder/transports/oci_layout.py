@@ -67,6 +67,11 @@ class LayoutSource(Entered):
         if (digest := self._unverifiable().get(wanted)) is not None:
             message = f"{wanted} is {digest}, which cannot be verified here"
             raise ContentError.at(self.label, message, "use a sha256 or sha512 digest")
+        if wanted and (kind := self._other_types().get(wanted)) is not None:
+            message = f"{wanted} is {kind}, no image and no index"
+            old = kind == mediatype.ARTIFACT_MANIFEST
+            hint = "push it again with a current oras, as an image manifest" if old else ""
+            raise ContentError.at(self.label, message, hint)
         return with_true_size(choose(self.candidates(wanted), wanted, self.label), self)
 
     def candidates(self, wanted: str = "") -> list[Candidate[Descriptor]]:
@@ -85,6 +90,17 @@ class LayoutSource(Entered):
     def _images(self) -> list[Descriptor]:
         return [item for item in self._layout.entries().entries
                 if item.media_type in mediatype.MANIFESTS]  # fmt: skip
+
+    def _other_types(self) -> dict[str, str]:
+        """Return the types of what is called by no name that an image has too."""
+        entries = self._layout.entries().entries
+        images = {name for item in self._images() for name in names_of(item)}
+        return {
+            name: item.media_type
+            for item in entries
+            for name in names_of(item)
+            if item.media_type not in mediatype.MANIFESTS and name not in images
+        }
 
     def _unverifiable(self) -> dict[str, str]:
         return {name: digest for digest, name in self._layout.entries().left_out if name}

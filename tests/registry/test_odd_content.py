@@ -147,11 +147,15 @@ def test_what_nobody_can_verify_is_left_out_with_a_reason(
 def test_an_entry_of_another_algorithm_stops_no_other(
     registry: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    layout(tmp_path / "in", [entry(ONE, "1.0"), {**MD5, **entry(TWO, "2.0"), **MD5}], ONE)
+    old = {**MD5, "mediaType": "application/vnd.oci.artifact.manifest.v1+json"}
+    old |= {"digest": XML["digest"], "annotations": {NAME: "3.0"}}
+    layout(tmp_path / "in", [entry(ONE, "1.0"), {**MD5, **entry(TWO, "2.0"), **MD5}, old], ONE)
     flags = ["-q", "-s", str(registry)]
     assert run(["add", *flags, f"{tmp_path}/in:1.0", "x/one:1.0"]) == 0
     assert run(["add", *flags, f"{tmp_path}/in:2.0", "x/one:2.0"]) == 1
     assert "cannot be verified here" in capsys.readouterr().err
+    assert run(["add", *flags, f"{tmp_path}/in:3.0", "x/one:3.0"]) == 1
+    assert "no image and no index" in capsys.readouterr().err
     assert run(["add", *flags, "--all-tags", f"{tmp_path}/in", "x/all"]) == 1
     assert "1 tag came in, x/all:2.0 did not" in capsys.readouterr().err
 
