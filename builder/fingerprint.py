@@ -137,9 +137,11 @@ def _walk_of(kind: type) -> _Walk:
         raise TypeError(f"a value of {mark[1]} has no identity")
     names = tuple(item.name for item in fields(kind) if item.name != KEPT)
 
+    parts = attrgetter(*names, "__class__")  # at least two, so that it returns them all
+
     def walk(value: Any) -> Any:
-        parts = [getattr(value, name) for name in names]
-        return (*mark, *[item if type(item) in _LEAVES else _plain(item) for item in parts])
+        found = parts(value)[:-1]
+        return (*mark, *[item if type(item) in _LEAVES else _plain(item) for item in found])
 
     def kept(value: Any) -> Any:
         known = getattr(value, KEPT)

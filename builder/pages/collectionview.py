@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from builder.pages import charts, plan, versions
-from builder.pages.pull import Pull, pull_of
+from builder.pages.pull import Pull
 from builder.pages.tagtable import TagLine, TagTable, tag_table
 from builder.pages.views import (
     Link,
@@ -79,7 +79,7 @@ def collection_view(about: PageContext) -> CollectionView:
         tags=lines,
         table=tag_table(lines),
         sizes=charts.curve(_sizes(lines)),
-        pull=pull_of(collection, pull_tag, about.options) if pull_tag is not None else None,
+        pull=about.pull(pull_tag) if pull_tag is not None else None,
         license=row.license,
         license_url="" if row.hidden else browse_url("license", row.license),
         links=tuple(_links(keys)),

@@ -211,6 +211,8 @@ def _artifact_kind(top: Manifest, image: Manifest) -> str:
 
 def main_image(collection: Collection, manifest: Manifest) -> Manifest:
     """Return the image a page shows first: of an index its linux/amd64, else its first known."""
+    if not manifest.is_index:
+        return manifest
     found = [(item.platform, item.manifest) for item in collection.images(manifest)]
     held = [(platform, image) for platform, image in found if image is not None]
     chosen = choose(held, _DEFAULT) or [image for _, image in held]

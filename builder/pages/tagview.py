@@ -14,7 +14,7 @@ from builder.pages.difference import Difference, difference
 from builder.pages.downloads import Download, downloads
 from builder.pages.fileview import Files, files_of
 from builder.pages.headerless import ArchiveLine, CompanionLine, archive_lines, companion_lines
-from builder.pages.pull import Pull, pull_of
+from builder.pages.pull import Pull
 from builder.pages.views import (
     MAX_NOTES,
     Link,
@@ -146,7 +146,7 @@ def tag_view(about: PageContext, tag: Tag) -> TagView:
         app_packed=about.apps.get(tag.name) == "",
         companions=companion_lines(collection, tag),
         archives=archive_lines(collection, tag),
-        pull=pull_of(collection, tag, about.options),
+        pull=about.pull(tag),
         warnings=few(tag.warnings),
         annotations=_index_annotations(manifest),
         mirror=mirrored.mirror_of(tag),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from builder.oci.reference import name_fault
 from builder.pages import attached, imageview, plan
 from builder.pages.model import PageOptions
+from builder.pages.pull import Pull, pull_of
 from builder.registry.model import Collection, Row, Tag
 from builder.text.markdown import Rendered
 
@@ -39,6 +40,7 @@ class PageContext:
     known: plan.Facts
     named: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
     apps: Mapping[str, str] = field(default_factory=dict)
+    _pulls: dict[str, Pull | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -56,6 +58,12 @@ class PageContext:
         known = plan.facts(collection)
         named = attached.named_after_digests(collection.tags)
         return cls(collection, row, options, texts, known, named, apps)
+
+    def pull(self, tag: Tag) -> Pull | None:
+        """Return how to get a tag; the collection's page shows what the page of one tag does."""
+        if tag.name not in self._pulls:
+            self._pulls[tag.name] = pull_of(self.collection, tag, self.options)
+        return self._pulls[tag.name]
 
     def groups(self, tag: Tag) -> tuple[attached.Group, ...]:
         """Return what is attached to a tag, by kind."""

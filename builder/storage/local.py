@@ -214,7 +214,7 @@ def _opened(path: str, label: str, at: int | None) -> BufferedReader:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ContentError.at(label, "is not a regular file", "put the file itself there")
-    return os.fdopen(descriptor, "rb")
+    return BufferedReader(FileIO(descriptor))  # `fdopen` asks whether it is a terminal
 
 
 def _refused(error: OSError, path: str, label: str, at: int | None) -> Exception:

@@ -6,15 +6,18 @@ ever compiled from a text that is not a template file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from types import CodeType
 from typing import Any
 
 import jinja2
 from jinja2.sandbox import safe_range
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from builder.theme import filters
+
+_UNSAFE = re.compile("[&<>'\"]")
 
 
 class _CompiledLoader(jinja2.BaseLoader):
@@ -34,7 +37,17 @@ class _CompiledLoader(jinja2.BaseLoader):
         if code is None:
             raise jinja2.TemplateNotFound(name)
         # Jinja's own mapping in layers is copied for each include of each page.
-        return environment.template_class.from_code(environment, code, dict(globals or {}))
+        made = environment.template_class.from_code(environment, code, dict(globals or {}))
+        made.root_render_func.__globals__["escape"] = _escaped
+        return made
+
+
+def _escaped(value: object) -> str:
+    """Do as `escape` does, and spare text with nothing to escape the way into a `Markup`.
+
+    What templates print goes into one text, of which no part need say that it is safe.
+    """
+    return value if type(value) is str and _UNSAFE.search(value) is None else escape(value)
 
 
 def make_environment(

@@ -25,6 +25,7 @@ from builder.theme import textfilters
 from builder.theme.textfilters import text_of
 
 _SAFE_IN_URL = "/:@!$&'()*+,;=~-._?#[]%"
+_PLAIN_URL = re.compile(r"[A-Za-z0-9/:@.?=~_-]*")  # nothing to encode, as in nearly all
 _EXTERNAL = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
@@ -43,7 +44,7 @@ class Group(NamedTuple):
 
 def safe_url(text: str) -> str:
     """Return an address with all that could end its attribute or its host percent-encoded."""
-    return quote(text.strip(), safe=_SAFE_IN_URL)
+    return text if _PLAIN_URL.fullmatch(text) else quote(text.strip(), safe=_SAFE_IN_URL)
 
 
 def is_external(text: str) -> bool:
@@ -62,7 +63,7 @@ class UrlFilters:
     def __init__(self, *, baseurl: str, url: str, assets: Mapping[str, str]) -> None:
         self._baseurl = baseurl
         self._url = url.rstrip("/")
-        self._assets = assets
+        self._assets = {name: below(baseurl, path) for name, path in assets.items()}
 
     def relative_url(self, value: object) -> str:
         """`/about/` as a path from the host root; external addresses stay as they are."""
@@ -81,7 +82,7 @@ class UrlFilters:
             raise TemplateRuntimeError(
                 f"there is no asset {name!r}" + (f"; {hint}" if hint else "")
             )
-        return below(self._baseurl, self._assets[name])
+        return self._assets[name]
 
 
 class DateFilters:

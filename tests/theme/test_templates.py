@@ -366,3 +366,36 @@ def test_a_mistake_in_a_template_is_said_in_every_run(tmp_path: Path) -> None:
             Templates(TemplateOptions(source, source), cache)
         assert len(caught.value.problems) == 2
         cache.save(cache.drain())
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("{{ value }}", "a&lt;b&gt;&amp;&#39;&#34;"),
+        ("{{ plain }}", "plain"),
+        ("{{ safe }}", "<i>"),
+        ("{{ 3 }} {{ none }} {{ [plain] }}", "3 None [&#39;plain&#39;]"),
+        ("{{ plain ~ value }}", "plaina&lt;b&gt;&amp;&#39;&#34;"),
+        ("{% set x %}{{ value }}{% endset %}{{ x }}", "a&lt;b&gt;&amp;&#39;&#34;"),
+        ("{% set x %}{{ plain }}<b>{% endset %}{{ x }}", "plain<b>"),
+        ("{% macro m(v) %}<b>{{ v }}{% endmacro %}{{ m(plain) }}{{ m('<') }}", "<b>plain<b>&lt;"),
+        (
+            "{% macro m() %}<b>{{ caller() }}{% endmacro %}{% call m() %}{{ plain }}<{% endcall %}",
+            "<b>plain<",
+        ),
+        ("{% filter upper %}{{ plain }}{{ '<' }}{% endfilter %}", "PLAIN&LT;"),
+        (
+            "{% for n in tree recursive %}<{{ n.x }}{{ loop(n.below) }}>{% endfor %}",
+            "<plain<&amp;>>",
+        ),
+        ("{% block b %}{{ plain }}<{% endblock %}{{ self.b() }}", "plain<plain<"),
+        ("{% include 'part.html' %}", "plain<b>&lt;"),
+    ],
+)
+def test_what_is_printed_is_escaped_once(tmp_path: Path, text: str, made: str) -> None:
+    own = {"_layouts/t.html": text, "_includes/part.html": "{{ plain }}<b>{{ '<' }}"}
+    values = {
+        "value": "a<b>&'\"", "plain": "plain", "safe": Markup("<i>"), "none": None,
+        "tree": [{"x": "plain", "below": [{"x": "&", "below": []}]}],
+    }  # fmt: skip
+    assert templates(tmp_path, own).render("t", values, Markup()).decode() == made
