@@ -26,7 +26,7 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 serve: $(READY) ## serve the example registry on http://127.0.0.1:4000; PORT=4001 takes another
-	@$(BIN)/builder serve $(if $(PORT),-P $(PORT)) || test $$? -eq 130
+	@trap : INT; $(BIN)/builder serve $(if $(PORT),-P $(PORT)) || test $$? -eq 130
 
 build: $(READY) ## build the example registry into _site
 	$(BIN)/builder build

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from builder.errors import ContentError
 from builder.layers.compression import CompressionError, Unpacked, kind_of
@@ -27,7 +25,7 @@ from builder.layers.listing import (
 from builder.layers.restart import restart_points
 from builder.layers.tarwalk import Forward, Member, TarError, members
 from builder.oci.descriptor import Descriptor
-from builder.storage.local import TEMPORARY, make_folder, open_inside, open_regular, write_durably
+from builder.storage.local import make_folder, open_inside, open_regular, write_durably
 
 INDEX_SUFFIX = ".gzidx"
 MAX_UNPACKED = 16 << 30
@@ -135,12 +133,7 @@ def record_listing(folder: Path, layer: Descriptor, file: Path) -> str:
     with TemporaryFile(dir=final.parent) as out:
         cut, index = make_listing(file, layer, str(layer.digest), cast("BinaryIO", out))
         if index:
-            _write(folder / _index_path(layer.digest), io.BytesIO(index))
+            write_durably(folder / _index_path(layer.digest), index)
         out.seek(0)
-        _write(final, out)
+        write_durably(final, cast("BinaryIO", out))
     return cut
-
-
-def _write(path: Path, source: Any) -> None:
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name[:20]}")
-    write_durably(temporary, path, source)

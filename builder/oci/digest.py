@@ -12,6 +12,8 @@ from typing import BinaryIO, Self
 
 from builder.errors import BuilderError
 
+# What registries answer with beside a manifest. Source: distribution-spec, "Pulling manifests".
+DIGEST_HEADER = "Docker-Content-Digest"
 _HEX_LENGTH = {"sha256": 64, "sha512": 128}
 _REGISTERED = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 _ANY = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")

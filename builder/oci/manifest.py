@@ -8,7 +8,7 @@ digest is that of the bytes it came in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
@@ -75,13 +75,13 @@ class Manifest:
     @property
     def descriptor(self) -> Descriptor:
         """A descriptor of this manifest, as a referrers list would hold it."""
-        return Descriptor(
-            self.media_type,
-            self.digest,
-            self.size,
-            annotations=self.annotations,
-            artifact_type=self.effective_artifact_type,
-        )
+        about = self.effective_artifact_type
+        return replace(self.bare, annotations=self.annotations, artifact_type=about)
+
+    @property
+    def bare(self) -> Descriptor:
+        """A descriptor of this manifest that says nothing of what is in it."""
+        return Descriptor(self.media_type, self.digest, self.size)
 
     def children(self) -> Iterator[Descriptor]:
         """Yield everything that must exist for this manifest to be complete."""

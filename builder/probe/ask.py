@@ -12,7 +12,7 @@ from builder.clients import REFERRER, kind_of
 from builder.errors import ContentError, RemoteError
 from builder.oci import mediatype, strictjson
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest
+from builder.oci.digest import DIGEST_HEADER, Digest
 from builder.oci.manifest import Manifest
 from builder.oci.reference import is_any_tag, is_name
 from builder.oci.validate import ManifestError, parse_manifest
@@ -264,7 +264,7 @@ class _Prober:
             answer.status,
             answer.header("Content-Type").strip(),
             answer.number("Content-Length"),
-            answer.header("Docker-Content-Digest"),
+            answer.header(DIGEST_HEADER),
             answer.header("Content-Encoding"),
             answer.header("Link"),
             answer.header("OCI-Filters-Applied"),

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from builder.errors import RemoteError
 from builder.oci import mediatype, strictjson
-from builder.oci.digest import Digest, looks_like_digest
+from builder.oci.digest import DIGEST_HEADER, Digest, looks_like_digest
 from builder.oci.manifest import Manifest
 from builder.oci.reference import is_any_tag, is_name
 from builder.oci.schema1 import payload_of
@@ -25,7 +25,6 @@ from builder.proxy.cache import BlobCache
 from builder.proxy.fetch import Fetches
 from builder.proxy.fresh import Fresh, Recent
 from builder.proxy.site import Place, Site, Text
-from builder.registry.companion_files import DIGEST_HEADER
 from builder.registry.endpoints import as_json
 from builder.remote.pages import MAX_PAGE
 from builder.remote.registry import NotFoundError

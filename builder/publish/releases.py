@@ -16,7 +16,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 
 from builder.errors import ContentError
@@ -68,7 +67,7 @@ class Releases:
         make_folder(self.root)
         marker = self.root / MARKER
         if not marker.exists():
-            write_durably(self.root / f"{TEMPORARY}marker", marker, BytesIO(b"builder-publish 1\n"))
+            write_durably(marker, b"builder-publish 1\n")
         make_folder(self._folder)
         self.store.sweep()
         sweep_folder(self._folder)
@@ -149,8 +148,7 @@ class Releases:
         try:
             self._make(number, rows, beside, progress)
             text = f"{maker}\n" + "".join(_row(entry, mine=mine) for entry, mine in rows)
-            final = self._folder / f"{number}{_ENTRIES}"
-            write_durably(self._folder / f"{TEMPORARY}entries", final, BytesIO(text.encode()))
+            write_durably(self._folder / f"{number}{_ENTRIES}", text.encode())
         except BaseException:
             self._remove_half(number)
             raise
@@ -215,7 +213,7 @@ class Releases:
         for path, data in files.items():
             final = self._folder / f"{number}.{target}" / path
             make_folder(final.parent)
-            write_durably(final.with_name(TEMPORARY), final, BytesIO(data))
+            write_durably(final, data)
 
     def point(self, number: int, target: str) -> None:
         """Make a release the current one: its rules first, then its files."""

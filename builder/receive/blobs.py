@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from builder.oci.digest import Digest, DigestError
+from builder.oci.digest import DIGEST_HEADER, Digest, DigestError
 from builder.preview.respond import Request, Response
 from builder.receive.answers import Refused, Transfer, done
 from builder.receive.repository import Repository
 from builder.receive.shown import Journal
 from builder.receive.spool import Spool
 from builder.receive.uploads import TakenOver, TooMany, Upload
-from builder.registry.companion_files import DIGEST_HEADER
 
 _ALGORITHMS = ("sha256", "sha512")
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from builder.errors import ContentError
-from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest
+from builder.oci.digest import DIGEST_HEADER, Digest
 from builder.oci.manifest import Manifest
 from builder.oci.reference import Reference, tag_fault
 from builder.oci.validate import ManifestError, parse_manifest
@@ -23,7 +22,6 @@ from builder.receive.repository import Repository
 from builder.receive.shown import Fresh, Journal, fresh_blob, fresh_manifest
 from builder.receive.spool import Spool
 from builder.registry.clock import now
-from builder.registry.companion_files import DIGEST_HEADER
 from builder.registry.edit import remove_manifest, remove_tag
 from builder.registry.model import RegistryOptions
 from builder.registry.stage import Judge
@@ -140,7 +138,7 @@ class Manifests:
         return subject is not None and self._digest_here(subject.digest) is not None
 
     def _bring_in(self, manifest: Manifest, tags: Sequence[str]) -> None:
-        top = Descriptor(manifest.media_type, manifest.digest, manifest.size)
+        top = manifest.bare
         self.repository.offered = manifest
         terms = Terms(created=now(), judge=self.judge, allow_foreign=True)
         for tag in tags or ("",):

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from builder.oci import mediatype
-from builder.oci.digest import Digest, DigestError
+from builder.oci.digest import DIGEST_HEADER, Digest, DigestError
 from builder.oci.manifest import Manifest
 from builder.oci.reference import name_fault
 from builder.output import Entry
 from builder.preview.lookup import Lookup
 from builder.receive.repository import Repository
-from builder.registry.companion_files import DIGEST_HEADER
 from builder.registry.endpoints import as_json
 from builder.storage import LocalStorage
 

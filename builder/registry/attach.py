@@ -60,7 +60,7 @@ def _by_tag(folder: CollectionFolder, reference: Reference) -> Descriptor:
 def _by_digest(folder: CollectionFolder, digest: Digest) -> Descriptor:
     for _, manifest in folder.manifests():
         if manifest.digest == digest:
-            return Descriptor(manifest.media_type, digest, manifest.size)
+            return manifest.bare
     size = folder.blobs.size(digest)
     if size is None or not folder.holds_manifest(digest):
         raise ContentError.at(f"{folder.name}@{digest}", "there is no such manifest")
@@ -73,4 +73,4 @@ def _described(raw: bytes, label: str) -> Descriptor:
         manifest = parse_manifest(raw, allow_foreign=True)
     except ManifestError as error:
         raise error.located(label) from None
-    return Descriptor(manifest.media_type, manifest.digest, manifest.size)
+    return manifest.bare

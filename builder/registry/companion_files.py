@@ -8,12 +8,11 @@ from functools import partial
 from builder.fingerprint import fingerprint
 from builder.layers.tarstream import tar_chunks
 from builder.oci import mediatype
-from builder.oci.digest import Digest
+from builder.oci.digest import DIGEST_HEADER, Digest
 from builder.oci.schema1 import EMPTY_LAYER, EMPTY_LAYER_DIGEST, signed
 from builder.output import Data, Output, Streamed
 from builder.registry.model import Archive, Collection, Companion
 
-DIGEST_HEADER = "Docker-Content-Digest"
 TAR = mediatype.of_file("x.tar")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from builder.layers.record import INDEX_SUFFIX, read_index
 from builder.oci import mediatype
-from builder.oci.digest import Digest
+from builder.oci.digest import DIGEST_HEADER, Digest
 from builder.oci.manifest import Manifest
 from builder.output import (
     Body,
@@ -25,7 +25,7 @@ from builder.output import (
     Output,
     Redirect,
 )
-from builder.registry.companion_files import DIGEST_HEADER, archive_outputs, companion_outputs
+from builder.registry.companion_files import archive_outputs, companion_outputs
 from builder.registry.legacy import md5_of
 from builder.registry.model import BlobPlace, Collection, LegacyLayer, Row, Tag
 

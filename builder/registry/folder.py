@@ -7,7 +7,6 @@ is hidden, and swept by the next.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -28,7 +27,7 @@ from builder.registry.recipe import MANIFEST, recipe_file
 from builder.registry.scan import README, is_litter, readme_of, scan
 from builder.storage import LocalStorage
 from builder.storage.local import (
-    TEMPORARY,
+    hidden_beside,
     make_folder,
     open_regular,
     sweep_folder,
@@ -183,7 +182,7 @@ class CollectionFolder:
         """Write the collection's README; raises LocalError."""
         try:
             make_folder(self.path)
-            _write(self.path / README, text.encode())
+            write_durably(self.path / README, text.encode())
         except OSError as error:
             raise LocalError.of(error, f"{self.origin}/{README}") from error
 
@@ -303,16 +302,12 @@ def _quoted(text: str) -> str:
     return json.dumps(printable(" ".join(text.split()))[:200], ensure_ascii=False)
 
 
-def _write(path: Path, data: bytes) -> None:
-    write_durably(path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}"), path, io.BytesIO(data))
-
-
 def _remove_tree(path: Path) -> None:
     """Remove a file or a folder; a folder vanishes from the collection at once."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    hidden = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}"[:255])
+    hidden = hidden_beside(path)
     path.replace(hidden)
     sync_folder(path.parent)
     shutil.rmtree(hidden)

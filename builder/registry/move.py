@@ -7,8 +7,6 @@ again.
 
 from __future__ import annotations
 
-import io
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from builder.registry.model import RegistryOptions, Staged
 from builder.registry.scan import scan
 from builder.registry.stage import Judge, judge_collection
 from builder.storage.cache import Cache
-from builder.storage.local import TEMPORARY, make_folder, sync_folder, write_durably
+from builder.storage.local import make_folder, sync_folder, write_durably
 
 CONFIG = "_config.yml"
 
@@ -169,8 +167,7 @@ def _indent(lines: list[str], above: int) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
-        write_durably(temporary, path, io.BytesIO(text.encode()))
+        write_durably(path, text.encode())
     except OSError as error:
         raise LocalError.of(error, path.name) from error

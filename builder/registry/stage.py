@@ -248,7 +248,7 @@ class Stage:
         path = self.folder / inner
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path.with_name(f"{TEMPORARY}{path.name}"[:255]), path, source)
+            write_whole(path, source)
         except OSError as error:
             raise LocalError.of(error, f"{self._target.origin}/{inner}") from error
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from builder.errors import ContentError, RemoteError
 from builder.oci import mediatype, strictjson
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest, DigestError
+from builder.oci.digest import DIGEST_HEADER, Digest, DigestError
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.remote.auth import Authoriser
 from builder.remote.blob import BlobStream
@@ -165,7 +165,7 @@ class Repository:
         """
         with self._manifest("GET", reference, (_OK,)) as answer:
             raw = answer.text(strictjson.MAX_BYTES)
-            said, kind = answer.header("Docker-Content-Digest"), answer.header("Content-Type")
+            said, kind = answer.header(DIGEST_HEADER), answer.header("Content-Type")
         digest = self._digest(reference, said, raw)
         media_type = kind.partition(";")[0].strip().lower()
         if media_type.startswith(_SCHEMA1):
@@ -190,7 +190,7 @@ class Repository:
         with self._manifest("HEAD", reference, (_OK, _NOT_FOUND, 405)) as answer:
             if answer.status == _NOT_FOUND:
                 return None
-            said, size = answer.header("Docker-Content-Digest"), answer.number("Content-Length")
+            said, size = answer.header(DIGEST_HEADER), answer.number("Content-Length")
             kind = answer.header("Content-Type").partition(";")[0].strip().lower()
         if said and size is not None and kind in mediatype.MANIFESTS:
             try:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from builder.errors import RemoteError
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
-from builder.oci.digest import Digest
+from builder.oci.digest import DIGEST_HEADER, Digest
 from builder.oci.manifest import Manifest
 from builder.oci.validate import ManifestError, parse_manifest
 from builder.remote.faults import CutError
@@ -161,7 +161,7 @@ class Uploader:
         path = f"manifests/{quote(reference or manifest.digest, safe=':')}"
         kind = {"Content-Type": manifest.media_type}
         with self._ask("PUT", path, headers=kind, body=manifest.raw, expect=(201,)) as answer:
-            said = answer.header("Docker-Content-Digest")
+            said = answer.header(DIGEST_HEADER)
             noted = answer.header("OCI-Subject")
         if said and said != manifest.digest:
             message = f"{self._repository.label}: the registry says it has {said}"

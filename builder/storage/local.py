@@ -15,7 +15,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from io import BufferedReader, FileIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -256,17 +256,23 @@ def sweep_folder(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_durably(temporary: Path, final: Path, source: Source) -> None:
-    """Write `source` to `final` by way of `temporary`, so that it survives a power cut.
+def hidden_beside(path: Path) -> Path:
+    """Return the name of what is to become `path`, which nobody takes for it."""
+    return path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}"[:255])
 
-    Nothing is left behind when `source.read` or the disk fails.
+
+def write_durably(final: Path, content: bytes | Source) -> None:
+    """Write `content` to `final` by way of a hidden file, so that it survives a power cut.
+
+    Nothing is left behind when reading it or the disk fails.
     """
-    _write(temporary, final, source, _settle)
+    source = BytesIO(content) if isinstance(content, bytes) else content
+    _write(hidden_beside(final), final, source, _settle)
 
 
-def write_whole(temporary: Path, final: Path, source: Source) -> None:
+def write_whole(final: Path, source: Source) -> None:
     """Write as `write_durably` does; `sync_files` brings it to the disk later."""
-    _write(temporary, final, source, _rename)
+    _write(hidden_beside(final), final, source, _rename)
 
 
 def _settle(number: int, temporary: Path, final: Path) -> None:

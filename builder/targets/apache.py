@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from builder.errors import ContentError
+from builder.oci.digest import DIGEST_HEADER
 from builder.oci.mediatype import OCI_INDEX
 from builder.output import Entry
 from builder.targets.base import SERVER, Address, FileHost, SideFile
@@ -21,7 +22,6 @@ from builder.targets.rules import (
     BRIEF,
     COMMON,
     DIGEST,
-    DIGEST_HEADER,
     IMMUTABLE,
     KINDS,
     POLICY,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from builder.errors import ContentError
+from builder.oci.digest import DIGEST_HEADER
 from builder.oci.mediatype import OCI_INDEX
 from builder.output import Entry
 from builder.targets.base import SERVER, Address, FileHost, SideFile
@@ -19,7 +20,6 @@ from builder.targets.rules import (
     BRIEF,
     COMMON,
     DIGEST,
-    DIGEST_HEADER,
     IMMUTABLE,
     KINDS,
     POLICY,

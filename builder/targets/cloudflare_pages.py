@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from builder.oci.digest import DIGEST_HEADER
 from builder.output import MARKER, Capabilities, Data, Entry, Output
 from builder.targets.base import Address, RootHost, SideFile
 from builder.targets.rules import (
     BRIEF,
     COMMON,
-    DIGEST_HEADER,
     IMMUTABLE,
     Plan,
     check_count,

@@ -9,16 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from builder.oci.digest import DIGEST_HEADER
 from builder.output import MARKER, Capabilities, Entry
 from builder.targets.base import Address, RootHost, SideFile
-from builder.targets.rules import (
-    COMMON,
-    DIGEST_HEADER,
-    cache_control,
-    header,
-    kind_of,
-    stored_below,
-)
+from builder.targets.rules import COMMON, cache_control, header, kind_of, stored_below
 
 _MANIFESTS = ("tag", "manifest", "referrers", "tags")
 

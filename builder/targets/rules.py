@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from builder.errors import ContentError, Problem
+from builder.oci.digest import DIGEST_HEADER
 from builder.output import FALLBACKS, Entry
 
 DIGEST = "sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}"
@@ -35,7 +36,6 @@ COMMON = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Docker-Content-Digest, Link, OCI-Filters-Applied",
 }
-DIGEST_HEADER = "Docker-Content-Digest"
 
 # The kinds, each by what follows `/v2/NAME/`. A tag has no colon, a digest has one.
 KINDS: Mapping[str, str] = {

@@ -28,7 +28,7 @@ from builder.oci.digest import Digest
 from builder.oci.graph import Node
 from builder.oci.manifest import Manifest
 from builder.storage import LocalStorage
-from builder.storage.local import TEMPORARY, sync_folder
+from builder.storage.local import hidden_beside, sync_folder
 from builder.transports.archive import unpacked_limit
 from builder.transports.base import Entered
 from builder.transports.layout_sink import LayoutSink
@@ -151,7 +151,7 @@ def _written(path: str, label: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     final = Path(path)
-    temporary = final.with_name(f"{TEMPORARY}{os.getpid()}-{final.name}"[:255])
+    temporary = hidden_beside(final)
     try:
         with temporary.open("wb") as file:
             yield file

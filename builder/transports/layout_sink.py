@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 from builder.errors import ContentError, LocalError
 from builder.oci import mediatype
 from builder.oci.content import is_held
-from builder.oci.descriptor import Descriptor
 from builder.oci.graph import Node
 from builder.oci.layout import INDEX, MARKER, REF_NAME, ImageLayout
 from builder.oci.manifest import Manifest
 from builder.oci.strictjson import MAX_BYTES, StrictJSONError, loads
 from builder.storage import LocalStorage
-from builder.storage.local import TEMPORARY, make_folder, open_inside, write_durably
+from builder.storage.local import make_folder, open_inside, write_durably
 from builder.transports.base import Entered
 from builder.transports.sink import Opener, keep
 
@@ -53,7 +51,7 @@ class LayoutSink(Entered):
 
     def put_manifest(self, manifest: Manifest, name: str = "") -> bool:
         """Write a manifest; what has a name or a subject becomes an entry of the index."""
-        descriptor = Descriptor(manifest.media_type, manifest.digest, manifest.size)
+        descriptor = manifest.bare
         if not is_held(self._storage, descriptor):
             self._note(manifest.digest)
             self._storage.put(manifest.digest, io.BytesIO(manifest.raw))
@@ -90,15 +88,12 @@ class LayoutSink(Entered):
         try:
             make_folder(self._folder)
             if not (self._folder / MARKER).exists():
-                self._write(MARKER, _VERSION)
+                write_durably(self._folder / MARKER, _VERSION)
             if self._entries != self._before or not (self._folder / INDEX).exists():
-                self._write(INDEX, json.dumps(document, separators=(",", ":")).encode())
+                raw = json.dumps(document, separators=(",", ":")).encode()
+                write_durably(self._folder / INDEX, raw)
         except OSError as error:
             raise LocalError.of(error, self.label) from error
-
-    def _write(self, name: str, data: bytes) -> None:
-        temporary = self._folder / f"{TEMPORARY}{os.getpid()}-{name}"
-        write_durably(temporary, self._folder / name, io.BytesIO(data))
 
     def _note(self, digest: str) -> None:
         if self._storage.size(digest) is None:

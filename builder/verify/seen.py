@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -102,8 +101,7 @@ class Seen:
         if self._state is None:
             return
         data = json.dumps(known, indent=1, sort_keys=True).encode() + b"\n"
-        path = self._state / _FILE
-        write_durably(path.with_name(f".{_FILE}.new"), path, io.BytesIO(data))
+        write_durably(self._state / _FILE, data)
 
 
 def _is_sound(entry: Any) -> bool:

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from difflib import unified_diff
-from io import BytesIO
 from pathlib import Path
 
 from builder.errors import ContentError, LocalError, Problem
-from builder.storage.local import TEMPORARY, make_folder, sync_folder, write_durably
+from builder.storage.local import make_folder, sweep_folder, sync_folder, write_durably
 from builder.workflows.render import is_edited
 
 NEW, SAME, OLDER, EDITED = "new", "same", "older", "edited"
@@ -106,9 +105,8 @@ def _stage(file: Path, item: Planned, litter: ExitStack) -> None:
     """Bring the new text to the disk beside the file, with a copy of what is there."""
     for path in (_new(file), _old(file)):
         litter.callback(path.unlink, missing_ok=True)
-    write_durably(
-        file.with_name(f"{TEMPORARY}{file.name}"), _new(file), BytesIO(item.text.encode())
-    )
+    sweep_folder(file.parent)
+    write_durably(_new(file), item.text.encode())
     if item.state != NEW:
         _old(file).unlink(missing_ok=True)
         shutil.copy2(file, _old(file), follow_symlinks=False)

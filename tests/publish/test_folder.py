@@ -369,7 +369,7 @@ def test_somebody_elses_folder_is_refused_whatever_else_is_in_it(
         ("mkdir", ".incoming-2/v2/vanessa"),
         ("mkdir", "2.nginx"),
         ("rename", ".incoming-2"),
-        ("replace", ".incoming-entries"),
+        ("replace", "-2.entries"),
     ],
 )
 def test_a_release_that_cannot_be_made_leaves_nothing(

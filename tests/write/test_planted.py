@@ -12,7 +12,7 @@ import pytest
 
 from builder.errors import BuilderError
 from builder.output import File
-from builder.storage.local import LocalStorage, write_durably
+from builder.storage.local import LocalStorage, hidden_beside, write_durably
 from builder.write.destination import Change
 from builder.write.folder import Folder
 from builder.write.record import Record
@@ -83,8 +83,8 @@ def test_a_build_never_writes_through_a_link(name: str, kind: str, tmp_path: Pat
 def test_a_store_replaces_a_link_that_was_planted_at_its_temporary_name(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(b"somebody's")
-    (tmp_path / "new").symlink_to(outside)
-    write_durably(tmp_path / "new", tmp_path / "final", io.BytesIO(DATA))
+    hidden_beside(tmp_path / "final").symlink_to(outside)
+    write_durably(tmp_path / "final", DATA)
     assert (tmp_path / "final").read_bytes() == DATA
     digest = "sha256:" + "0" * 64
     link(f"store/blobs/sha256/.incoming-{os.getpid()}-{'0' * 16}")(tmp_path, outside)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from builder.errors import ContentError
 from builder.oci import mediatype
+from builder.oci.digest import DIGEST_HEADER
 from builder.oci.reference import is_referrers_tag
 from builder.output import FALLBACKS, Entry, Output
 from builder.targets.base import SERVER, Address, FileHost, SideFile, adapt
@@ -23,7 +24,7 @@ from builder.targets.nginx.lists import list_maps
 from builder.targets.nginx.locations import server_config
 from builder.targets.nginx.maps import Map, http_config, media_type_text
 from builder.targets.nginx.referrers import filter_map, filtered, type_of
-from builder.targets.rules import DIGEST, DIGEST_HEADER, KINDS, POLICY, kind_of
+from builder.targets.rules import DIGEST, KINDS, POLICY, kind_of
 
 # What the locations set themselves, for all paths alike.
 _SET_BY_LOCATION = frozenset(
