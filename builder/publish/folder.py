@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.errors import LocalError
+from builder.errors import ContentError, LocalError
 from builder.fingerprint import code_key
 from builder.output import Entry
 from builder.publish.moves import next_log
@@ -100,6 +100,11 @@ class _Publisher:
     def _newest(self) -> tuple[list[Entry], list[Entry]]:
         """The entries of the last release: its own, and what it carries on."""
         return self._releases.entries(self._last) if self._last else ([], [])
+
+    @cached_property
+    def _sealed(self) -> int:
+        """When the last release was complete, in nanoseconds; 0 where there is none."""
+        return self._releases.sealed(self._last) if self._last else 0
 
     def _prepare(self) -> None:
         """Learn what every file of the release is."""
@@ -212,11 +217,27 @@ class _Publisher:
         for entry in in_order(self._site.entries):
             if entry.location or entry.digest in lacking:
                 continue
-            if self._releases.store.size(entry.digest) == entry.size:
+            if self._holds(entry):
                 same += 1
             else:
                 lacking[entry.digest] = entry
         return list(lacking.values()), same
+
+    def _holds(self, entry: Entry) -> bool:
+        """Tell whether the store has content as it was put there: hashed, if written to since."""
+        store = self._releases.store
+        if store.size(entry.digest) != entry.size:
+            return False
+        if store.path(entry.digest).stat().st_mtime_ns <= self._sealed:
+            return True
+        try:
+            with store.open(entry.digest) as stream:
+                reader = verified(entry, stream)
+                while reader.read():
+                    pass
+        except ContentError:
+            return False
+        return True
 
     def _fill(self, entries: list[Entry]) -> None:
         """Put content into the store, several files at a time."""

@@ -133,6 +133,10 @@ class Releases:
         with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
             return next(lines).decode().rstrip("\n")
 
+    def sealed(self, number: int) -> int:
+        """Return when a release was complete, in nanoseconds: all of it was written before."""
+        return self._folder.joinpath(f"{number}{_ENTRIES}").stat().st_mtime_ns
+
     def make(
         self,
         number: int,

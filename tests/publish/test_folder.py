@@ -397,3 +397,24 @@ def test_a_release_that_cannot_be_made_leaves_nothing(
     assert os.readlink(dest / "current") == "releases/1"
     monkeypatch.undo()
     assert publish(dest, "-t", "nginx")["generation"] == 2
+
+
+@pytest.mark.parametrize("lost", ["", "releases/1.entries"])
+def test_what_was_changed_in_place_is_put_right(
+    lost: str, publish: Publish, dest: Path, greeting: Path
+) -> None:
+    """A disk that forgets, or an editor: by the next release, or by the last one made again."""
+    publish(dest)
+    layer = max(
+        (dest / "current/v2/vanessa/greeting/blobs").iterdir(), key=lambda it: it.stat().st_size
+    )
+    for file in (layer, dest / "current/index.html"):
+        with file.open("r+b") as stream:
+            stream.write(b"other")
+    assert run(["verify", "-q", str(dest)]) == 1
+    if lost:
+        (dest / lost).unlink()
+    else:
+        Image.of("two").tag(greeting / "collections/vanessa/greeting", "more")
+    assert publish(dest)["sent"]["files"] > 0
+    assert run(["verify", "-q", str(dest)]) == 0
