@@ -153,7 +153,7 @@ def read_release(
     signature is not checked. Raises ContentError naming `label`.
     """
     try:
-        envelope = strictjson.loads(data, what=label)
+        envelope = strictjson.loads(data, what="the release")
         payload, signatures = _opened(envelope)
         document = strictjson.loads(payload, what="its payload")
         release = _release(document, payload, signatures)
@@ -174,7 +174,7 @@ def read_list(data: bytes, wanted: FileList, label: str) -> tuple[Listed, ...]:
         message = f"is not the list that the release names: {Digest.of(data)}"
         raise ContentError.at(label, message, "this mirror mixes releases, or was changed")
     try:
-        rows = strictjson.loads(data, what=label)
+        rows = strictjson.loads(data, what="the list")
         found = tuple(Listed(_path(path), _count(size), Digest(text)) for path, size, text in rows)
     except strictjson.StrictJSONError as error:
         raise ContentError.at(label, error.message) from None

@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builder.errors import ContentError
@@ -106,15 +106,18 @@ class Releases:
         try:
             return read_release(path.read_bytes(), label=str(path))
         except FileNotFoundError:
-            hint = f"remove {self.tree(number)}{_ENTRIES} and publish again"
-            raise ContentError.at(str(path), "is missing", hint) from None
+            raise self._damage(path, number, "is missing") from None
+        except ContentError as error:
+            raise self._damage(path, number, error.problems[0].message) from None
 
     def entries(self, number: int) -> tuple[list[Entry], list[Entry]]:
-        """Return the entries of a release: its own, and what it carries on of earlier ones."""
+        """Return the entries of a release: its own, and what it carries on of earlier ones.
+
+        Raises ContentError when they are damaged.
+        """
         own: list[Entry] = []
         carried: list[Entry] = []
-        with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
-            next(lines)  # the maker
+        with self._opened(number) as (_, lines):
             for line in lines:
                 path, kind, headers, digest, size, location, mine = json.loads(line)
                 pairs = tuple((name, value) for name, value in headers)
@@ -124,14 +127,28 @@ class Releases:
 
     def count(self, number: int) -> int:
         """Return how many files a release has of its own, without what it says of itself."""
-        with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
+        with self._opened(number) as (_, lines):
             own = (line for line in lines if line.endswith(b",true]\n"))
             return sum(not line.startswith(_OF_RELEASE) for line in own)
 
     def maker(self, number: int) -> str:
         """Return the text that tells which code made a release, for which host, and of what."""
-        with self._folder.joinpath(f"{number}{_ENTRIES}").open("rb") as lines:
-            return next(lines).decode().rstrip("\n")
+        with self._opened(number) as (maker, _):
+            return maker
+
+    @contextmanager
+    def _opened(self, number: int) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Open the entries of a release: who made it, and its lines. Raises ContentError."""
+        path = self._folder / f"{number}{_ENTRIES}"
+        try:
+            with path.open("rb") as lines:
+                yield next(lines, b"").decode().rstrip("\n"), lines
+        except (ValueError, TypeError):
+            raise self._damage(path, number, "is damaged") from None
+
+    def _damage(self, path: Path, number: int, message: str) -> ContentError:
+        hint = f"remove {self._folder / f'{number}{_ENTRIES}'} and publish again"
+        return ContentError.at(str(path), message, hint)
 
     def sealed(self, number: int) -> int:
         """Return when a release was complete, in nanoseconds: all of it was written before."""

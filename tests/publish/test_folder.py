@@ -64,6 +64,26 @@ def test_another_host_or_version_gets_a_release(
     assert publish(dest, "-t", "plain")["changed"] is False
 
 
+@pytest.mark.parametrize("file", ["1/release.json", "1.entries"])
+@pytest.mark.parametrize("damage", [b"", b"[1,2]\n[1,2]\n", b"\xff\xfe\n", b"{\n", b"x\n{}\n"])
+def test_a_damaged_release_is_told_and_what_the_hint_says_helps(
+    publish: Publish, move: Move, dest: Path, file: str, damage: bytes
+) -> None:
+    publish(dest)
+    move("two")
+    path = dest / "releases" / file
+    path.unlink()
+    path.write_bytes(damage)
+    made = publish(dest)
+    if isinstance(made, tuple):  # a status, and what was said
+        assert (made[0], str(path) in made[1]) == (1, True)
+        assert "Traceback" not in made[1]
+        (dest / "releases/1.entries").unlink()
+        made = publish(dest)
+    assert made["changed"] is True
+    assert publish(dest)["changed"] is False
+
+
 def test_releases_share_what_is_equal(publish: Publish, move: Move, dest: Path) -> None:
     publish(dest)
     move("two")
