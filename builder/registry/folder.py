@@ -309,5 +309,9 @@ def _remove_tree(path: Path) -> None:
         return
     hidden = hidden_beside(path)
     path.replace(hidden)
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        hidden.replace(path)  # what fails has changed nothing
+        raise
     shutil.rmtree(hidden)

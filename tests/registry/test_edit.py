@@ -128,6 +128,23 @@ def test_untag_leaves_a_recipe_pending(options: RegistryOptions) -> None:
     assert os.listdir(tag) == ["Dockerfile"]
 
 
+@pytest.mark.parametrize("remove", [lambda o: remove_tag(o, NAME, "latest"),
+                                    lambda o: remove_collection(o, NAME)])  # fmt: skip
+def test_what_a_disk_refuses_has_changed_nothing(
+    options: RegistryOptions, monkeypatch: pytest.MonkeyPatch, remove: Callable[..., object]
+) -> None:
+    before = read_tree(folder(options))
+
+    def refuse(folder: Path) -> None:
+        raise OSError(5, "Input/output error", str(folder))
+
+    monkeypatch.setattr("builder.registry.folder.sync_folder", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        remove(options)
+    assert read_tree(options.source / "collections" / NAME) == before
+    assert not [path for path in options.source.rglob(".incoming-*") if path.is_dir()]
+
+
 def test_untag_what_is_not_there(options: RegistryOptions) -> None:
     with pytest.raises(ContentError, match="its tags: latest"):
         remove_tag(options, NAME, "nope")
