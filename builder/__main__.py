@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import resource
 import signal
 import sys
 import threading
@@ -71,6 +72,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     gc.set_threshold(_GARBAGE)
+    # Under a limit of file sizes Python keeps compiled modules cut short, and believes them later.
+    sys.dont_write_bytecode |= resource.getrlimit(resource.RLIMIT_FSIZE)[0] != -1
     try:
         if {"recipes", "build"} <= set(sys.argv):
             from builder.recipes.hide import hide  # noqa: PLC0415 - for one command

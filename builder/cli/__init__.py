@@ -27,6 +27,7 @@ from builder.errors import (
     remedy,
 )
 
+_COMPILED = "remove the __pycache__ folders of builder and of its libraries"
 # Each command's one line of help stands here, so that `builder --help` imports no command.
 GROUPS = {
     "Start": {
@@ -163,8 +164,7 @@ def _invoke(arguments: Sequence[str]) -> int:
             _say(hint)
         return 2
     except (click.Abort, KeyboardInterrupt) as stop:
-        _say("builder: interrupted")
-        return 128 + _signal_of(stop)
+        return _stopped(stop.__cause__ if isinstance(stop, click.Abort) else stop)
     except BuilderError as error:
         if trace:
             raise
@@ -205,10 +205,13 @@ def _folder_hint(error: click.ClickException) -> str:
     return f"  hint: pass the registry's folder with --source {found[1]}"
 
 
-def _signal_of(stop: BaseException) -> int:
-    """Return which signal ended a run, as a shell counts them: what handlers raise says it."""
-    came = stop.__cause__ if isinstance(stop, click.Abort) else stop
-    return int(came.args[0]) if came is not None and came.args else signal.SIGINT
+def _stopped(why: BaseException | None) -> int:
+    """Say what ended a run; return 128 and the signal's number, which its handler raises."""
+    if isinstance(why, EOFError):  # which click takes for somebody's end of input
+        _report(BuilderError(f"a file that Python compiled is cut short: {why}", _COMPILED))
+        return LocalError.exit_code
+    _say("builder: interrupted")
+    return 128 + (int(why.args[0]) if why is not None and why.args else signal.SIGINT)
 
 
 def _report(error: BuilderError) -> None:

@@ -108,3 +108,28 @@ def test_few_descriptors_are_enough_or_asked_for(
         assert (done.returncode, done.stderr.splitlines()[-1]) == (
             3, "  hint: let it open more files at once, as in: ulimit -n 1024"
         )  # fmt: skip
+
+
+def test_what_python_compiled_and_cut_short_is_told(greeting: Path, tmp_path: Path) -> None:
+    """No limit of file sizes makes such files; a disk that was full can."""
+    compiled = tmp_path / "compiled"
+    names = {"PYTHONDONTWRITEBYTECODE"}
+    given = {name: value for name, value in os.environ.items() if name not in names}
+    line = shlex.join([*BUILDER, "list", "-s", str(greeting)])
+
+    def listed(before: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", f"{before} exec {line}"], capture_output=True, text=True, check=False,
+            timeout=120, env={**given, "PYTHONPYCACHEPREFIX": str(compiled)},
+        )  # fmt: skip
+
+    assert listed("ulimit -f 4000;").returncode == 0
+    assert not list(compiled.rglob("builder/cli/*.pyc"))
+    assert listed().returncode == 0
+    for file in compiled.rglob("builder/cli/list_collections.*.pyc"):
+        os.truncate(file, 30)
+    done = listed()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "cut short" in done.stderr
+    assert "__pycache__" in done.stderr
+    assert "Traceback" not in done.stderr
