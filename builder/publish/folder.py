@@ -25,7 +25,7 @@ from builder.publish.plan import (
     with_lists,
 )
 from builder.publish.release import LISTS, RELEASE
-from builder.publish.releases import LOCK, Releases
+from builder.publish.releases import LOCK, Releases, readable
 from builder.publish.site import Candidate, Site, verified
 from builder.storage.local import LINK_ABOVE, LocalStorage
 from builder.storage.lock import lock
@@ -63,7 +63,7 @@ def publish_folder(
     releases.check()
     holding = nullcontext() if dry_run else lock(root / LOCK, str(root))
     try:
-        with holding:
+        with readable(), holding:
             if not dry_run:
                 releases.claim()
             run = _Publisher(releases, candidate, options, progress, reload)

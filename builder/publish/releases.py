@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,7 +37,22 @@ LOCK = ".builder-lock"
 CURRENT = "current"
 FEW_FOLDERS = 1000  # above, one wait for the whole disk is shorter than one for each folder
 _ENTRIES = ".entries"
+_READABLE = 0o044  # the bits that let the server's user read a file
 _OF_RELEASE = (f'["{RELEASE}"'.encode(), f'["{LISTS}'.encode())
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Let everybody read what is made while the block runs: a server has a user of its own.
+
+    The umask decides only who else may write. It is the whole process's.
+    """
+    before = os.umask(0o022)
+    os.umask(before & 0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 class Releases:
@@ -69,6 +85,8 @@ class Releases:
         if not marker.exists():
             write_durably(marker, b"builder-publish 1\n")
         make_folder(self._folder)
+        with suppress(PermissionError):  # somebody else's, who says who may read it
+            _let_read(self._folder, _READABLE | 0o011)
         self.store.sweep()
         sweep_folder(self._folder)
         sweep_folder(self.root)
@@ -207,10 +225,11 @@ class Releases:
     def _place(self, entry: Entry, path: str) -> None:
         held = self.store.name(entry.digest)
         try:
+            _let_read(held, _READABLE)
             os.link(held, path, follow_symlinks=False)
         except FileNotFoundError:
             raise
-        except OSError:  # too many links to one file, or a file system without them
+        except OSError:  # too many links, a file system without them, or somebody else's file
             shutil.copyfile(held, path)
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
@@ -281,6 +300,13 @@ class Releases:
 def _is_begun(name: str) -> bool:
     """Tell whether a run makes a file of this name before it marks the folder as ours."""
     return name == LOCK or name.startswith(TEMPORARY)
+
+
+def _let_read(path: str | Path, bits: int) -> None:
+    """Add permissions to what a stricter umask has hidden; raises PermissionError."""
+    found = os.lstat(path).st_mode
+    if found & bits != bits and not stat.S_ISLNK(found):
+        os.chmod(path, stat.S_IMODE(found) | bits)
 
 
 def _make_above(root: str, path: str, made: set[str]) -> None:

@@ -438,3 +438,41 @@ def test_what_was_changed_in_place_is_put_right(
         Image.of("two").tag(greeting / "collections/vanessa/greeting", "more")
     assert publish(dest)["sent"]["files"] > 0
     assert run(["verify", "-q", str(dest)]) == 0
+
+
+def _hidden(dest: Path) -> list[str]:
+    """Return what of the published folders a server's user could not read or enter."""
+    paths = [dest, *(path for name in ("releases", "blobs") for path in (dest / name).rglob("*"))]
+    bits = {path: 0o055 if path.is_dir() else 0o044 for path in paths}
+    return [str(path) for path in paths if path.stat().st_mode & bits[path] != bits[path]]
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o027])
+def test_a_server_reads_what_is_published_whatever_the_umask(
+    publish: Publish, move: Move, dest: Path, mask: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        publish(dest, "-t", "nginx")
+        move("two")
+        publish(dest, "-t", "nginx")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert _hidden(dest) == []
+    assert {path.stat().st_mode & 0o777 for path in dest.glob("blobs/sha256/*")} == {0o644}
+
+
+def test_what_was_hidden_from_the_server_is_put_right(
+    publish: Publish, move: Move, dest: Path
+) -> None:
+    publish(dest)
+    (dest / "releases").chmod(0o700)
+    for blob in dest.glob("blobs/sha256/*"):
+        blob.chmod(0o600)
+    move("two")
+    publish(dest)
+    served = [path for path in (dest / "current/").rglob("*") if path.is_file()]
+    assert served
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in served)
+    assert (dest / "releases").stat().st_mode & 0o777 == 0o755
