@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 import webbrowser
@@ -138,6 +139,8 @@ def command(
     console = common.console
     if not target:
         _say_limits(console, published())
+    for flag, file in (("--tls-key", tls_key), ("--htpasswd", htpasswd)):
+        _refuse_inside(published().source, flag, file)
     door = _door(host, port, allowed, tls=(tls_cert, tls_key), htpasswd=htpasswd, push=push)
     if not is_loopback(host):
         who = "anyone who logs in" if htpasswd else "anyone who reaches it"
@@ -165,6 +168,15 @@ def _door(
         raise UsageError(f"--push on {host} would let everybody write", hint)
     context = tls_context(*tls) if all(tls) else None
     return _Door(host, port, names, context, Users.read(Path(htpasswd)) if htpasswd else None)
+
+
+def _refuse_inside(source: Path, flag: str, file: str) -> None:
+    """Raise UsageError for a secret in the registry's folder: that is committed and published."""
+    # Not Path.resolve, which fails for links in a circle.
+    if file and Path(os.path.realpath(file)).is_relative_to(os.path.realpath(source)):
+        message = f"{flag}: {file} is in the registry's folder, which is committed and published"
+        hint = "move it out of there, and make a new one if others have seen it"
+        raise UsageError(message, hint)
 
 
 def _say_limits(console: Console, config: Config) -> None:

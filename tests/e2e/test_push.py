@@ -194,6 +194,35 @@ def test_another_address_needs_tls_and_users(registry: Path, tmp_path: Path) -> 
         assert builder(command) == 2, flags
 
 
+@pytest.mark.parametrize("name", ["team/users", "link-in", "team/.hidden/users"])
+@pytest.mark.parametrize(
+    ("flags", "fault"), [(["--htpasswd"], 1), (["--tls-cert", "a", "--tls-key"], 3)]
+)
+def test_secrets_are_kept_out_of_the_registry(
+    registry: Path,
+    tmp_path: Path,
+    *,
+    flags: list[str],
+    fault: int,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file in its folder would be published: whichever way it is named."""
+    (tmp_path / "team").symlink_to(registry)
+    (tmp_path / "link-in").symlink_to(registry / "users")
+    (registry / ".hidden").mkdir()
+    for file in (registry / "users", registry / ".hidden/users", tmp_path / "outside"):
+        file.write_text("no user\n")
+    command = ["serve", "-s", str(registry), "-P", "0", *flags]
+    assert builder([*command, str(tmp_path / name)]) == 2
+    assert "is in the registry's folder" in capsys.readouterr().err
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert builder([*command, str(tmp_path / "circle")]) == 3
+    # Outside it is read, and found wanting.
+    assert builder([*command, str(tmp_path / "outside")]) == fault
+    assert "is in the registry's folder" not in capsys.readouterr().err
+
+
 def test_users_push_over_tls_what_is_theirs(registry: Path, tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
