@@ -129,4 +129,4 @@ def _offsite(options: RegistryOptions) -> Iterator[Problem]:
     bucket = open_bucket(options)
     for item in load_all(options)[1]:
         if item.collection is not None:
-            yield from check_offsite(item.collection, bucket)
+            yield from check_offsite(options, item.collection, bucket)

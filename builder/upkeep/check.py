@@ -26,13 +26,16 @@ def load_all(options: RegistryOptions) -> tuple[tuple[Problem, ...], Iterator[Lo
     return tuple(found.problems), (load_collection(options, name, cache) for name in names)
 
 
-def check_offsite(collection: Collection, storage: CloudStorage) -> Iterator[Problem]:
+def check_offsite(
+    options: RegistryOptions, collection: Collection, storage: CloudStorage
+) -> Iterator[Problem]:
     """Yield a problem for every blob of a collection that its bucket has not, or has wrongly.
 
-    Raises RemoteError when the bucket cannot be read.
+    Blobs with addresses of their own were never brought there. Raises
+    RemoteError when the bucket cannot be read.
     """
     for place in collection.blobs.values():
-        if place.file is not None:
+        if options.offsite is None or place.url != options.offsite.url(place.digest):
             continue
         label = f"{storage.label}/{blob_path(place.digest)}"
         descriptor = Descriptor(place.media_type, Digest(place.digest), place.size)

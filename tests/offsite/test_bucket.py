@@ -149,6 +149,16 @@ def test_what_lies_in_the_bucket_is_checked_when_asked(
     assert builder("check", "--blobs")[0] == 4
 
 
+def test_a_layer_with_an_address_of_its_own_is_not_looked_for(
+    fake: FakeS3, add: Add, builder: Builder
+) -> None:
+    assert add()[0] == 0
+    fake.store("elsewhere/image.sif", b"SIF bytes", {})
+    assert builder("add", "s3://bucket/elsewhere/image.sif", "x/y:1")[0] == 0
+    code, said = builder("check", "--blobs")
+    assert code == 0, said
+
+
 def _written_in(fake: FakeS3, year: int) -> None:
     fake.objects = {
         key: Stored(item.body, item.headers, item.modified.replace(year=year))
