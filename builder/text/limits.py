@@ -60,7 +60,7 @@ _FORMATTING = re.compile(
 _TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
 _BRACKETS = re.compile(r"\]\(|[\[\]()]")
 _TICKS = re.compile(r"\\?(`+)")
-_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*[\w#.+-]*[ \t]*")
+_FENCE = re.compile(r"(?P<marks>`{3,}(?=[^`]*$)|~{3,}).*")
 _OTHER_FENCE = re.compile(r"^[ \t>]*+(?:[-*+]|[0-9]{1,9}[.)])?+[ \t>]*+(?:```|~~~)", re.MULTILINE)
 _DELIMITERS = re.compile(r"^[ \t|>]*+:?-[-: \t|]*$", re.MULTILINE)
 _SPLITTING = re.compile(r"^(?:[ \t>]*+(?:#|!!!|[-=*_][-=*_ \t]*$))", re.MULTILINE)
@@ -174,21 +174,22 @@ def _without_fences(text: str) -> str:
     """Return `text` with the lines of fenced code emptied.
 
     What is taken for code here must be code for the parser. So only the
-    plainest fences count, after an empty line, at the start of one and with no
-    more than a language; after any other kind nothing is taken for code.
+    plainest fences count, after an empty line and at the start of one; after any
+    other kind nothing is taken for code.
     """
     if "```" not in text and "~~~" not in text:
         return text
     lines = text.split("\n")
-    start, closing = 0, ""
+    start, closing = 0, None
     for number, line in enumerate(lines):
         if closing:
-            if line.rstrip(" \t") == closing:
+            if closing.fullmatch(line):
                 if not (start and lines[start - 1].strip()):
                     lines[start : number + 1] = [""] * (number + 1 - start)
-                closing = ""
+                closing = None
         elif fence := _FENCE.fullmatch(line):
-            start, closing = number, fence[1]
+            marks = fence["marks"]
+            start, closing = number, re.compile(rf" {{0,3}}{marks[0]}{{{len(marks)},}}[ \t]*")
         elif _OTHER_FENCE.match(line):
             break
     return "\n".join(lines)

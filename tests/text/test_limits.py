@@ -68,6 +68,8 @@ REFUSED = [
     ("    text\n```\n" + "[" * 200 + ("[ " * 13_000) + "\n```\n", "limit"),
     ("``` {.a}\n```\n" + "[ " * 13_000 + "\n```\n", "limit"),
     ("> ```\n```\n" + "[ " * 13_000 + "\n```\n", "limit"),
+    ("```\n````\n" + "[ " * 13_000 + "\n```\n", "limit"),
+    ("~~~ a\n   ~~~\n" + "[ " * 13_000 + "\n~~~\n", "limit"),
     # one item of a list, although each line looks like one
     ("1. a\n" + "- [\n" * 13_000, "limit"),
     ("- a\n" + "            - [\n" * 10_000, "limit"),
@@ -91,6 +93,8 @@ ITEM = (
 )
 HONEST = [
     "",
+    "```text only\n" + "(" * 32_768 + "\n```\n",
+    "Words.\n\n~~~ python title=`x`\n" + "[" * 32_768 + "\n~~~\n",
     "Words.\n",
     ITEM * 2_400,
     "Items:\n" + ITEM * 1_200,
