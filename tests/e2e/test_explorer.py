@@ -185,7 +185,7 @@ def test_what_cannot_be_shown_says_why(browser: Any, page: str) -> None:
     browser.get(page)
     elsewhere = "document.querySelectorAll('[data-layer]')[2].dataset.url = 'https://b.example/x'"
     browser.execute_script(elsewhere)
-    assert "b.example, which does not let this page read it" in shown(browser, "plain/1.txt")
+    assert "b.example, which does not allow this page to read it" in shown(browser, "plain/1.txt")
 
 
 def test_strangers_names_and_contents_are_only_text(browser: Any, page: str) -> None:
