@@ -190,8 +190,10 @@ def storage_hint(layers: Iterable[Part], options: RegistryOptions) -> str:
     """Return what is to do about layers that others who build this site would not find."""
     if options.offsite is not None or all(part.place != "store" for part in layers):
         return ""
+    # A host that cannot redirect leads no client to where registry.blobs puts them.
+    other = "set registry.blobs" if options.companions.redirects else "give them a copy of it"
     return (
-        f"{options.store}/ is not committed: set registry.blobs, "
+        f"{options.store}/ is not committed: {other}, "
         "or raise registry.commit_below, if others build this site"
     )
 

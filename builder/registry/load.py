@@ -404,7 +404,8 @@ class _Loader:
 
     def _lacks(self, origin: str, what: str, gone: Descriptor) -> None:
         message = f"{what} needs {gone.digest} ({gone.size} bytes), which is not here"
-        hint = "add the image again, set registry.blobs, or build with --allow-missing"
+        there = "set registry.blobs, " if self._options.companions.redirects else ""
+        hint = f"add the image again, {there}or build with --allow-missing"
         allowed = self._options.allow_missing
         self.problems.append(Problem(origin, message=message, hint=hint, warning=allowed))
 

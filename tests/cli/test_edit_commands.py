@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,22 @@ def test_add_says_where_layers_went(capsys: Capture) -> None:
     run(["add", "layout:1.0", "x/y:2"])
     out = capsys.readouterr().out
     assert "kept in _blobs, which is not committed" in out
-    assert "registry.blobs" in out
+
+
+@pytest.mark.parametrize(("target", "redirects"), [("nginx", True), ("s3", False)])
+def test_only_hosts_that_redirect_are_told_of_other_storage(
+    capsys: Capture, target: str, *, redirects: bool
+) -> None:
+    Path("_config.yml").write_text(f"registry:\n  commit_below: 1\n  target: {target}\n")
+    assert run(["add", "layout:1.0", "x/y:2"]) == 0
+    out = capsys.readouterr().out
+    assert "raise registry.commit_below" in out
+    assert ("registry.blobs" in out) == redirects
+    shutil.rmtree("_blobs")
+    assert run(["build", "-q"]) == 1
+    err = capsys.readouterr().err
+    assert "add the image again" in err
+    assert ("registry.blobs" in err) == redirects
 
 
 def test_add_writes_the_date_and_takes_latest_by_default() -> None:
