@@ -39,6 +39,7 @@ osd pool default pg num = 1
 osd pool default pgp num = 1
 osd pool default pg autoscale mode = off
 mon max pg per osd = 1000
+mon data avail crit = 1
 mon data = {folder}/mon
 osd data = {folder}/osd
 run dir = {folder}/run
