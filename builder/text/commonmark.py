@@ -21,7 +21,8 @@ from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 
-_FENCE = re.compile(r" {0,3}(?P<marks>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)")
+from builder.text.fences import FENCE, closing
+
 _LANGUAGE = re.compile(r"[ \t]*(?:\{[ \t]*\.)?([\w#.+-]*)")
 _QUOTE = re.compile(r" {0,3}> ?")
 _ITEM = re.compile(r"(?P<indent> {0,3})(?P<marker>[-+*]|[0-9]{1,9}[.)])(?P<space> +|$)(?P<text>.*)")
@@ -189,13 +190,12 @@ class Writer:
         return True
 
     def _fence(self, line: str) -> bool:
-        found = _FENCE.match(line)
+        found = FENCE.match(line)
         if found is None:
             return False
         self._at += 1
-        marks = found["marks"]
-        closing = re.compile(rf" {{0,3}}{marks[0]}{{{len(marks)},}} *$")
-        lines = self._take(lambda line: not closing.match(line))
+        end = closing(found["marks"])
+        lines = self._take(lambda line: not end.match(line))
         self._at += 1
         width = _indent(line)
         code = "".join(f"{line[min(width, _indent(line)) :]}\n" for line in lines)
@@ -346,14 +346,14 @@ def _is_text(lines: list[str]) -> bool:
         else:
             break
     return bool(last.strip()) and not (
-        _FENCE.match(last) or _HEADING.match(last) or _RULE.match(last)
+        FENCE.match(last) or _HEADING.match(last) or _RULE.match(last)
     )
 
 
 def _begins(line: str) -> bool:
     """Tell whether a line begins a block, and is no text of a paragraph in an item or quote."""
     return bool(
-        _FENCE.match(line) or _HEADING.match(line) or _RULE.match(line) or _QUOTE.match(line)
+        FENCE.match(line) or _HEADING.match(line) or _RULE.match(line) or _QUOTE.match(line)
         or _item_of(line) or any(start.match(line) for start, _ in _RAW)
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from builder.errors import ContentError
+from builder.text.fences import FENCE, closing
 
 MAX_BYTES = 256 << 10
 MAX_RUN = 250  # equal opening characters in a row
@@ -60,7 +61,6 @@ _FORMATTING = re.compile(
 _TAG_ENDS = re.compile(r"<[A-Za-z/!?]|>")
 _BRACKETS = re.compile(r"\]\(|[\[\]()]")
 _TICKS = re.compile(r"\\?(`+)")
-_FENCE = re.compile(r"(?P<marks>`{3,}(?=[^`]*$)|~{3,}).*")
 _OTHER_FENCE = re.compile(r"^[ \t>]*+(?:[-*+]|[0-9]{1,9}[.)])?+[ \t>]*+(?:```|~~~)", re.MULTILINE)
 _DELIMITERS = re.compile(r"^[ \t|>]*+:?-[-: \t|]*$", re.MULTILINE)
 _SPLITTING = re.compile(r"^(?:[ \t>]*+(?:#|!!!|[-=*_][-=*_ \t]*$))", re.MULTILINE)
@@ -180,16 +180,15 @@ def _without_fences(text: str) -> str:
     if "```" not in text and "~~~" not in text:
         return text
     lines = text.split("\n")
-    start, closing = 0, None
+    start, end = 0, None
     for number, line in enumerate(lines):
-        if closing:
-            if closing.fullmatch(line):
+        if end:
+            if end.match(line):
                 if not (start and lines[start - 1].strip()):
                     lines[start : number + 1] = [""] * (number + 1 - start)
-                closing = None
-        elif fence := _FENCE.fullmatch(line):
-            marks = fence["marks"]
-            start, closing = number, re.compile(rf" {{0,3}}{marks[0]}{{{len(marks)},}}[ \t]*")
+                end = None
+        elif not line.startswith(" ") and (fence := FENCE.match(line)):
+            start, end = number, closing(fence["marks"])
         elif _OTHER_FENCE.match(line):
             break
     return "\n".join(lines)
