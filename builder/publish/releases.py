@@ -11,7 +11,6 @@ current.nginx          a link to releases/7.nginx
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
@@ -21,7 +20,15 @@ from pathlib import Path
 
 from builder.errors import ContentError
 from builder.output import Entry
-from builder.publish.release import LISTS, RELEASE, Release, read_release
+from builder.publish.entries import (
+    ENTRIES,
+    count_own,
+    damage,
+    read_entries,
+    read_maker,
+    write_entries,
+)
+from builder.publish.release import RELEASE, Release, read_release
 from builder.storage.local import (
     TEMPORARY,
     LocalStorage,
@@ -36,9 +43,7 @@ MARKER = ".builder-publish"
 LOCK = ".builder-lock"
 CURRENT = "current"
 FEW_FOLDERS = 1000  # above, one wait for the whole disk is shorter than one for each folder
-_ENTRIES = ".entries"
 _READABLE = 0o044  # the bits that let the server's user read a file
-_OF_RELEASE = (f'["{RELEASE}"'.encode(), f'["{LISTS}'.encode())
 
 
 @contextmanager
@@ -100,8 +105,8 @@ class Releases:
         """Return the complete releases, oldest first."""
         if not self._folder.is_dir():
             return []
-        names = (path.name for path in self._folder.glob(f"*{_ENTRIES}"))
-        return sorted(int(stem) for name in names if (stem := name[: -len(_ENTRIES)]).isdigit())
+        names = (path.name for path in self._folder.glob(f"*{ENTRIES}"))
+        return sorted(int(stem) for name in names if (stem := name[: -len(ENTRIES)]).isdigit())
 
     def current(self) -> int:
         """Return the number of the release that is served, 0 for none."""
@@ -124,53 +129,32 @@ class Releases:
         try:
             return read_release(path.read_bytes(), label=str(path))
         except FileNotFoundError:
-            raise self._damage(path, number, "is missing") from None
+            raise damage(path, self._list(number), "is missing") from None
         except ContentError as error:
-            raise self._damage(path, number, error.problems[0].message) from None
+            raise damage(path, self._list(number), error.problems[0].message) from None
 
     def entries(self, number: int) -> tuple[list[Entry], list[Entry]]:
         """Return the entries of a release: its own, and what it carries on of earlier ones.
 
         Raises ContentError when they are damaged.
         """
-        own: list[Entry] = []
-        carried: list[Entry] = []
-        with self._opened(number) as (_, lines):
-            for line in lines:
-                path, kind, headers, digest, size, location, mine = json.loads(line)
-                pairs = tuple((name, value) for name, value in headers)
-                entry = Entry(path, kind, pairs, digest, size, location)
-                (own if mine else carried).append(entry)
-        return own, carried
+        return read_entries(self._list(number))
 
     def count(self, number: int) -> int:
         """Return how many files a release has of its own, without what it says of itself."""
-        with self._opened(number) as (_, lines):
-            own = (line for line in lines if line.endswith(b",true]\n"))
-            return sum(not line.startswith(_OF_RELEASE) for line in own)
+        return count_own(self._list(number))
 
     def maker(self, number: int) -> str:
         """Return the text that tells which code made a release, for which host, and of what."""
-        with self._opened(number) as (maker, _):
-            return maker
+        return read_maker(self._list(number))
 
-    @contextmanager
-    def _opened(self, number: int) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Open the entries of a release: who made it, and its lines. Raises ContentError."""
-        path = self._folder / f"{number}{_ENTRIES}"
-        try:
-            with path.open("rb") as lines:
-                yield next(lines, b"").decode().rstrip("\n"), lines
-        except (ValueError, TypeError):
-            raise self._damage(path, number, "is damaged") from None
-
-    def _damage(self, path: Path, number: int, message: str) -> ContentError:
-        hint = f"remove {self._folder / f'{number}{_ENTRIES}'} and publish again"
-        return ContentError.at(str(path), message, hint)
+    def _list(self, number: int) -> Path:
+        """Return the file that says what is in a release."""
+        return self._folder / f"{number}{ENTRIES}"
 
     def sealed(self, number: int) -> int:
         """Return when a release was complete, in nanoseconds: all of it was written before."""
-        return self._folder.joinpath(f"{number}{_ENTRIES}").stat().st_mtime_ns
+        return self._list(number).stat().st_mtime_ns
 
     def make(
         self,
@@ -186,8 +170,7 @@ class Releases:
         rows = [*((entry, True) for entry in own), *((entry, False) for entry in carried)]
         try:
             self._make(number, rows, beside, progress)
-            text = f"{maker}\n" + "".join(_row(entry, mine=mine) for entry, mine in rows)
-            write_durably(self._folder / f"{number}{_ENTRIES}", text.encode())
+            write_entries(self._list(number), maker, rows)
         except BaseException:
             self._remove_half(number)
             raise
@@ -274,15 +257,12 @@ class Releases:
 
     def made(self) -> list[tuple[int, float]]:
         """Return the complete releases, oldest first, and when each was made, in seconds."""
-        return [
-            (number, (self._folder / f"{number}{_ENTRIES}").stat().st_mtime)
-            for number in self.numbers()
-        ]
+        return [(number, self._list(number).stat().st_mtime) for number in self.numbers()]
 
     def prune(self, numbers: Iterable[int]) -> None:
         """Remove releases, then the blobs that none of the others has."""
         for number in numbers:
-            (self._folder / f"{number}{_ENTRIES}").unlink()
+            self._list(number).unlink()
             for path in self._folder.glob(f"{number}.*"):
                 _remove(path)
             _remove(self.tree(number))
@@ -316,12 +296,6 @@ def _make_above(root: str, path: str, made: set[str]) -> None:
         while folder not in made:
             made.add(folder)
             folder = folder.rpartition("/")[0]
-
-
-def _row(entry: Entry, *, mine: bool) -> str:
-    row = (entry.path, entry.media_type, entry.headers, entry.digest, entry.size,
-           entry.location, mine)  # fmt: skip
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _remove(path: Path) -> None:
