@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,15 +50,23 @@ class Image:
 
     @classmethod
     def of(
-        cls, text: str, *, architecture: str = "amd64", config: Any = None, **more: Any
+        cls,
+        text: str,
+        *,
+        below: Sequence[str] = (),
+        architecture: str = "amd64",
+        config: Any = None,
+        **more: Any,
     ) -> Image:
-        layer, diff_id = layer_of(text)
+        """Return an image whose layers hold a file each: texts `below`, and on top `text`."""
+        made = [layer_of(one) for one in (*below, text)]
+        layers = [layer for layer, _ in made]
         document = {
             "architecture": architecture,
             "os": "linux",
             "config": {"Cmd": ["/hello"], **(config or {})},
-            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-            "history": [{"created_by": "COPY hello.txt /"}],
+            "rootfs": {"type": "layers", "diff_ids": [diff_id for _, diff_id in made]},
+            "history": [{"created_by": "COPY hello.txt /"}] * len(made),
         }
         raw = as_json(document)
         manifest = as_json(
@@ -65,11 +74,11 @@ class Image:
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "config": descriptor(CONFIG, raw),
-                "layers": [descriptor(LAYER, layer)],
+                "layers": [descriptor(LAYER, layer) for layer in layers],
                 **more,
             }
         )
-        return cls(manifest, {sha256(raw): raw, sha256(layer): layer})
+        return cls(manifest, {sha256(blob): blob for blob in (raw, *layers)})
 
     @classmethod
     def holding(cls, data: bytes) -> Image:

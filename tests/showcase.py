@@ -312,8 +312,9 @@ def _small(root: Path) -> None:
             readme(f"Small {n}", "One of many", license="MIT", keywords=["small"]),
         )
         for version in range(1, 3):
+            own = [f"small {n} {version}\n" * 9] if n else []  # the others are built on the first
             made.tag(
-                made.image([*(f"base {n}\n" for n in range(4)), f"small {n} {version}\n" * 9]),
+                made.image([*(f"base {n}\n" for n in range(2 + version)), *own]),
                 f"{version}.0",
                 created=f"2024-{1 + n % 12:02}-0{version}T00:00:00Z",
             )

@@ -12,6 +12,7 @@ import pytest
 from builder.cli import COMMANDS, group
 from builder.config import KEYS, REGISTRY_KEYS
 from builder.pages.collectionview import CollectionView
+from builder.pages.family import Family, Relative
 from builder.pages.tagtable import TagGroup, TagLine, TagRow, TagTable
 from builder.pages.tagview import TagView
 from builder.registry.model import Row
@@ -81,7 +82,17 @@ def test_the_theme_is_documented() -> None:
     urls = filters.UrlFilters(baseurl="", url="", assets={})
     names = {*filters.all_filters(urls, filters.DateFilters("UTC")), "markdownify"}
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
-    for view in (CollectionView, TagLine, TagTable, TagGroup, TagRow, TagView, Row):
+    for view in (
+        CollectionView,
+        Family,
+        Relative,
+        TagLine,
+        TagTable,
+        TagGroup,
+        TagRow,
+        TagView,
+        Row,
+    ):
         shown = [f"`{field.name}`" for field in fields(view) if not field.name.startswith("_")]
         line = ", ".join(shown)
         assert f"\n{line}" in text, f"docs/reference/theme.md lacks, of {view.__name__}: {line}"

@@ -17,6 +17,7 @@ from builder.build.worker import Item, Session, Shared, make
 from builder.documents.content import Content
 from builder.fingerprint import fingerprint
 from builder.output import Bundle, Claim
+from builder.pages.family import families
 from builder.pages.lists import HOME, list_claims
 from builder.pages.plan import moved_pages
 from builder.pages.render import (
@@ -102,9 +103,10 @@ def identities(
 def _collections(
     makers: _Bundles, loaded: Mapping[str, Loaded], below: Mapping[str, Sequence[Row]]
 ) -> Iterator[Bundle]:
+    known = families(makers.session.state.rows)
     for name, (facts, load_key) in sorted(loaded.items()):
         seen = (load_key, facts.answers)
-        arguments = (name, tuple(below.get(name, ())))
+        arguments = (name, tuple(below.get(name, ())), known.get(name))
         yield makers.bundle(
             f"{COLLECTION}{name}", "collection_outputs", arguments, facts.claims,
             layouts=COLLECTION_LAYOUTS, seen=seen, rank=0,

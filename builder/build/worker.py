@@ -26,6 +26,7 @@ from builder.fingerprint import fingerprint
 from builder.oci import mediatype
 from builder.output import Data, Made, Output, Redirect
 from builder.pages import plan
+from builder.pages.family import Family
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.render import COLLECTION_LAYOUTS, Renderer, page_claims
 from builder.pages.renderer import PageRenderer
@@ -289,7 +290,9 @@ class Session:
         self.cache.put(key, made.to_text().encode("utf-8", "replace"))
         return made
 
-    def collection_outputs(self, name: str, children: Sequence[Row]) -> Iterator[Output]:
+    def collection_outputs(
+        self, name: str, children: Sequence[Row], family: Family | None
+    ) -> Iterator[Output]:
         """Yield everything that is published of one collection."""
         if name not in self._loaded:
             _, problems, _ = self._load_collection(name)
@@ -298,7 +301,9 @@ class Session:
         collection, texts, row, apps, _ = self._loaded[name]
         yield from collection_endpoints(collection, self.endpoints)
         pages = Renderer(self.press)
-        yield from pages.collection(collection, texts, row, children, apps.urls())
+        yield from pages.collection(
+            collection, texts, row, children=children, apps=apps.urls(), family=family
+        )
         yield from apps.outputs(self.app_store)
 
     def namespace_outputs(

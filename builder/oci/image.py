@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from builder.oci import mediatype
+from builder.oci.digest import Digest
 from builder.oci.manifest import Manifest
 from builder.oci.platform import Platform
 from builder.oci.secrets import is_secret
@@ -78,6 +79,17 @@ class ImageConfig:
             tuple(map(_history, _list(document.get("history")))),
             warnings,
         )
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """What identifies the first layer unpacked, the first two, ... and all of them.
+
+        Source: image-spec config.md, "Layer ChainID".
+        """
+        ids: list[str] = []
+        for diff_id in self.diff_ids:
+            ids.append(Digest.of(f"{ids[-1]} {diff_id}".encode()) if ids else diff_id)
+        return tuple(ids)
 
     @property
     def created_date(self) -> datetime | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from builder.pages import charts, plan, versions
+from builder.pages.family import Family
 from builder.pages.pull import Pull
 from builder.pages.tagtable import TagLine, TagTable, tag_table
 from builder.pages.views import (
@@ -51,11 +52,12 @@ class CollectionView:
     distinct_bytes: int
     app_url: str
     warnings: tuple[str, ...]
+    family: Family | None
     _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
 
-def collection_view(about: PageContext) -> CollectionView:
-    """Return what the page of a collection shows."""
+def collection_view(about: PageContext, family: Family | None = None) -> CollectionView:
+    """Return what the page of a collection shows; `family` are others that share its layers."""
     collection, row, known = about.collection, about.row, about.known
     keys = collection.keys
     lines = tuple(_line(about, tag) for tag in plan.without_tools(known.order))
@@ -90,6 +92,7 @@ def collection_view(about: PageContext) -> CollectionView:
         distinct_bytes=sum(size for _, size in row.blobs),
         app_url=about.apps.get(row.newest) or about.apps.get("latest", ""),
         warnings=few(collection.warnings),
+        family=family,
     )
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from builder.pages.collectionview import CollectionView
+from builder.pages.family import Family
 from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions
 from builder.pages.search import row_json
@@ -38,9 +39,20 @@ def collection_json(
         document["links"] = {link.title.lower(): link.url for link in view.links}
     if view.pull is not None and view.pull.reference:
         document["reference"] = view.pull.reference
+    if view.family is not None:
+        document |= _family(view.family)
     if children:
         document["collections"] = [row_json(child, options) for child in children]
     return document
+
+
+def _family(family: Family) -> dict[str, Any]:
+    found = {
+        "built_on": [base.title for base in family.bases],
+        "used_by": [user.title for user in family.users],
+        "used_by_total": family.total,
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _tag_line(line: TagLine, options: PageOptions) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _PACKAGE_TYPE, _BOTTLE = "com.github.package.type", "homebrew_bottle"
 KINDS = frozenset({"image", "artifact", "recipe", "empty", *(kind for _, kind in _ARTIFACTS)})
 _MAX_DESCRIPTION = 300
 _CUT_DIGEST = 12  # of its hexadecimal digits
+_CUT_CHAIN = 16
 _DEFAULT = Platform("linux", "amd64")
 
 
@@ -230,6 +231,7 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
     shown = [tag for tag in without_tools(known.order) if tag.has_manifest]
     newest = collection.tag(known.newest)
     previous = known.previous.get(known.newest, "")
+    chains = _chains(collection, shown)
     title, description = _title(collection, texts), _description(collection, texts)
     keywords = tuple(dict.fromkeys(words(keys.get("keywords"))))
     platforms = dict.fromkeys(
@@ -267,7 +269,29 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
         ),
         previous=previous,
         previous_size=known.sizes.get(previous, 0),
+        chain=chains.get(newest.name, ()) if newest is not None else (),
+        tag_chains=tuple("".join(chains[tag.name][-1:]) for tag in shown),
     )
+
+
+def _chains(collection: Collection, tags: Iterable[Tag]) -> dict[str, tuple[str, ...]]:
+    """Return the chain IDs of the image that each tag shows first, cut; none of what is no image.
+
+    Layers can only be shared where the config says what each of them unpacks to.
+    """
+    known: dict[str, tuple[str, ...]] = {}
+    for tag in tags:
+        digest = digest_of(tag)
+        if digest not in known:
+            known[digest] = _chain(collection, tag.manifest) if tag.manifest is not None else ()
+    return {tag.name: known[digest_of(tag)] for tag in tags}
+
+
+def _chain(collection: Collection, manifest: Manifest) -> tuple[str, ...]:
+    image = main_image(collection, manifest)
+    config = collection.configs.get(image.digest) if image.is_container else None
+    ids = config.chain_ids if config is not None else ()
+    return tuple(item.partition(":")[2][:_CUT_CHAIN] for item in ids)
 
 
 def _labels(collection: Collection, tag: Tag | None) -> Iterator[str]:

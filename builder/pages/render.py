@@ -14,6 +14,7 @@ from builder.oci import mediatype
 from builder.output import Claim, Made, Output
 from builder.pages import badge, feeds, json_pages, listing, plan
 from builder.pages.collectionview import collection_view
+from builder.pages.family import Family
 from builder.pages.lists import Lists
 from builder.pages.model import SiteState
 from builder.pages.page import Page, crumb, crumbs, software
@@ -45,26 +46,31 @@ class Renderer:
         collection: Collection,
         texts: Mapping[str, Rendered],
         row: Row,
+        *,
         children: Sequence[Row] = (),
         apps: Mapping[str, str] | None = None,
+        family: Family | None = None,
     ) -> Iterator[Output]:
         """Yield a collection's page, twin, feed, images and redirects, and its tags' pages.
 
         `texts` holds the README under the empty name and each tag's notes
         under the tag's; `children` are the rows of collections below it,
-        `apps` where the web apps of tags are, empty for what is not unpacked.
+        `apps` where the web apps of tags are, empty for what is not unpacked,
+        `family` what shares its layers.
         """
         about = PageContext.of(collection, row, self._options, texts, apps or {})
-        yield from self._collection_page(about, listing.visible(children))
+        yield from self._collection_page(about, listing.visible(children), family)
         for tag in about.known.order:
             yield from self._tag_page(about, tag)
         yield from _pictures(collection)
         for old in row.redirect_from:
             yield self._press.redirect(old, row.url, collection.readme_path or collection.origin)
 
-    def _collection_page(self, about: PageContext, children: tuple[Row, ...]) -> Iterator[Output]:
+    def _collection_page(
+        self, about: PageContext, children: tuple[Row, ...], family: Family | None
+    ) -> Iterator[Output]:
         collection, row = about.collection, about.row
-        view = collection_view(about)
+        view = collection_view(about, family)
         text = about.texts.get("", _EMPTY)
         page = Page(
             title=row.title,

@@ -345,6 +345,8 @@ class Row:
     words: tuple[str, ...] = ()  # of its README and labels, to be found by
     previous: str = ""  # the version before the newest
     previous_size: int = 0
+    chain: tuple[str, ...] = ()  # of the newest tag: chain IDs of its first layer ... of all, cut
+    tag_chains: tuple[str, ...] = ()  # beside `tags`: chain IDs of all layers, cut; empty: none
     _identity: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property

@@ -86,7 +86,9 @@ class World:
         return f"collections/{'/'.join(parts)}"
 
     def image(self, **more: Any) -> Image:
-        one = Image.of(f"{self.text()} {self.rng.randint(0, 3)}", **more)
+        base = [f"base {n}" for n in range(self.rng.randint(0, 3))]
+        top = "base 0" if self.rng.random() < 0.2 else f"{self.text()} {self.rng.randint(0, 3)}"
+        one = Image.of(base.pop() if base and self.rng.random() < 0.3 else top, below=base, **more)
         if self.rng.random() < 0.2:
             other = Image.of(self.text(), architecture="arm64")
             return Image.index(one, other)
