@@ -177,7 +177,7 @@ def test_a_foreign_file_in_the_way_stops_the_build_before_it_writes(
     (greeting / "docs").write_text("now a file")
     before = state(greeting)
     assert build() == 3
-    assert "_site/docs/mine.txt: is in the way" in capfd.readouterr().err
+    assert "_site/docs/mine.txt: is where the site has to be written" in capfd.readouterr().err
     assert state(greeting) == before
     (greeting / "_site/docs/mine.txt").unlink()
     assert build() == 0
