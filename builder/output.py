@@ -12,7 +12,7 @@ This file must not know what a manifest, a page or a web server is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,8 +74,7 @@ class Redirect:
 Body = Data | File | Made | Streamed | Redirect
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One file of the published tree.
 
     `path` is relative, `/`-separated and below the site's base; `origin` is
@@ -96,11 +95,8 @@ class Output:
 
     def at(self, path: str, media_type: str | None = None, body: Body | None = None) -> Output:
         """Return the same output under another path, type or body."""
-        return replace(
-            self,
-            path=path,
-            media_type=media_type or self.media_type,
-            body=body or self.body,
+        return self._replace(
+            path=path, media_type=media_type or self.media_type, body=body or self.body
         )
 
 

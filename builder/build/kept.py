@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from builder.build.facts import Facts
 from builder.config import Config
@@ -28,7 +28,7 @@ from builder.output import Data, File, Output, Redirect
 from builder.registry.content import encoded_digest
 from builder.registry.scan import is_litter
 from builder.storage.cache import Cache, CacheItem, files_of
-from builder.storage.local import ALGORITHMS, open_regular
+from builder.storage.local import ALGORITHMS, CHUNK, open_regular
 
 _MOST_FILES, _MOST_BYTES = 500, 1 << 20  # of one collection: what is larger is made again
 _CHUNK = 64  # collections that are written at once
@@ -86,7 +86,14 @@ def _content(path: str, cache: Cache) -> str:
     if algorithm in ALGORITHMS:
         return kind + encoded_digest(path, f"{algorithm}:{name}", found, cache, path)
     with open_regular(path, path) as file:
-        return kind + hashlib.file_digest(file, "blake2b").hexdigest()
+        return kind + _hash(file)
+
+
+def _hash(file: BinaryIO) -> str:
+    total = hashlib.blake2b()
+    while chunk := file.read(CHUNK):
+        total.update(chunk)
+    return total.hexdigest()
 
 
 class _Entry(NamedTuple):
@@ -167,12 +174,13 @@ def _packed(outputs: Iterable[Output], folder: Path) -> bytes | None:
     """Return outputs as bytes; None for what is streamed, large, or not in the folder."""
     bodies: dict[bytes, int] = {}
     rows: list[list[Any]] = []
+    inside = f"{folder}/"
     for output in outputs:
         body = output.body
         if isinstance(body, Redirect):
             told: list[Any] = [body.to, body.status]
-        elif isinstance(body, File) and body.path.is_relative_to(folder):
-            told = [str(body.path.relative_to(folder)), body.size, body.digest]
+        elif isinstance(body, File) and (path := str(body.path)).startswith(inside):
+            told = [path.removeprefix(inside), body.size, body.digest]
         elif isinstance(body, Data):
             told = [bodies.setdefault(body.data, len(bodies))]
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ class _Endpoints:
         digest, body = manifest.digest, Data(manifest.raw)
         path = f"{self._v2}/manifests/{digest}"
         blob = self._output(f"{self._v2}/blobs/{digest}", mediatype.OCTET_STREAM, body, digest)
-        yield replace(blob, copy_of=path)
+        yield blob._replace(copy_of=path)
         yield self._output(path, manifest.media_type, body, digest)
         yield self._friendly_manifest(digest, manifest.raw, path)
 
@@ -173,7 +173,7 @@ class _Endpoints:
 
     def _copy(self, output: Output, copy_of: str) -> Output:
         """Return an output as a copy of what clients get, where one host has both faces."""
-        return output if self._options.apart else replace(output, copy_of=copy_of)
+        return output if self._options.apart else output._replace(copy_of=copy_of)
 
     def legacy_blobs(self) -> Iterator[Output]:
         """Yield where the layers of the original format can be fetched."""

@@ -154,7 +154,7 @@ def adapt(output: Output, capabilities: Capabilities) -> Iterator[Output]:
         yield from _redirects(output, output.body, capabilities)
         return
     if output.copy_of and not capabilities.copies:
-        output = replace(output, copy_of="")
+        output = output._replace(copy_of="")
     yield output
     folder, _, name = output.path.rpartition("/")
     if output.folder_answer and name == "index.json" and name not in capabilities.index_names:
@@ -167,7 +167,7 @@ def _redirects(output: Output, body: Redirect, capabilities: Capabilities) -> It
         yield output
     elif not output.path.startswith("v2/"):
         page = Data(_redirect_page(body.to))
-        yield replace(output, media_type="text/html", body=page, headers=())
+        yield output._replace(media_type="text/html", body=page, headers=())
 
 
 def _check_location(output: Output, location: str) -> None:
@@ -183,7 +183,7 @@ def _check_location(output: Output, location: str) -> None:
 def _html_copy(output: Output, path: str) -> Output:
     # Not the same bytes: a digest header of the original would be a lie here.
     copy = output.at(path, "text/html", _escaped_body(output.body))
-    return replace(copy, headers=(), folder_answer=False, copy_of="")
+    return copy._replace(headers=(), folder_answer=False, copy_of="")
 
 
 def _escaped_body(body: Body) -> Body:

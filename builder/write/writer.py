@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from builder.errors import ContentError, Problem
@@ -134,7 +134,7 @@ def _write(
 def whole(output: Output) -> Output:
     """Return an output whose body is no longer to be made."""
     is_made = isinstance(output.body, Made)
-    return replace(output, body=Data(_made(output))) if is_made else output
+    return output._replace(body=Data(_made(output))) if is_made else output
 
 
 def _is_known(output: Output, believed: Entry) -> bool:
