@@ -117,7 +117,7 @@
   const terms = (query) => query.toLowerCase().split(/\s+/).filter(Boolean).flatMap((text) => {
     const [, digest] = text.match(/^@?sha(?:256|512):([0-9a-f]*)$/) ?? [];
     if (digest !== undefined) return { word: digest, digest: true };
-    const [name, tag] = text.split(":");
+    const [name, tag] = text.replace(/^org\.(opencontainers\.image|label-schema)\./, "").split(":");
     return [{ word: plain(name), said: spaced(plain(name)).trim() || name }, { word: plain(tag ?? ""), tag: true }];
   }).filter(({ word }) => word);
 
@@ -152,7 +152,7 @@
     const badge = (text, kind) => about.append(" ", make("span", { class: `badge ${kind}` }, text));
     if (item.kind !== "image" && item.kind !== "empty") badge(item.kind, "");
     if (item.deprecated) badge("deprecated", "warn");
-    if (item.yanked.includes(item.newest) && item.newest) badge("yanked", "bad");
+    if (!item.newest && item.yanked[0]) badge("yanked", "bad");
     if (item.description) about.append(make("p", { dir: "auto" }, ...marked(item.description, asked)));
     if (hit) {
       const link = make("a", { href: `${base}${item.name}/tags/${hit}/` }, `${item.name}:${hit}`);

@@ -44,7 +44,7 @@ def command(prefix: str, *, tags: bool, common: Common) -> None:
 
 
 def _line(row: Row) -> tuple[str, ...]:
-    said = {"deprecated": row.deprecated, "yanked": row.newest in row.yanked, "hidden": row.hidden}
+    said = {"deprecated": row.deprecated, "yanked": row.all_yanked, "hidden": row.hidden}
     note = ", ".join(word for word, is_so in said.items() if is_so)
     size = filesize(row.size) if row.size else ""
     return row.name, row.newest or "-", str(len(row.tags)), size, row.updated, note

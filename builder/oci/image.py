@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from builder.oci import mediatype
@@ -92,13 +92,17 @@ class ImageConfig:
         return tuple(ids)
 
     @property
-    def created_date(self) -> datetime | None:
-        """The creation time, unless it is absent or a build tool's zero (before 1980)."""
+    def built(self) -> str:
+        """The creation time as `2025-03-01T10:00:00Z`; empty for none or a build tool's zero.
+
+        That is any before 1980. A time without a zone is one of UTC.
+        """
         try:
             moment = datetime.fromisoformat(_trim_fraction(self.created))
-        except ValueError:
-            return None
-        return moment if moment.year >= 1980 else None
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment
+        except (ValueError, OverflowError):
+            return ""
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment.year >= 1980 else ""
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ _GROUPS = {
 
 def api_view(rows: Sequence[Row], options: PageOptions) -> ApiView:
     """Return the reference with examples taken from the first collection that has a tag."""
-    example = next((row for row in rows if row.listed and row.digest), None)
+    example = next((row for row in rows if row.listed and row.digest and row.newest), None)
     endpoints = [_endpoint(line, example, options) for line in _lines(options)]
     return ApiView(
         tuple(

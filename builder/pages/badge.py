@@ -18,7 +18,7 @@ _MAX = 40  # characters of a name or a version
 
 def badge(row: Row) -> bytes:
     """Return the badge of a collection: what is wrong with it comes before its version."""
-    version = "yanked" if row.newest in row.yanked else row.newest or "no tag yet"
+    version = "yanked" if row.all_yanked else row.newest or "no tag yet"
     name, said = (cut(text, _MAX) for text in (
         row.name.rpartition("/")[2], "deprecated" if row.deprecated else version))  # fmt: skip
     left, right = _width(name), _width(said)

@@ -62,7 +62,7 @@ def collection_view(about: PageContext, family: Family | None = None) -> Collect
     keys = collection.keys
     lines = tuple(_line(about, tag) for tag in plan.without_tools(known.order))
     pull_tag = _pull_tag(about)
-    newest = collection.tag(known.newest)
+    main = collection.tag(known.main)
     return CollectionView(
         name=collection.name,
         url=row.url,
@@ -77,7 +77,7 @@ def collection_view(about: PageContext, family: Family | None = None) -> Collect
         updated=row.updated,
         size=row.size,
         platforms=row.platforms,
-        attached=_kinds(about, newest) if newest is not None else (),
+        attached=_kinds(about, main) if main is not None else (),
         tags=lines,
         table=tag_table(lines),
         sizes=charts.curve(_sizes(lines)),
@@ -90,18 +90,18 @@ def collection_view(about: PageContext, family: Family | None = None) -> Collect
             Link(word, "" if row.hidden else browse_url("keyword", word)) for word in row.keywords
         ),
         distinct_bytes=sum(size for _, size in row.blobs),
-        app_url=about.apps.get(row.newest) or about.apps.get("latest", ""),
+        app_url=about.apps.get(known.main) or about.apps.get("latest", ""),
         warnings=few(collection.warnings),
         family=family,
     )
 
 
 def _pull_tag(about: PageContext) -> Tag | None:
-    """Return the tag to pull by default: `latest`, else the newest."""
+    """Return the tag to pull by default: `latest`, else the newest; where all are yanked any."""
     latest = about.collection.tag("latest")
     if latest is not None and latest.has_manifest and not latest.yanked:
         return latest
-    return about.collection.tag(about.known.newest)
+    return about.collection.tag(about.known.main)
 
 
 def _logo(collection: Collection) -> str:

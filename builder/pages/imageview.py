@@ -117,12 +117,11 @@ def image_view(
     layers = tuple(_layers(collection, manifest.layers, known, made))
     if not platform and config is not None and config.platform.os:
         platform = str(config.platform)
-    created = config.created_date if config is not None else None
     return Image(
         digest=manifest.digest,
         platform=platform,
         size=sum({item.digest: item.size for item in manifest.blobs}.values()),
-        created=created.isoformat() if created is not None else "",
+        created=config.built if config is not None else "",
         author=config.author if config is not None else "",
         layers=layers,
         tiles=charts.treemap([layer.size for layer in manifest.layers]),

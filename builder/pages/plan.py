@@ -17,7 +17,7 @@ from builder.oci.manifest import Manifest
 from builder.oci.platform import Platform, choose
 from builder.oci.secrets import is_secret
 from builder.pages import versions
-from builder.pages.words import cut, search_words
+from builder.pages.words import cut, search_words, whole_names
 from builder.registry.model import Collection, Namespace, Row, Tag
 from builder.text.markdown import Rendered
 
@@ -46,7 +46,8 @@ _DEFAULT = Platform("linux", "amd64")
 class Facts:
     """What the pages of one collection share.
 
-    `order` holds the tags as lists show them; `aliases` the names of all tags
+    `order` holds the tags as lists show them; `newest` is no yanked one, `main` the
+    newest, or where all are yanked what would be; `aliases` the names of all tags
     that point to a digest; `layer_tags` how many digests of
     tags hold a layer; `sizes`
     the compressed bytes of each tag; `previous` the version before each
@@ -55,6 +56,7 @@ class Facts:
 
     order: tuple[Tag, ...]
     newest: str
+    main: str
     aliases: Mapping[str, tuple[str, ...]]
     layer_tags: Mapping[str, int]
     sizes: Mapping[str, int]
@@ -74,9 +76,11 @@ def facts(collection: Collection) -> Facts:
         if tag.manifest is not None and digest not in seen:
             seen.add(digest)
             layer_tags.update(set(_layers(collection, tag.manifest)))
+    newest = newest_of([tag for tag in order if not tag.yanked])
     return Facts(
         order,
-        newest_of(order),
+        newest,
+        newest or newest_of(order),
         {digest: tuple(names) for digest, names in aliases.items()},
         layer_tags,
         _sizes(collection, order),
@@ -115,11 +119,9 @@ def newest_of(order: Sequence[Tag]) -> str:
     """Return the name of the newest tag that can be had, or empty.
 
     That is the highest stable version, else the highest pre-release; where
-    there are no versions, the name that came last. A yanked tag gives way to
-    any other.
+    there are no versions, the name that came last.
     """
     candidates = [tag for tag in without_tools(order) if tag.has_manifest]
-    candidates = [tag for tag in candidates if not tag.yanked] or candidates
     found = [tag.name for tag in candidates if versions.is_version(tag.name)]
     stable = [name for name in found if not versions.is_pre_release(name)]
     if found:
@@ -175,12 +177,12 @@ def _previous(order: Sequence[Tag], aliases: Mapping[str, Sequence[str]]) -> dic
     return {name: other for name, other in before.items() if other}
 
 
-def kind_of(collection: Collection, newest: str) -> str:
-    """Return what a collection holds, judged by its newest tag."""
+def kind_of(collection: Collection, main: str) -> str:
+    """Return what a collection holds, judged by the tag that stands for it."""
     said = collection.keys.get("type")
     if said in KINDS:
         return str(said)
-    tag = collection.tag(newest)
+    tag = collection.tag(main)
     if tag is None:
         return "recipe" if any(tag.recipe for tag in collection.tags) else "empty"
     return tag_kind(collection, tag)
@@ -229,8 +231,9 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
     known = facts(collection)
     keys = collection.keys
     shown = [tag for tag in without_tools(known.order) if tag.has_manifest]
-    newest = collection.tag(known.newest)
-    previous = known.previous.get(known.newest, "")
+    main = collection.tag(known.main)
+    labels = _labels(collection, main)
+    previous = known.previous.get(known.main, "")
     chains = _chains(collection, shown)
     title, description = _title(collection, texts), _description(collection, texts)
     keywords = tuple(dict.fromkeys(words(keys.get("keywords"))))
@@ -247,14 +250,14 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
         keywords=keywords,
         license=one_line(keys.get("license")),
         maintainers=tuple(person.name for person in people(keys.get("maintainers"))),
-        kind=kind_of(collection, known.newest),
+        kind=kind_of(collection, known.main),
         platforms=tuple(sorted(platforms)),
         tags=tuple(tag.name for tag in shown),
         tag_dates=tuple(tag.date[:10] for tag in shown),
         newest=known.newest,
         updated=max((tag.date[:10] for tag in shown), default=""),
-        size=known.sizes.get(known.newest, 0),
-        digest=digest_of(newest) if newest is not None else "",
+        size=known.sizes.get(known.main, 0),
+        digest=digest_of(main) if main is not None else "",
         deprecated=one_line(keys.get("deprecated")),
         hidden=keys.get("hidden") is True,
         listed=any(tag.in_v2 for tag in shown),
@@ -263,13 +266,16 @@ def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
         origin=collection.origin,
         tag_digests=tuple(digest_of(tag).partition(":")[2][:_CUT_DIGEST] for tag in shown),
         yanked=tuple(tag.name for tag in shown if tag.yanked),
-        words=search_words(
-            (description, *_labels(collection, newest), collection.readme),
-            " ".join((collection.name, title, *keywords)),
+        words=(
+            *whole_names(labels),
+            *search_words(
+                (description, *_last_names(labels), collection.readme),
+                " ".join((collection.name, title, *keywords)),
+            ),
         ),
         previous=previous,
         previous_size=known.sizes.get(previous, 0),
-        chain=chains.get(newest.name, ()) if newest is not None else (),
+        chain=chains.get(known.main, ()),
         tag_chains=tuple("".join(chains[tag.name][-1:]) for tag in shown),
     )
 
@@ -294,15 +300,17 @@ def _chain(collection: Collection, manifest: Manifest) -> tuple[str, ...]:
     return tuple(item.partition(":")[2][:_CUT_CHAIN] for item in ids)
 
 
-def _labels(collection: Collection, tag: Tag | None) -> Iterator[str]:
-    """Yield the last names and the values of the labels of a tag's image, but for secrets."""
+def _labels(collection: Collection, tag: Tag | None) -> dict[str, str]:
+    """Return the labels of a tag's image, but for secrets."""
     if tag is None or tag.manifest is None:
-        return
+        return {}
     config = collection.configs.get(main_image(collection, tag.manifest).digest)
-    for name, value in (config.labels if config is not None else {}).items():
-        last = name.rpartition(".")[2]
-        if not is_secret(last):
-            yield f"{last} {value}"
+    labels = config.labels if config is not None else {}
+    return {key: text for key, text in labels.items() if not is_secret(key.rpartition(".")[2])}
+
+
+def _last_names(labels: Mapping[str, str]) -> Iterator[str]:
+    return (f"{key.rpartition('.')[2]} {text}" for key, text in labels.items())
 
 
 def _title(collection: Collection, texts: Mapping[str, Rendered]) -> str:

@@ -53,16 +53,28 @@ class TagGroup:
 
 @dataclass(frozen=True, slots=True)
 class TagTable:
-    """The rows of all tags; `platforms` says that they differ by platform."""
+    """The rows of all tags, and which columns say something.
+
+    `platforms` where tags differ by them, the others where any has a digest, size or date.
+    """
 
     groups: tuple[TagGroup, ...]
     platforms: bool
+    digests: bool
+    sizes: bool
+    dates: bool
 
 
 def tag_table(lines: Sequence[TagLine]) -> TagTable:
     """Return the rows of tags that are in the order of lists."""
     rows = _rows(lines)
-    return TagTable(tuple(_groups(rows)), len({line.platforms for line in lines}) > 1)
+    return TagTable(
+        tuple(_groups(rows)),
+        platforms=len({line.platforms for line in lines}) > 1,
+        digests=any(line.digest for line in lines),
+        sizes=any(line.size for line in lines),
+        dates=any(line.created or line.built for line in lines),
+    )
 
 
 def _rows(lines: Sequence[TagLine]) -> list[TagRow]:

@@ -10,6 +10,8 @@ _MAX_READ = 64 << 10  # characters
 _URL = re.compile(r"\w+://\S+|\]\([^)\s]*")
 _WORD = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
 _DASH = re.compile("[-_]")
+_MAX_NAMES, _MAX_NAME = 30, 80  # of labels, and characters of one
+_USUAL_NAMES = ("org.opencontainers.image.", "org.label-schema.")  # search.js leaves them away, too
 # What says nothing of what it stands in.
 _COMMON = frozenset({
     "an", "and", "any", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "has",
@@ -44,6 +46,15 @@ def search_words(texts: Iterable[str], known: str) -> tuple[str, ...]:
             if len(found) == _MAX_WORDS:
                 return tuple(found)
     return tuple(found)
+
+
+def whole_names(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the first of the dotted names of labels as they are compared.
+
+    But for those that most images have: of these the last part is a word like others.
+    """
+    found = (plain(name) for name in labels if "." in name and not name.startswith(_USUAL_NAMES))
+    return tuple(dict.fromkeys(name for name in found if len(name) <= _MAX_NAME))[:_MAX_NAMES]
 
 
 def _words(text: str) -> Iterator[str]:

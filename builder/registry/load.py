@@ -192,8 +192,7 @@ class _Loader:
             return self._finish(replace(tag, manifest=None, available=False, warnings=why))
         inner = (tag.manifest.digest, *(child.digest for child in tag.manifest.manifests))
         configs = (self._findings.content.configs.get(digest) for digest in inner)
-        moments = [config.created_date for config in configs if config is not None]
-        built = max((moment.isoformat() for moment in moments if moment), default="")
+        built = max((config.built for config in configs if config is not None), default="")
         odd = tuple(dict.fromkeys((*tag.warnings, *self._findings.content.warnings(tag.manifest))))
         self._findings.problems.extend(
             Problem(tag.origin, message=text, warning=True) for text in odd

@@ -330,10 +330,10 @@ class Row:
     platforms: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()  # newest first, version-aware
     tag_dates: tuple[str, ...] = ()  # beside `tags`; empty text where unknown
-    newest: str = ""
+    newest: str = ""  # no yanked one
     updated: str = ""
-    size: int = 0  # of the newest tag
-    digest: str = ""  # of the newest tag
+    size: int = 0  # of the newest tag; where all are yanked, of what would be
+    digest: str = ""  # of the same
     deprecated: str = ""
     hidden: bool = False
     listed: bool = True  # in /v2/_catalog: at least one tag is in /v2/
@@ -353,6 +353,11 @@ class Row:
     def url(self) -> str:
         """The page's URL below the site's base."""
         return f"/{self.name}/"
+
+    @property
+    def all_yanked(self) -> bool:
+        """Whether there are tags and each is yanked."""
+        return 0 < len(self.tags) == len(self.yanked)
 
     @property
     def namespace(self) -> str:

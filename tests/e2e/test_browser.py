@@ -63,6 +63,7 @@ def test_pages(browser: Any, served: str, width: int, scheme: str) -> None:
         ("linux/arm64", "vanessa/greeting"),
         ("mit csv", "vanessa/dataset"),
         ("licenses", "vanessa/greeting"),  # a label
+        ("org.opencontainers.image.licenses", "vanessa/greeting"),
         ("bubble", "vanessa/greeting"),  # a word of its README
         ("DIGEST", "vanessa/greeting:0.9.0"),
     ],

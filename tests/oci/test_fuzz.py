@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, BinaryIO
 
 from hypothesis import example, given
@@ -73,7 +74,9 @@ def test_configs(raw: bytes) -> None:
     except ManifestError as error:
         str(error.located("x")).encode()
         return
-    assert config.created_date is None or config.created_date.year >= 1980
+    assert config.built == "" or re.fullmatch(
+        r"(19[89]|2)\d+-\d\d-\d\dT\d\d:\d\d:\d\dZ", config.built
+    )
     assert all(text.encode() for text in (*config.warnings, *config.secrets, *config.env))
     assert str(config.platform).encode() is not None
 

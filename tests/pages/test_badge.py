@@ -19,7 +19,7 @@ from tests.pages.samples import Maker
     ("facts", "said"),
     [
         ({"newest": "1.13.9"}, "1.13.9"),
-        ({"newest": "1.13.9", "yanked": ("1.13.9",)}, "yanked"),
+        ({"newest": "", "tags": ("1.13.9",), "yanked": ("1.13.9",)}, "yanked"),
         ({"newest": "1.13.9", "deprecated": "other/one"}, "deprecated"),
         ({"newest": ""}, "no tag yet"),
     ],

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from builder.pages import search, words
+from builder.pages import plan, search, words
 from builder.pages.model import PageOptions
 from builder.registry.model import Row
+from tests.pages.samples import Maker
 
 LONG = tuple(f"1.{number}" for number in range(20))
 
@@ -90,3 +91,25 @@ def test_words(texts: list[str], known: str, found: tuple[str, ...]) -> None:
 )
 def test_descriptions_end_after_a_word(text: str, cut: str) -> None:
     assert words.cut(text, 12) == cut
+
+
+def test_a_label_is_found_by_its_whole_name() -> None:
+    labels = ["org.example.Label-3", "org.opencontainers.image.source", "maintainer", "a.b" * 40]
+    assert words.whole_names(labels) == ("org.example.label3",)
+    assert len(words.whole_names(f"org.example.n{n}" for n in range(1_000))) == 30
+    maker = Maker("team/tool")
+    maker.tag(
+        "1",
+        maker.image(
+            [("x", 9)],
+            config={
+                "Labels": {
+                    "org.example.label-3": "blue",
+                    "org.example.api_token": "none",
+                    "org.example.empty": "",
+                }
+            },
+        ),
+    )
+    found = plan.row(maker.done(), {}).words
+    assert found == ("org.example.label3", "org.example.empty", "label3", "label", "blue", "empty")

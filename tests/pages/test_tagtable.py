@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
 from builder.pages import versions
 from builder.pages.tagtable import SHOWN, TagLine, TagTable, tag_table
 
@@ -64,3 +66,25 @@ def test_names_of_one_digest_in_two_states_are_two_rows() -> None:
     (group,) = tag_table(lines).groups
     shown = {row.tag.name: [other.name for other in row.others] for row in group.rows}
     assert shown == {"2": ["latest"], "1": []}
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        (("", (), 0, "", ""), ()),  # to be built from a recipe
+        (("sha256:a", (), 9, "", ""), ("digests", "sizes")),
+        (("", (), 9, "2024-01-01", ""), ("sizes", "dates")),
+        (("sha256:a", (), 0, "", "2024-01-01"), ("digests", "dates")),
+    ],
+)
+def test_columns_are_there_where_any_row_says_something(
+    line: tuple[str, tuple[str, ...], int, str, str], columns: tuple[str, ...]
+) -> None:
+    digest, platforms, size, created, built = line
+    one = TagLine(
+        "1", "/x/tags/1/", digest, (), platforms, size, created, built, "", "", (), "", ""
+    )
+    table = tag_table([one])
+    shown = {"digests": table.digests, "sizes": table.sizes, "dates": table.dates}
+    assert tuple(name for name, is_shown in shown.items() if is_shown) == columns
+    assert not table.platforms
