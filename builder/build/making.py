@@ -29,7 +29,7 @@ from builder.pages.render import COLLECTION_LAYOUTS
 from builder.registry.endpoints import EndpointOptions
 from builder.storage.cache import Cache
 from builder.targets.limits import too_large, too_much
-from builder.text.addresses import dead_anchors
+from builder.text.addresses import Answer, dead_anchors
 from builder.theme.find import Theme
 from builder.theme.templates import Templates
 from builder.write.destination import Destination
@@ -86,13 +86,9 @@ class Maker:
                 read = set(self._inventory.changed(record, sources.addresses))
             with self._pool(session, len(read)) as pool:
                 texts = load(
-                    pool,
-                    read,
-                    sources,
-                    inventory=self._inventory,
-                    cache=self._cache,
-                    progress=self._how.progress,
-                )
+                    pool, read, sources,
+                    inventory=self._inventory, cache=self._cache, progress=self._how.progress,
+                )  # fmt: skip
                 loaded = self._inventory.loaded()
                 anchors = (place for item in loaded.values() for place in item.facts.anchors)
                 dead = dead_anchors([*texts.anchors, *anchors])
@@ -108,32 +104,16 @@ class Maker:
                 gone = known.keys() - {item.name for item in bundles} - {SIDE}
                 if changed or gone or not change.trusted or change.damaged:
                     self._check_claims(bundles, changed, record)
-                    change.open()
-                    if self._how.parts:
-                        changed = self._how.parts.adopt(
-                            session, loaded, changed, change, self._inventory
-                        )
-                    self._render(session, pool, changed, change)
-                    for name in gone:
-                        change.drop(name)
-                    if self._how.shard:
-                        sign(record, self._how.shard, self._config, session, loaded)
-                    elif change.ruled or change.damaged or record.meta("rules") != self._options:
-                        self._side_files(change)
+                    self._write(session, pool, changed, change, gone=gone, loaded=loaded)
             self._check_limits(record)
             change.report.warnings = self._how.judged(warnings)
         except (BuilderError, OSError):
-            self._check_unchanged(
-                sources, read
-            )  # a file may have been in the middle of being saved
+            self._check_unchanged(sources, read)  # a file may have been half saved
             raise
         self._check_unchanged(sources, read)
         self._keeping.finish(self._inventory.names())
-        record.set_meta("inputs", sources.key)
-        asked = {answer for item in loaded.values() for answer in item.facts.answers}
-        on_disk = sorted(answer for answer in asked.union(texts.answers) if answer.on_disk)
-        record.set_meta("asked", json.dumps(on_disk))
-        record.set_meta("warnings", json.dumps([*map(astuple, warnings)]))
+        answers = {answer for item in loaded.values() for answer in item.facts.answers}
+        _remember(record, sources.key, answers.union(texts.answers), warnings)
         change.publish()
 
     def _pool(self, session: Session, many: int) -> Pool:
@@ -227,6 +207,29 @@ class Maker:
             if item.name in damaged or known.get(item.name) != item.fingerprint
         ]
 
+    def _write(
+        self,
+        session: Session,
+        pool: Pool,
+        changed: list[Bundle],
+        change: Transaction,
+        *,
+        gone: Iterable[str],
+        loaded: Mapping[str, Loaded],
+    ) -> None:
+        """Make what changed, and what the host needs beside it; forget what is gone."""
+        change.open()
+        if self._how.parts:
+            changed = self._how.parts.adopt(session, loaded, changed, change, self._inventory)
+        self._render(session, pool, changed, change)
+        for name in gone:
+            change.drop(name)
+        record = change.record
+        if self._how.shard:
+            sign(record, self._how.shard, self._config, session, loaded)
+        elif change.ruled or change.damaged or record.meta("rules") != self._options:
+            self._side_files(change)
+
     def _check_claims(self, bundles: list[Bundle], changed: list[Bundle], record: Record) -> None:
         """Refuse two owners of one path, unless all claims are as they were."""
         checked = self._checked or {}
@@ -306,6 +309,16 @@ class Maker:
         names = [folder.name for folder in folders if folder.is_collection]
         found |= set(unmatched(self._config.apps, names))
         return sorted({*self._config.warnings, *found})
+
+
+def _remember(
+    record: Record, inputs: str, answers: set[Answer], warnings: Iterable[Problem]
+) -> None:
+    """Note what a later build needs to see that nothing changed, and to say the same."""
+    record.set_meta("inputs", inputs)
+    on_disk = sorted(answer for answer in answers if answer.on_disk)
+    record.set_meta("asked", json.dumps(on_disk))
+    record.set_meta("warnings", json.dumps([*map(astuple, warnings)]))
 
 
 def _task_key(task: Task) -> Item:

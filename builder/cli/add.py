@@ -13,7 +13,7 @@ from builder.build.judge import judge_of
 from builder.cli.add_files import FileLister, warn_of_damage
 from builder.cli.console import Console
 from builder.cli.intake import Intake
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, accept_foreign, common_options, remote_options
 from builder.errors import ContentError, UsageError, printable
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference, name_fault
@@ -58,11 +58,7 @@ from builder.transports.sources import SourceOptions, has_scheme, open_source
 @click.option(
     "--artifact-type", metavar="TYPE", default="", help="With file: the artifact type of the files."
 )
-@click.option(
-    "--allow-foreign",
-    is_flag=True,
-    help="Accept layers whose 'urls' send clients to other servers.",
-)
+@accept_foreign
 @click.option("--force", is_flag=True, help="Move a tag even if it is immutable.")
 @click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @remote_options

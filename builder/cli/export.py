@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from builder.cli.add import parse_platform
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, common_options, download_foreign, remote_options
 from builder.errors import UsageError
 from builder.oci.graph import select_platform
 from builder.oci.reference import Reference
@@ -36,11 +36,7 @@ _SCHEMES = ("oci", "oci-archive", "docker-archive")
     default="",
     help="The name in a Docker archive.  [default: the name here]",
 )
-@click.option(
-    "--allow-foreign",
-    is_flag=True,
-    help="Download layers from the URLs in their descriptors.",
-)
+@download_foreign
 @remote_options
 @common_options
 def command(

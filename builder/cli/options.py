@@ -109,6 +109,18 @@ def engine_option(function: Function) -> Function:
     return option(function)
 
 
+accept_foreign = click.option(
+    "--allow-foreign",
+    is_flag=True,
+    help="Accept layers whose 'urls' send clients to other servers.",
+)
+download_foreign = click.option(
+    "--allow-foreign",
+    is_flag=True,
+    help="Download layers from the URLs in their descriptors.",
+)
+
+
 def given(context: click.Context) -> Iterator[click.Parameter]:
     """Yield the arguments and flags that stand on the command line."""
     for parameter in context.command.params:

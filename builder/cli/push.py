@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from builder.cli.console import Console
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, common_options, download_foreign, remote_options
 from builder.errors import UsageError
 from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference, cosign_tags
@@ -47,11 +47,7 @@ class _Pushed(NamedTuple):
     help="A repository there to mount layers from; may be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be sent.")
-@click.option(
-    "--allow-foreign",
-    is_flag=True,
-    help="Download layers from the URLs in their descriptors.",
-)
+@download_foreign
 @remote_options
 @common_options
 def command(

@@ -11,7 +11,7 @@ import click
 
 from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, accept_foreign, common_options, remote_options
 from builder.errors import UsageError, redacted
 from builder.oci.reference import Reference
 from builder.pull_requests.author import find_author
@@ -46,11 +46,7 @@ from builder.transports.sources import SourceOptions, open_source
     help="Who proposes the change.  [default: from the CI's environment]",
 )
 @click.option("--platform", metavar="OS/ARCH", help="Import only the image of one platform.")
-@click.option(
-    "--allow-foreign",
-    is_flag=True,
-    help="Accept layers whose 'urls' send clients to other servers.",
-)
+@accept_foreign
 @click.option("--no-fetch", is_flag=True, help="Download nothing to check it.")
 @click.option("--push", is_flag=True, help="Push the branch.")
 @click.option("--replace", is_flag=True, help="Replace the branch of an earlier run.")

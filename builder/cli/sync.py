@@ -11,7 +11,7 @@ import click
 from builder.build.judge import judge_of
 from builder.cli.console import Console
 from builder.cli.intake import storage_hint
-from builder.cli.options import Common, common_options, remote_options
+from builder.cli.options import Common, accept_foreign, common_options, remote_options
 from builder.errors import (
     BuilderError,
     ContentError,
@@ -41,11 +41,7 @@ class FarError(ContentError):
 @click.command("sync")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--dry-run", is_flag=True, help="Show what has changed, but change nothing.")
-@click.option(
-    "--allow-foreign",
-    is_flag=True,
-    help="Accept layers whose 'urls' send clients to other servers.",
-)
+@accept_foreign
 @remote_options
 @common_options
 def command(
