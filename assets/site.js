@@ -67,12 +67,13 @@
   };
 
   const times = () => {
-    const words = new Intl.RelativeTimeFormat(root.lang || "en", { numeric: "auto" });
+    let words; // made when first asked for: a page without such a time starts sooner
     const today = new Date().setUTCHours(0, 0, 0, 0);
     const ago = (element) => {
       const days = (new Date(element.dateTime).setUTCHours(0, 0, 0, 0) - today) / 864e5;
       if (Number.isNaN(days)) return "";
       const [length, unit] = [[365, "year"], [30, "month"], [1, "day"]].find(([n]) => Math.abs(days) >= n) ?? [1, "day"];
+      words ??= new Intl.RelativeTimeFormat(root.lang || "en", { numeric: "auto" });
       return words.format(Math.trunc(days / length), unit);
     };
     for (const element of all("time[data-ago]")) {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 from builder.cli import run
 from tests.browsing import SHOWCASE_PAGES, show
@@ -62,6 +63,51 @@ def test_a_phone_shows_the_readme_at_once(browser: Any, shown: str) -> None:
     browser.get(f"http://{shown}/{SHOWCASE_PAGES['many-tags']}")
     top = "return document.getElementById('readme').getBoundingClientRect().top"
     assert browser.execute_script(top) <= 400
+
+
+def test_rows_are_drawn_when_they_come_into_sight(browser: Any, shown: str) -> None:
+    drawn = """
+    const row = document.querySelector(".rows > :last-child");
+    const drawn = () => row.firstElementChild.checkVisibility({contentVisibilityAuto: true});
+    const done = arguments[arguments.length - 1];
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      const before = drawn();
+      row.scrollIntoView();
+      const look = () => drawn() ? done([before, true]) : requestAnimationFrame(look);
+      look();
+    }));
+    """
+    show(browser, 390, "light")
+    for page in ("browse", "found"):
+        browser.get(f"http://{shown}/{SHOWCASE_PAGES[page]}")
+        WebDriverWait(browser, 60).until(
+            lambda _: browser.find_elements("css selector", ".rows > :nth-child(24)")
+        )
+        assert browser.execute_async_script(drawn) == [False, True], page
+
+
+COMMANDS = """
+return [...document.querySelectorAll(".pull .command")].filter((block) => block.offsetHeight).map((block) => {
+  const button = block.querySelector("button").getBoundingClientRect();
+  const range = document.createRange();
+  range.selectNodeContents(block.querySelector("code"));
+  const over = [...range.getClientRects()].some((line) => line.width && line.right > button.left + 1
+    && line.top + 3 < button.bottom - 3);
+  return [block.textContent.replace("Copy", ""), over, block.scrollWidth > block.clientWidth];
+});
+"""
+
+
+def test_commands_make_room_for_their_button(browser: Any, shown: str) -> None:
+    bad = {}
+    for width in (320, 390, 1280):
+        show(browser, width, "light")
+        for page in ("many-tags", "chart", "app", "cache", "long", "sif", "files"):
+            browser.get(f"http://{shown}/{SHOWCASE_PAGES[page]}")
+            commands = browser.execute_script(COMMANDS)
+            assert commands, page
+            bad |= {(width, page): text for text, *wrong in commands if any(wrong)}
+    assert bad == {}
 
 
 def test_each_client_has_a_panel(browser: Any, shown: str) -> None:
