@@ -50,8 +50,8 @@ e2e: $(READY) ## run only the tests with real clients, servers and a browser
 differential: $(READY) ## compare what 1000 random images hold with what umoci unpacks
 	DIFFERENTIAL=1000 $(BIN)/python -m pytest -q tests/layers/test_differential.py
 
-fuzz: $(READY) ## feed layers and listings that nobody would write to what reads them, for minutes
-	$(BIN)/python -m pytest -q --hypothesis-profile=long tests/layers/test_fuzz.py
+fuzz: $(READY) ## feed documents, layers, listings and texts that nobody would write to what reads them, for an hour
+	$(BIN)/python -m pytest -q --hypothesis-profile=long tests/fuzz tests/*/test_fuzz.py
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check builder tests scripts
