@@ -246,6 +246,9 @@ def _check_nav(keys: Mapping[str, Any], reader: Reader) -> None:
 def _accent(keys: Mapping[str, Any], reader: Reader) -> str:
     """Return the colour of links and buttons, as CSS takes it; empty for the theme's own."""
     value = str(keys.get("accent") or "")
+    if "accent" in keys and not value:
+        hint = "write the colour in quotes, as '#0b6b5f': without them, # begins a comment"
+        reader.problem(("accent",), "accent is empty", hint, warning=True)
     if value and not _COLOUR.fullmatch(value):
         reader.problem(("accent",), f"{value!r} is not a colour", "write '#0b6b5f' or a CSS name")
         return ""

@@ -88,6 +88,14 @@ def test_settings_that_are_none(
     assert "_config.yml:2: " in capfd.readouterr().err
 
 
+def test_an_accent_that_is_a_comment_is_said(
+    greeting: Path, build: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (greeting / "_config.yml").write_text("title: T\naccent: #8a2be2\n")
+    assert build() == 0
+    assert "_config.yml:2: warning: accent is empty" in capfd.readouterr().err
+
+
 def test_eject(greeting: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["theme", "eject", "tags.html", "-s", str(greeting)]) == 0
     ejected = greeting / "_includes/tags.html"
