@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 from builder.pages.words import cut
 from builder.registry.model import Row
@@ -16,13 +17,27 @@ _OTHER = "#0b655e"
 _MAX = 40  # characters of a name or a version
 
 
-def badge(row: Row) -> bytes:
-    """Return the badge of a collection: what is wrong with it comes before its version."""
+def shield(row: Row) -> dict[str, Any]:
+    """Return what the badge of a collection says: what is wrong with it comes before its version.
+
+    As an endpoint of Shields says it; source: https://shields.io/badges/endpoint-badge.
+    """
     version = "yanked" if row.all_yanked else row.newest or "no tag yet"
-    name, said = (cut(text, _MAX) for text in (
-        row.name.rpartition("/")[2], "deprecated" if row.deprecated else version))  # fmt: skip
+    said = cut("deprecated" if row.deprecated else version, _MAX)
+    label = cut(row.name.rpartition("/")[2], _MAX)
+    return {
+        "schemaVersion": 1,
+        "label": label,
+        "message": said,
+        "color": _COLOURS.get(said, _OTHER),
+    }
+
+
+def badge(row: Row) -> bytes:
+    """Return the badge of a collection as a picture."""
+    about = shield(row)
+    name, said, colour = about["label"], about["message"], about["color"]
     left, right = _width(name), _width(said)
-    colour = _COLOURS.get(said, _OTHER)
     texts = ((left / 2, name), (left + right / 2, said))
     shown = "".join(f'<text x="{x:g}" y="14">{escape(text)}</text>' for x, text in texts)
     return (

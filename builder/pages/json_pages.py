@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
+from builder.pages.badge import shield
 from builder.pages.collectionview import CollectionView
 from builder.pages.family import Family
 from builder.pages.feeds import absolute
@@ -39,6 +40,7 @@ def collection_json(
         document["links"] = {link.title.lower(): link.url for link in view.links}
     if view.pull is not None and view.pull.reference:
         document["reference"] = view.pull.reference
+    document["badge"] = shield(row)
     if view.family is not None:
         document |= _family(view.family)
     if children:

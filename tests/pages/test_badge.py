@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from builder.pages.badge import badge
+from builder.pages.badge import badge, shield
 from builder.pages.plan import row
 from tests.pages.samples import Maker
 
@@ -26,6 +30,9 @@ from tests.pages.samples import Maker
 )
 def test_what_a_badge_says(facts: Any, said: str) -> None:
     about = replace(row(Maker("bio/samtools").done(), {}), **facts)
+    told = shield(about)
+    assert told.keys() == {"schemaVersion", "label", "message", "color"}
+    assert (told["schemaVersion"], told["label"], told["message"]) == (1, "samtools", said)
     picture = ET.fromstring(badge(about))  # noqa: S314 - made here
     assert picture.get("aria-label") == f"samtools: {said}"
     assert [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")] == [
@@ -42,4 +49,11 @@ def test_a_page_has_its_badge_and_the_markdown_of_it(
     page = greeting / "_site/vanessa/greeting"
     assert b"greeting: latest" in (page / "badge.svg").read_bytes()
     link = "https://registry.example/vanessa/greeting/"
-    assert f"[![vanessa/greeting]({link}badge.svg)]({link})" in (page / "index.html").read_text()
+    text = unescape((page / "index.html").read_text())
+    assert f"[![vanessa/greeting]({link}badge.svg)]({link})" in text
+    shields = re.search(r"\(https://img\.shields\.io/badge/dynamic/json\?(.*?)\)", text)
+    assert shields is not None
+    asked = dict(parse_qsl(shields[1]))
+    assert asked == {"query": "$.badge.message", "label": "greeting", "url": f"{link}index.json"}
+    twin = json.loads((page / "index.json").read_bytes())
+    assert twin["badge"]["message"] == "latest"
