@@ -164,7 +164,7 @@ def _header_obstacles(served: Served) -> Iterator[Obstacle]:
         yield Obstacle(frozenset({DOCKER, CONTAINERD}), why, "answer HEAD like GET, or with 405")
     if served.digest_without_length:
         why = "HEAD gives a digest and no Content-Length, on which Docker before 23 fails"
-        yield Obstacle(frozenset({DOCKER}), why, "send Content-Length")
+        yield Obstacle(frozenset({DOCKER}), why, "send Content-Length", blocks=False)
     if served.compressed:
         why, fix = (
             "the host compresses manifests",

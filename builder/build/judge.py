@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from builder.apps.model import AppOptions
@@ -152,5 +153,12 @@ def _active(
 
 
 def _shown(options: RegistryOptions, place: BlobPlace) -> str:
-    inside = place.file is not None and place.file.is_relative_to(options.source)
-    return str(place.file.relative_to(options.source)) if inside and place.file else place.digest
+    """Return the path that a blob has in the registry, or gets there; else its digest."""
+    homes: list[tuple[Path | None, str]] = [(options.source, "")]
+    if (staged := options.staged) is not None:
+        origin = f"{options.collections}/{staged.name}/"
+        homes = [(staged.folder, origin), (staged.store, f"{options.store}/"), *homes]
+    for folder, label in homes:
+        if folder and place.file and place.file.is_relative_to(folder):
+            return f"{label}{place.file.relative_to(folder).as_posix()}"
+    return place.digest

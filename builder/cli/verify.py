@@ -100,6 +100,10 @@ def command(
     if keys and name is None:
         name = site_name(config.address, "") if config.files else ""
         name = name or next((place.rstrip("/") for place in places if "://" in place), "")
+        if not name:
+            message = "no name of a site is known, so a release of any site is accepted"
+            hint = "set url in _config.yml, or give --name URL; --name '' accepts any site"
+            console.warn(Problem(places[0], message=message, hint=hint, warning=True))
     half = cast("Literal['', 'v2', 'pages']", only or "")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     options = VerifyOptions(keys, half, sample / 100, jobs, name or "", now)

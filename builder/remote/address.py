@@ -18,6 +18,7 @@ CONNECT_SECONDS = 10
 _METADATA = frozenset(
     map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"))
 )
+_SECRETS = "the server is set up wrongly, or somebody wants what only this machine may ask"
 # Of IPv6 what the internet uses, and what networks use for themselves (RFC 4291, RFC 4193).
 # All else is for programs that translate: an IPv4 address may be in it, of any kind.
 _UNICAST = tuple(map(ipaddress.IPv6Network, ("2000::/3", "fc00::/7")))
@@ -71,6 +72,14 @@ class Policy:
                 return connection
         raise failure or OSError(f"{host} has no address")
 
+    def check_address(self, host: str) -> None:
+        """Raise RemoteError for a host that is an address which is not allowed."""
+        try:
+            address = _plain(host.strip("[]"))
+        except ValueError:
+            return  # a name: it shows when it is looked up
+        self._check(host.strip("[]").lower(), [address])
+
     def _resolve(self, host: str, port: int) -> Iterator[tuple[int, Address]]:
         name = host.strip("[]").lower()
         try:
@@ -94,7 +103,7 @@ class Policy:
         for address in addresses:
             if (kind := _kind(address)) not in self._kinds:
                 message = f"{name} is at {address}, a {kind} address"
-                hint = "name the host yourself if you trust it"
+                hint = _SECRETS if kind == "special" else "name the host yourself if you trust it"
                 raise RemoteError(f"{message}, which no server may send us to", hint)
 
 

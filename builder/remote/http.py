@@ -197,6 +197,7 @@ class Http:
             message = f"{host_of(url)}: sends us from https to http: {shown}"
             raise RemoteError(message, "the server is set up wrongly, or somebody is in between")
         if parts.scheme == "http" and not self.allows_plain(parts.hostname):
+            self.policy.check_address(parts.hostname)  # no flag would help there
             message = f"{host_of(url)}: sends us to plain http: {shown}"
             raise RemoteError(message, "use --insecure if you accept that")
         return following

@@ -71,7 +71,7 @@ ROWS = [
     ("plain http here", {"url": "http://localhost:80", "near": True}, {}),
     ("no /v2/", {"root": Reply(404)}, {"podman": "no", "crane": "no"}),
     ("/v2/ is forbidden", {"root": Reply(403)}, {"podman": "no", "crane": "no"}),
-    ("no length", {"samples": every(length=None)}, {"oras": "no", "docker": "no"}),
+    ("no length", {"samples": every(length=None)}, {"oras": "no"}),
     ("no length, no digest", {"samples": every(length=None, digest="")}, {"oras": "no"}),
     ("compressed", {"samples": every(encoding="gzip")}, {"oras": "no"}),
     ("zstd", {"samples": (replace(sample(SINGLE), zstd=True), sample(INDEX))}, {}),

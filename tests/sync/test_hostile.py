@@ -42,7 +42,8 @@ def contents(mine: Path) -> dict[Path, bytes]:
 @pytest.mark.parametrize(
     ("behaviour", "pattern", "expected"),
     [
-        (Behaviour(manifest_redirect="http://169.254.169.254/latest"), NAME, (4, "sends us to")),
+        (Behaviour(manifest_redirect="http://169.254.169.254/latest"), NAME,
+         (4, "a special address")),
         (Behaviour(manifest_redirect="https://169.254.169.254/"), NAME, (4, "a special address")),
         (Behaviour(blob_redirect="file:///etc/passwd"), NAME, (4, "which is refused")),
         (Behaviour(auth='Bearer realm="https://169.254.169.254/"'), NAME, (4, "the realm of")),

@@ -106,6 +106,16 @@ def test_without_a_name_the_address_is_the_one(past: tuple[Path, Path], capsys: 
         assert f"not of '{NAME}'" in capsys.readouterr().err
 
 
+def test_a_folder_without_a_name_is_told(past: tuple[Path, Path], capsys: Capture) -> None:
+    """A key signs several sites, and a folder does not say which one it is."""
+    flags = ("--public-key", KEY.public.text, "--only", "pages")
+    assert run(["verify", str(past[1]), *flags]) == 0
+    assert "a release of any site is accepted" in capsys.readouterr().err
+    for name in (NAME, ""):
+        assert run(["verify", str(past[1]), *flags, "--name", name]) == 0
+        assert "any site" not in capsys.readouterr().err
+
+
 def test_without_keys_nothing_is_expected(past: tuple[Path, Path], capsys: Capture) -> None:
     with served(past[1]) as url:
         assert run(["verify", url, "--only", "pages"]) == 0
