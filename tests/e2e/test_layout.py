@@ -87,8 +87,8 @@ def test_rows_are_drawn_when_they_come_into_sight(browser: Any, shown: str) -> N
 
 
 COMMANDS = """
-const shown = [...document.querySelectorAll(".pull .command")].filter((block) => block.offsetHeight);
-return shown.map((block) => {
+const all = [...document.querySelectorAll(".pull .command")];
+return all.filter((block) => block.offsetHeight).map((block) => {
   const button = block.querySelector("button").getBoundingClientRect();
   const range = document.createRange();
   range.selectNodeContents(block.querySelector("code"));
