@@ -177,6 +177,11 @@ def test_envelopes_that_nothing_beside_them_names(greeting: Path) -> None:
     assert all(item["packages"] == 2 for item in found["sbom"])
     types = [item["artifact_type"] for item in found["signature"]]
     assert types.count("application/vnd.dev.cosign.simplesigning.v1+json") == 1
+    html = (greeting / "_site/vanessa/greeting/tags/latest/index.html").read_text()
+    for kind, items in found.items():
+        table = html.split(f'<h3 id="attached-{kind}">')[1].partition("</table>")[0]
+        known = any(item.keys() & {"packages", "facts", "created"} for item in items)
+        assert (">Details</th>" in table) == known, f"{kind}: a column is there where it is filled"
     badges = [greeting / "_site/vanessa/greeting" / path for path in ("", "tags/latest")]
     first, second = (
         re.findall(r'badge good">([^<]+)', (path / "index.html").read_text()) for path in badges
