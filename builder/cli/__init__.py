@@ -17,6 +17,7 @@ from importlib import import_module
 import click
 
 from builder import package_version
+from builder.cli.completing import complete
 from builder.cli.examples import epilog
 from builder.errors import (
     STANDARD_OUTPUT,
@@ -94,7 +95,7 @@ class _Commands(click.Group):
         module = import_module(f"builder.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         command.epilog = epilog(cmd_name)
-        return command
+        return complete(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing them."""

@@ -1,8 +1,9 @@
-"""What a shell completes beside commands and flags: names, their tags, targets."""
+"""What a shell completes beside commands and flags: names, their tags, files, targets."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,39 @@ import click
 from click.shell_completion import CompletionItem
 
 _MOST = 200  # of what begins alike
+_NAMES = {"NAME", "OLD", "PREFIX"}
+_FOLDERS = {"DIR", "FOLDER"}
+_FILES = {"FILE", "PATH", "SOURCE", "DEST"}
+
+
+class _Named(click.types.StringParamType):
+    """A text whose metavar says what it names: a collection or its tag, a file, a folder."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return what begins like `incomplete`; the shell itself completes files."""
+        words = set() if "//" in (param.metavar or "") else _words(param)
+        is_name = words & _NAMES and isinstance(param, click.Argument)
+        found = references(ctx, param, incomplete) if is_name else []
+        if words & _FILES:
+            return [*found, CompletionItem(incomplete, type="file")]
+        return [*found, CompletionItem(incomplete, type="dir")] if words & _FOLDERS else found
+
+
+def complete(command: click.Command) -> click.Command:
+    """Let shells complete every argument and flag of a command by its metavar."""
+    for parameter in command.params:
+        if type(parameter.type) is click.types.StringParamType and _words(parameter):
+            parameter.type = _Named()
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            complete(inner)
+    return command
+
+
+def _words(parameter: click.Parameter) -> set[str]:
+    return set(re.findall("[A-Z]+", parameter.metavar or ""))
 
 
 def references(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.completing import references
 from builder.cli.options import Common, common_options, remote_options
 from builder.errors import ContentError, printable
 from builder.oci.reference import Reference
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("history")
-@click.argument("reference", metavar="NAME[:TAG]", shell_complete=references)
+@click.argument("reference", metavar="NAME[:TAG]")
 @click.option(
     "--from",
     "place",

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from builder.cli import inert
-from builder.cli.completing import references
 from builder.cli.inspect_files import show_files
 from builder.cli.inspect_text import collection_text, tag_text
 from builder.cli.options import Common, common_options
@@ -22,7 +21,7 @@ from builder.storage.cache import Cache
 
 
 @click.command("inspect")
-@click.argument("reference", metavar="NAME[:TAG]", shell_complete=references)
+@click.argument("reference", metavar="NAME[:TAG]")
 @click.option("--raw", is_flag=True, help="Print the manifest's exact bytes.")
 @click.option("--files", is_flag=True, help="List the files in the image (needs 'add --files').")
 @click.option("--file", "path", metavar="PATH", help="Print one file from the image.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.completing import references
 from builder.cli.options import Common, common_options
 from builder.cli.tables import TAG_HEAD, table, tag_lines
 from builder.pages import plan
@@ -16,7 +15,7 @@ _HEAD = ("NAME", "NEWEST", "TAGS", "SIZE", "UPDATED", "")
 
 
 @click.command("list")
-@click.argument("prefix", metavar="[PREFIX]", default="", shell_complete=references)
+@click.argument("prefix", metavar="[PREFIX]", default="")
 @click.option("--tags", is_flag=True, help="List tags, newest first.")
 @common_options
 def command(prefix: str, *, tags: bool, common: Common) -> None:

@@ -72,7 +72,7 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-q", "--quiet", is_flag=True, help="Print results only, no progress."),
         click.option("-c", "--config", "configs", metavar="A,B",
                      help="Configuration files; later ones win.  [default: _config.yml]"),
-        click.option("-s", "--source", default=".", show_default=True,
+        click.option("-s", "--source", default=".", show_default=True, metavar="DIR",
                      help="The registry's folder."),
     )  # fmt: skip
     for option in options:
@@ -94,7 +94,7 @@ def build_options(function: Function) -> Function:
                      help="The kind of host.  [default: registry.target]"),
         click.option("--url", help="The site's address, without a path."),
         click.option("-b", "--baseurl", help="The path below which the pages are served."),
-        click.option("-d", "--destination", default="",
+        click.option("-d", "--destination", default="", metavar="DIR",
                      help="The output folder.  [default: _site]"),
     )  # fmt: skip
     for option in options:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.completing import references
 from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
@@ -12,7 +11,7 @@ from builder.registry.edit import lock, remove_tag
 
 
 @click.command("untag")
-@click.argument("reference", metavar="NAME:TAG", shell_complete=references)
+@click.argument("reference", metavar="NAME:TAG")
 @click.option("--force", is_flag=True, help="Remove a tag even if it is immutable.")
 @click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
 @common_options

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from builder.build.judge import judge_of
-from builder.cli.completing import references
 from builder.cli.options import Common, common_options
 from builder.errors import UsageError
 from builder.oci.reference import Reference
@@ -13,7 +12,7 @@ from builder.registry.edit import lock, yank_tag
 
 
 @click.command("yank")
-@click.argument("reference", metavar="NAME:TAG", shell_complete=references)
+@click.argument("reference", metavar="NAME:TAG")
 @click.argument("reason", required=False, default="")
 @click.option("--undo", is_flag=True, help="Remove the warning.")
 @click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")

@@ -91,6 +91,10 @@ def test_bash_completes_commands_and_flags(
         (["yank"], "vanessa/greeting:l", "vanessa/greeting:latest"),
         (["build", "--target"], "github", "github-pages"),
         (["history"], "nobody", ""),
+        (["rm"], "van", "vanessa/greeting"),
+        (["attach"], "vanessa/greeting:l", "vanessa/greeting:latest"),
+        (["recipes", "build"], "van", "vanessa/greeting"),
+        (["mv"], "van", "vanessa/greeting"),
     ],
 )
 def test_names_tags_and_targets_are_completed(
@@ -99,6 +103,25 @@ def test_names_tags_and_targets_are_completed(
     monkeypatch.chdir(greeting)
     items = ShellComplete(group, {}, "builder", "_").get_completions(words, start)
     assert found in ([item.value for item in items] or [""])
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["add"], "file"),
+        (["attach", "vanessa/greeting"], "file"),
+        (["build", "--destination"], "dir"),
+        (["check", "--source"], "dir"),
+        (["theme", "eject"], "file"),
+        (["push", "vanessa/greeting"], ""),
+    ],
+)
+def test_files_and_folders_are_completed_by_the_shell(
+    words: list[str], kind: str, greeting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(greeting)
+    items = ShellComplete(group, {}, "builder", "_").get_completions(words, "co")
+    assert [item.type for item in items if item.type != "plain"] == ([kind] if kind else [])
 
 
 @pytest.mark.parametrize("words", [["serve"], ["proxy", "http://127.0.0.1:1"]])
