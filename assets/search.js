@@ -198,6 +198,7 @@
       element.replaceChildren(make("option", { value: "" }, `${facets[key][0]}: any`), ...options);
       element.value = chosen[key] ?? "";
     };
+    let drawn; // what the list shows: words that were read later often find the same
     const draw = (found, query) => {
       for (const [key, element] of selects) fill(key, element, found);
       const shown = found.filter((one) => fits(one)).sort(orders[order.value]);
@@ -205,7 +206,10 @@
       status.textContent = `${told(shown.length, query)}${shown.length > SHOWN ? `, the first ${SHOWN} shown` : ""}`;
       for (const element of tools.querySelectorAll("select")) element.hidden = !found.length;
       list.hidden = !shown.length;
-      list.replaceChildren(...shown.slice(0, SHOWN).map((one) => row(one, terms(query))));
+      const rows = shown.slice(0, SHOWN);
+      const now = JSON.stringify([query, rows.map(({ item, hit, mark, word }) => [item.name, hit, mark, word])]);
+      if (now !== drawn) list.replaceChildren(...rows.map((one) => row(one, terms(query))));
+      drawn = now;
     };
     let turn = 0;
     const show = async () => {
