@@ -24,6 +24,7 @@ from builder.errors import (
     BuilderError,
     ContentError,
     LocalError,
+    UsageError,
     counted,
     remedy,
 )
@@ -163,32 +164,38 @@ def _invoke(arguments: Sequence[str]) -> int:
         error.show(sys.stderr)
         if hint := _folder_hint(error):
             _say(hint)
-        return 2
+        return _failed(UsageError(error.format_message()), arguments)
     except (click.Abort, KeyboardInterrupt) as stop:
         return _stopped(stop.__cause__ if isinstance(stop, click.Abort) else stop)
     except BuilderError as error:
         if trace:
             raise
         _report(error)
-        if "--json" in arguments:
-            _answer(error)
-        return error.exit_code
+        return _failed(error, arguments)
     except BrokenPipeError:
         raise
     except OSError as error:
         if trace or error.filename == STANDARD_OUTPUT:
             raise
-        _report(_told(error))
-        return LocalError.exit_code
+        told = _told(error)
+        _report(told)
+        return _failed(told, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _told(error: OSError) -> BuilderError:
+def _failed(error: BuilderError, arguments: Sequence[str]) -> int:
+    """Answer a failure as JSON where that is asked for; return its exit code."""
+    if "--json" in arguments:
+        _answer(error)
+    return error.exit_code
+
+
+def _told(error: OSError) -> LocalError:
     """Return what this machine refuses, and what to do where its words do not say it."""
     if error.filename is None and error.errno == errno.ENOENT and not _is_somewhere():
-        return BuilderError("the current folder is gone", "change to one that is there")
+        return LocalError("the current folder is gone", "change to one that is there")
     where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    return BuilderError(f"{where}{error.strerror or error}", remedy(error))
+    return LocalError(f"{where}{error.strerror or error}", remedy(error))
 
 
 def _is_somewhere() -> bool:

@@ -113,3 +113,8 @@ def test_a_failure_is_json_too(several: Path, capsys: pytest.CaptureFixture[str]
     assert found["problems"][0]["message"] == "there is no such collection"
     assert run(["inspect", "-s", str(several), "not//aname", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["exit"] == 2
+    for arguments in (["list", "--bogus"], ["yank"], ["nosuch"], ["build", "-j", "x"]):
+        assert run([*arguments, "--json"]) == 2
+        found = json.loads(capsys.readouterr().out)
+        assert found["exit"] == 2
+        assert found["problems"][0]["message"]
