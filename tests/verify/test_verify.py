@@ -67,7 +67,8 @@ def verify(capsys: Capture, *arguments: str) -> tuple[int, Any, str]:
 
 
 def test_a_site_as_it_should_be(site: Path, capsys: Capture) -> None:
-    code, found, told = verify(capsys, str(site), "--public-key", KEY.public.text)
+    key = ("--public-key", KEY.public.text)
+    code, found, told = verify(capsys, str(site), *key, "--name", "https://example.org")
     assert (code, told) == (0, "")
     (only,) = found
     assert only["release"]["checkedBy"] == KEY.public.id
