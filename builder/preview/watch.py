@@ -38,6 +38,7 @@ warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
 
 QUIET = 0.05  # seconds without an event that end a burst
 POLL_SECONDS = 1
+_LIMITS = {errno.ENOSPC: "max_user_watches=524288", errno.EMFILE: "max_user_instances=1024"}
 PATIENCE = 0.5  # seconds after which a burst is handed on even if it goes on
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileModifiedEvent, FileDeletedEvent, FileMovedEvent,
@@ -72,17 +73,21 @@ class Watcher(FileSystemEventHandler):
         self._signal = threading.Condition()
         self._stopped = False
         self._grown = False
-        self._observer: BaseObserver = Observer()
+        self._observer: BaseObserver = PollingObserver(timeout=POLL_SECONDS)  # until `start`
         self._thread = threading.Thread(target=self._deliver, daemon=True, name="watcher")
 
     def start(self) -> None:
         """Begin to watch."""
-        self._or_poll(self._begin)
+        self._or_poll(self._ask_system)
         self._thread.start()
 
     def look(self) -> None:
         """Call `on_change` once with nothing that changed: what came before is unknown."""
         self._add("")
+
+    def _ask_system(self) -> None:
+        self._observer = Observer()
+        self._begin()
 
     def _begin(self) -> None:
         for path in self._folders():
@@ -102,11 +107,11 @@ class Watcher(FileSystemEventHandler):
         try:
             watching()
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+            if error.errno not in _LIMITS:
                 raise
-            self._poll()
+            self._poll(_LIMITS[error.errno])
 
-    def _poll(self) -> None:
+    def _poll(self, limit: str) -> None:
         """Look at all files again and again, where the system cannot tell of changes."""
         if self._observer.is_alive():
             self._observer.stop()
@@ -120,7 +125,7 @@ class Watcher(FileSystemEventHandler):
         late.start()
         self._say(
             "note: the limit of inotify is reached, so files are looked at every second;\n"
-            "      'sysctl fs.inotify.max_user_watches=524288' as root raises it"
+            f"      'sysctl fs.inotify.{limit}' as root raises it"
         )
 
     def stop(self) -> None:

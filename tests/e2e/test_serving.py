@@ -88,9 +88,11 @@ def test_a_layer_that_arrives_in_the_store(greeting: Path) -> None:
 
 
 @contextmanager
-def with_watches(source: Path, count: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `builder serve` where only so many folders can be watched."""
-    limit = f'echo {count} > /proc/sys/user/max_inotify_watches; exec "$@"'
+def with_few(
+    source: Path, count: int, what: str = "watches"
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `builder serve` where inotify has only so many watches, or instances."""
+    limit = f'echo {count} > /proc/sys/user/max_inotify_{what}; exec "$@"'
     prefix = ("unshare", "-Ur", "sh", "-c", limit, "sh")
     with previewing(source, "-P", "0", prefix=prefix) as (process, line):
         yield process, line.split("/")[2]
@@ -103,16 +105,18 @@ def says_that_it_polls(process: subprocess.Popen[str]) -> bool:
     return "limit of inotify" in said
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
-def test_where_inotify_ends_files_are_looked_at(greeting: Path, count: int) -> None:
-    with with_watches(greeting, count) as (process, host):
+@pytest.mark.parametrize(
+    ("what", "count"), [("instances", 0), *(("watches", count) for count in range(1, 6))]
+)
+def test_where_inotify_ends_files_are_looked_at(greeting: Path, what: str, count: int) -> None:
+    with with_few(greeting, count, what) as (process, host):
         (greeting / G / "README.md").write_text("---\ntitle: Greeting\n---\nSeen at last.\n")
         assert until(lambda: "Seen at last." in got(host))
         assert says_that_it_polls(process)
 
 
 def test_where_inotify_ends_later_files_are_looked_at(greeting: Path) -> None:
-    with with_watches(greeting, 8) as (process, host):
+    with with_few(greeting, 8) as (process, host):
         for words in ("one", "two"):
             for number in range(9):
                 page = f"---\ntitle: More\n---\nSaid {words}.\n"
