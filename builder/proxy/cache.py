@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from builder.errors import BuilderError, LocalError
 from builder.oci.digest import Digest
-from builder.storage.local import ALGORITHMS, TEMPORARY, LocalStorage, make_folder, sync_folder
+from builder.storage import LocalStorage
+from builder.storage.local import ALGORITHMS, TEMPORARY, make_folder, sync_folder
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ from builder.publish.plan import (
 from builder.publish.release import LISTS, RELEASE
 from builder.publish.releases import LOCK, Releases, readable
 from builder.publish.site import Candidate, Site, verified
-from builder.storage.local import LINK_ABOVE, LocalStorage
+from builder.storage import LocalStorage
+from builder.storage.local import LINK_ABOVE
 from builder.storage.lock import lock
 from builder.storage.parallel import Steps, Stopped, run_parallel
 from builder.targets import apache, caddy

@@ -29,9 +29,9 @@ from builder.publish.entries import (
     write_entries,
 )
 from builder.publish.release import RELEASE, Release, read_release
+from builder.storage import LocalStorage
 from builder.storage.local import (
     TEMPORARY,
-    LocalStorage,
     make_folder,
     sweep_folder,
     sync_disk,

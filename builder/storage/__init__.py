@@ -6,8 +6,8 @@ from pathlib import Path
 
 from builder.errors import UsageError
 from builder.storage.base import Source, Storage, Stored
+from builder.storage.blobs import LocalStorage
 from builder.storage.cloud import CloudStorage
-from builder.storage.local import LocalStorage
 from builder.storage.memory import MemoryStorage
 from builder.storage.objects import SCHEMES, open_objects
 

@@ -12,7 +12,8 @@ import pytest
 
 from builder.errors import BuilderError
 from builder.output import File
-from builder.storage.local import LocalStorage, hidden_beside, write_durably
+from builder.storage import LocalStorage
+from builder.storage.local import hidden_beside, write_durably
 from builder.write.destination import Change
 from builder.write.folder import Folder
 from builder.write.record import Record
