@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 from builder.errors import ContentError, LocalError
 from builder.layers.compression import CompressionError, Unpacked, kind_of
-from builder.layers.tarwalk import Member, cut_short, walk
+from builder.layers.tarwalk import Forward, Member, cut_short, walk
 from builder.storage.local import open_regular
 
 _HEAD = 512  # bytes that tell how a file is compressed
@@ -186,7 +186,7 @@ def _decompressed(packed: BinaryIO, path: str, spool: Path) -> Archive:
     limit = unpacked_limit(os.fstat(packed.fileno()).st_size)
     with spooled(spool, path) as file:
         # Its own limit is further off: `_Spooled` says what to do instead.
-        stream = io.BufferedReader(Unpacked(packed, limit + 4 * _CHUNK), _CHUNK)
+        stream = Unpacked(packed, limit + 4 * _CHUNK)
         return Archive(file, walk(_Spooled(stream, file, path, limit), path), path)
 
 
@@ -213,29 +213,19 @@ class _Plain:
             raise cut_short(self._label)
 
 
-class _Spooled:
+class _Spooled(Forward):
     """A tar that is decompressed to a file while it is walked."""
 
-    def __init__(self, stream: BinaryIO, file: BinaryIO, label: str, limit: int) -> None:
-        self._stream = stream
+    def __init__(self, stream: Unpacked, file: BinaryIO, label: str, limit: int) -> None:
+        super().__init__(stream, label)
         self._file = file
-        self._label = label
         self._limit = limit
-        self.at = 0
 
     def read(self, count: int) -> bytes:
         """Return exactly `count` bytes, fewer only at the end."""
-        data = self._stream.read(count)
+        data = super().read(count)
         self._file.write(data)
-        self.at += len(data)
         if self.at > self._limit:
             message = f"decompresses to more than {self._limit} bytes"
             raise ContentError.at(self._label, message, "give the tar without compression")
         return data
-
-    def skip(self, count: int) -> None:
-        """Pass over `count` bytes; raises ContentError when there are fewer."""
-        end = self.at + count
-        while self.at < end:
-            if not self.read(min(_CHUNK, end - self.at)):
-                raise cut_short(self._label)
