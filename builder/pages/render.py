@@ -8,6 +8,7 @@ endpoints is no business of this file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder.oci import mediatype
@@ -149,34 +150,34 @@ class Renderer:
         """
         name, url = namespace.name, f"/{namespace.name}/"
         shown = listing.visible(rows)
-        title = str(namespace.keys.get("title") or (text.title if text else "") or name)
+        text = text or _EMPTY
+        title = str(namespace.keys.get("title") or text.title or name)
         spaces = listing.namespace_choices(children, listing.counts_below(shown))
         deeper = {child.name for child in children}
         own = [row for row in shown if _part_below(name, row.name) not in deeper]
-        html = text.html if text is not None else ""
+        page = Page(
+            title=title,
+            url=url,
+            description=plan.one_line(namespace.keys.get("description")) or text.excerpt,
+            crumb=crumb(name, title),
+            crumbs=crumbs(name),
+            twin=f"{url}index.json",
+            feed=f"{url}feed.xml",
+            source=namespace.readme_path,
+            keys=namespace.keys,
+        )
+        values = {
+            "namespace": namespace,
+            "title": title,
+            "spaces": spaces,
+            "maintainers": tuple(plan.people(namespace.keys.get("maintainers"))),
+        }
         for part in listing.paged("name", title, f"{name}/", own):
-            page = Page(
-                title=title if part.number == 1 else f"{title}, page {part.number}",
-                url=part.url,
-                description=plan.one_line(namespace.keys.get("description"))
-                or (text.excerpt if text else ""),
-                crumb=crumb(name, title),
-                crumbs=crumbs(name),
-                twin=f"{url}index.json",
-                feed=f"{url}feed.xml",
-                source=namespace.readme_path,
-                keys=namespace.keys,
-            )
-            values = {
-                "namespace": namespace,
-                "title": title,
-                "listing": part,
-                "rows_html": self._press.rows(part.rows),
-                "spaces": spaces,
-                "maintainers": tuple(plan.people(namespace.keys.get("maintainers"))),
-            }
-            shown_text = html if part.number == 1 else ""
-            yield self._press.html(part.output, "namespace", page, values, shown_text)
+            more = {**values, "listing": part, "rows_html": self._press.rows(part.rows)}
+            html = text.html
+            if part.number > 1:
+                page, html = replace(page, title=f"{title}, page {part.number}", url=part.url), ""
+            yield self._press.html(part.output, "namespace", page, more, html)
         names = tuple(space.name for space in children)
         yield self._press.json(
             f"{name}/index.json", namespace.origin,
