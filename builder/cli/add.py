@@ -13,7 +13,13 @@ from builder.build.judge import judge_of
 from builder.cli.add_files import FileLister, warn_of_damage
 from builder.cli.console import Console
 from builder.cli.intake import Intake
-from builder.cli.options import Common, accept_foreign, common_options, remote_options
+from builder.cli.options import (
+    Common,
+    accept_foreign,
+    common_options,
+    dry_run_option,
+    remote_options,
+)
 from builder.errors import ContentError, UsageError, printable
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference, name_fault
@@ -60,7 +66,7 @@ from builder.transports.sources import SourceOptions, has_scheme, open_source
 )
 @accept_foreign
 @click.option("--force", is_flag=True, help="Move a tag even if it is immutable.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @remote_options
 @common_options
 def command(

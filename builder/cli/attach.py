@@ -8,7 +8,7 @@ import click
 
 from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
-from builder.cli.options import Common, common_options
+from builder.cli.options import Common, common_options, dry_run_option
 from builder.errors import UsageError
 from builder.oci import mediatype
 from builder.oci.reference import Reference
@@ -52,7 +52,7 @@ _ENDINGS = ((".spdx.json", "spdx"), (".cdx.json", "cyclonedx"), (".bom.json", "c
     help="Add an annotation; may be repeated.",
 )
 @click.option("--platform", metavar="OS/ARCH", help="Attach to one platform's image of an index.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @common_options
 def command(
     *,

@@ -10,9 +10,11 @@ import click
 
 from builder.cli.options import (
     Common,
+    author_option,
     blobs_option,
     common_options,
     engine_option,
+    no_fetch_option,
     open_bucket,
     remote_options,
 )
@@ -25,11 +27,7 @@ from builder.registry.model import RegistryOptions
 @click.option("--allow-missing", is_flag=True, help="Accept tags with missing layers.")
 @blobs_option("Also fetch and hash the layers in the bucket of registry.blobs.")
 @click.option("--base", metavar="REF", help="Check the difference from a branch as a pull request.")
-@click.option(
-    "--author",
-    metavar="LOGIN",
-    help="Who proposes the change.  [default: from the CI's environment]",
-)
+@author_option
 @click.option(
     "--summary", "summary_file", metavar="FILE", help="Write a summary of the changes as Markdown."
 )
@@ -54,7 +52,7 @@ from builder.registry.model import RegistryOptions
     show_default=True,
     help="The most bytes to download to check that layers exist.",
 )
-@click.option("--no-fetch", is_flag=True, help="Download nothing to check it.")
+@no_fetch_option
 @click.option(
     "--url",
     "site",

@@ -25,7 +25,7 @@ _SCHEMES = ("oci", "oci-archive", "docker-archive")
 @click.command("export")
 @click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
 @click.argument("target", metavar="oci:DIR[:REF]|oci-archive:FILE[:REF]|docker-archive:FILE")
-@click.option("--platform", metavar="OS/ARCH", help="Import only the image of one platform.")
+@click.option("--platform", metavar="OS/ARCH", help="Copy only the image of one platform.")
 @click.option(
     "--referrers", is_flag=True, help="Also copy referrers: signatures, SBOMs and others."
 )

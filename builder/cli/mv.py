@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 
 from builder.build.judge import judge_of
-from builder.cli.options import Common, common_options
+from builder.cli.options import Common, common_options, dry_run_option
 from builder.errors import UsageError
 from builder.oci.reference import Reference
 from builder.registry.edit import lock
@@ -18,7 +18,7 @@ from builder.registry.move import move_collection
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--force", is_flag=True, help="Rename even if tags are immutable.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @common_options
 def command(
     *,

@@ -109,6 +109,15 @@ def engine_option(function: Function) -> Function:
     return option(function)
 
 
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Check everything, but change nothing."
+)
+author_option = click.option(
+    "--author",
+    metavar="LOGIN",
+    help="Who proposes the change.  [default: from the CI's environment]",
+)
+no_fetch_option = click.option("--no-fetch", is_flag=True, help="Download nothing to check it.")
 accept_foreign = click.option(
     "--allow-foreign",
     is_flag=True,

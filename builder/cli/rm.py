@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.options import Common, common_options
+from builder.cli.options import Common, common_options, dry_run_option
 from builder.errors import ContentError
 from builder.oci.digest import Digest
 from builder.oci.reference import Reference
@@ -17,7 +17,7 @@ _AFTER = "; 'builder gc' lists blobs that are no longer needed"
 @click.command("rm")
 @click.argument("reference", metavar="NAME[:TAG|@DIGEST]")
 @click.option("--force", is_flag=True, help="Remove it even if it is immutable or has other tags.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @common_options
 def command(
     *,

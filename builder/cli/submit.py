@@ -11,7 +11,15 @@ import click
 
 from builder.build.judge import judge_of
 from builder.cli.add import parse_platform
-from builder.cli.options import Common, accept_foreign, common_options, remote_options
+from builder.cli.options import (
+    Common,
+    accept_foreign,
+    author_option,
+    common_options,
+    dry_run_option,
+    no_fetch_option,
+    remote_options,
+)
 from builder.errors import UsageError, redacted
 from builder.oci.reference import Reference
 from builder.pull_requests.author import find_author
@@ -40,17 +48,13 @@ from builder.transports.sources import SourceOptions, open_source
     "--branch", default="", metavar="NAME", help="The branch to create.  [default: submit/NAME-TAG]"
 )
 @click.option("--message", default="", metavar="TEXT", help="The commit's message.")
-@click.option(
-    "--author",
-    metavar="LOGIN",
-    help="Who proposes the change.  [default: from the CI's environment]",
-)
+@author_option
 @click.option("--platform", metavar="OS/ARCH", help="Import only the image of one platform.")
 @accept_foreign
-@click.option("--no-fetch", is_flag=True, help="Download nothing to check it.")
+@no_fetch_option
 @click.option("--push", is_flag=True, help="Push the branch.")
 @click.option("--replace", is_flag=True, help="Replace the branch of an earlier run.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @remote_options
 @common_options
 def command(

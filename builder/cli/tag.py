@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from builder.build.judge import judge_of
-from builder.cli.options import Common, common_options
+from builder.cli.options import Common, common_options, dry_run_option
 from builder.errors import UsageError
 from builder.oci.reference import Reference, tag_fault
 from builder.registry.clock import now
@@ -16,7 +16,7 @@ from builder.registry.edit import copy_tag, lock
 @click.argument("reference", metavar="NAME:OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--force", is_flag=True, help="Move NEW even if it is immutable.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @common_options
 def command(
     *,

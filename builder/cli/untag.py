@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.options import Common, common_options
+from builder.cli.options import Common, common_options, dry_run_option
 from builder.errors import UsageError
 from builder.oci.reference import Reference
 from builder.registry.edit import lock, remove_tag
@@ -13,7 +13,7 @@ from builder.registry.edit import lock, remove_tag
 @click.command("untag")
 @click.argument("reference", metavar="NAME:TAG")
 @click.option("--force", is_flag=True, help="Remove a tag even if it is immutable.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @common_options
 def command(
     *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from builder.build.judge import judge_of
-from builder.cli.options import Common, common_options
+from builder.cli.options import Common, common_options, dry_run_option
 from builder.errors import UsageError
 from builder.oci.reference import Reference
 from builder.registry.edit import lock, yank_tag
@@ -15,7 +15,7 @@ from builder.registry.edit import lock, yank_tag
 @click.argument("reference", metavar="NAME:TAG")
 @click.argument("reason", required=False, default="")
 @click.option("--undo", is_flag=True, help="Remove the warning.")
-@click.option("--dry-run", is_flag=True, help="Check everything, but change nothing.")
+@dry_run_option
 @common_options
 def command(*, reference: str, reason: str, undo: bool, dry_run: bool, common: Common) -> None:
     """Warn users about a tag, with a reason.
