@@ -18,8 +18,8 @@ from builder.receive.repository import Repository
 from builder.receive.shown import Journal
 from builder.receive.spool import Spool
 from builder.receive.uploads import TakenOver, TooMany, Upload
+from builder.storage.local import ALGORITHMS
 
-_ALGORITHMS = ("sha256", "sha512")
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
 _LOOK_EVERY = 64 << 20  # bytes between two looks at what the disk has left
 
@@ -47,10 +47,10 @@ class Blobs:
     def begin(self, request: Request, query: Mapping[str, str]) -> Transfer:
         """Begin an upload, which a digest makes a whole one."""
         algorithm = query.get("digest-algorithm") or query.get("digest", "").partition(":")[0]
-        if query.get("digest-algorithm", "sha256") not in _ALGORITHMS:
+        if query.get("digest-algorithm", "sha256") not in ALGORITHMS:
             raise Refused(400, "UNSUPPORTED", "digests here are sha256 or sha512")
         digest = parse_digest(query["digest"]) if "digest" in query else None
-        upload = self._new(algorithm if algorithm in _ALGORITHMS else "sha256")
+        upload = self._new(algorithm if algorithm in ALGORITHMS else "sha256")
         if digest is None:
             return Transfer(lambda: self._status(upload, 202))
         # Nobody else knows of it: what a client that has gone sent of it is of no use.
