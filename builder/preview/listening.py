@@ -1,7 +1,8 @@
 """Taking connections: bounded in number, patient where the machine runs out, plain to TLS.
 
-A stranger may open more connections than there are descriptors. Then none is
-taken for a moment, and those that are open go on.
+A stranger may open more connections than there are descriptors. Then the one
+that has been longest in sending a header ends for each that comes; where all
+are at work, none is taken for a moment, and those that are open go on.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import re
 import resource
 import socket
 import ssl
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from tornado import httputil
@@ -29,6 +32,7 @@ from tornado.netutil import bind_sockets
 from builder.errors import LocalError
 
 IDLE_SECONDS = 60  # after which a silent connection is closed
+HEADER_SECONDS = 2.0  # in which a header comes, or others are let in instead
 MAX_CONNECTIONS = 2048
 MAX_HEADER = 1 << 20  # bytes; longer addresses than any host takes are answered, not dropped
 MAX_LINE = 16 << 10  # bytes of a chunk's extensions, or of a trailer
@@ -125,10 +129,14 @@ class _TLSStream(_Chunks, SSLIOStream):
 
 
 class _OriginForm(httputil.HTTPMessageDelegate):
-    """Takes `http://HOST/PATH`, as proxies are asked, for `/PATH` of HOST (RFC 9112, 3.2.2)."""
+    """Takes `http://HOST/PATH`, as proxies are asked, for `/PATH` of HOST (RFC 9112, 3.2.2).
 
-    def __init__(self, inner: httputil.HTTPMessageDelegate) -> None:
+    `arrived` is called when the header is there.
+    """
+
+    def __init__(self, inner: httputil.HTTPMessageDelegate, arrived: Callable[[], object]) -> None:
         self._inner = inner
+        self._arrived = arrived
         self.data_received = inner.data_received  # type: ignore[method-assign]
         self.finish = inner.finish  # type: ignore[method-assign]
         self.on_connection_close = inner.on_connection_close  # type: ignore[method-assign]
@@ -139,6 +147,7 @@ class _OriginForm(httputil.HTTPMessageDelegate):
         headers: httputil.HTTPHeaders,
     ) -> Awaitable[None] | None:
         """Pass the start of a request on, its target as a path."""
+        self._arrived()
         if isinstance(start_line, httputil.RequestStartLine):
             found = _ABSOLUTE.fullmatch(start_line.path)
             if found is not None:
@@ -158,6 +167,7 @@ class PlainServer(HTTPServer):
                    "chunk_size": READ}  # fmt: skip
         super().initialize(*args, **kwargs)
         self._streams: set[IOStream] = set()
+        self._unasked: dict[IOStream, float] = {}  # since when each owes a header, oldest first
         self._looking: set[asyncio.Task[None]] = set()
         self._room = min(MAX_CONNECTIONS, allow_many_files() // 3)  # each may open files too
 
@@ -165,7 +175,10 @@ class PlainServer(HTTPServer):
         self, server_conn: object, request_conn: httputil.HTTPConnection
     ) -> httputil.HTTPMessageDelegate:
         """Return what takes a request, whatever form its target has."""
-        return _OriginForm(super().start_request(server_conn, request_conn))
+        stream: IOStream = request_conn.stream  # type: ignore[attr-defined] # an HTTP1Connection
+        self._unasked.setdefault(stream, time.monotonic())
+        inner = super().start_request(server_conn, request_conn)
+        return _OriginForm(inner, partial(self._unasked.pop, stream, None))
 
     def take(self, sockets: list[socket.socket]) -> None:
         """Accept connections of these sockets until they are closed."""
@@ -182,11 +195,26 @@ class PlainServer(HTTPServer):
         loop.remove_handler(sock)
         loop.call_later(_PAUSE, self._watch, sock)
 
+    def _has_room(self) -> bool:
+        """Tell whether one more may come, after ending the one that longest owes a header."""
+        if len(self._streams) < self._room:
+            return True
+        self._streams = {stream for stream in self._streams if not stream.closed()}
+        self._unasked = {key: at for key, at in self._unasked.items() if not key.closed()}
+        oldest, since = next(iter(self._unasked.items()), (None, 0.0))
+        if (
+            oldest is not None
+            and len(self._streams) >= self._room
+            and time.monotonic() - since > HEADER_SECONDS
+        ):
+            oldest.close()
+            self._streams.discard(oldest)
+            del self._unasked[oldest]
+        return len(self._streams) < self._room
+
     def _accept(self, sock: socket.socket) -> None:
-        if len(self._streams) >= self._room:
-            self._streams = {stream for stream in self._streams if not stream.closed()}
         for _ in range(_AT_ONCE):
-            if len(self._streams) >= self._room:
+            if not self._has_room():
                 self._rest(sock)
                 return
             try:
@@ -203,6 +231,7 @@ class PlainServer(HTTPServer):
                 continue
             stream = _Stream(connection, read_chunk_size=READ)
             self._streams.add(stream)
+            self._unasked[stream] = time.monotonic()
             task = asyncio.ensure_future(self._look(stream, address))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)

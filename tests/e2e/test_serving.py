@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -225,6 +225,32 @@ def test_more_connections_than_descriptors(greeting: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     assert "Traceback" not in said
+
+
+def test_who_sends_headers_slowly_makes_room_and_who_has_sent_them_stays(greeting: Path) -> None:
+    prefix = ("sh", "-c", 'ulimit -n 80; exec "$@"', "sh")
+    with previewing(greeting, "-P", "0", "--push", prefix=prefix) as (_, line), ExitStack() as held:
+        host = line.split("/")[2]
+        address, port = host.split(":")
+
+        def begin(text: str) -> socket.socket:
+            sock = socket.create_connection((address, int(port)), timeout=10)
+            held.enter_context(sock).sendall(f"{text} HTTP/1.1\r\nHost: {host}\r\n".encode())
+            return sock
+
+        working = begin("POST /v2/vanessa/new/blobs/uploads/?digest=sha256:" + "0" * 64)
+        working.sendall(b"Content-Length: 9\r\n\r\n")
+        slow = [begin("GET /") for _ in range(60)]
+
+        def still_asked() -> bool:
+            for sock in slow:
+                with suppress(OSError):
+                    sock.sendall(b"X-More: more\r\n")
+            return "Greeting" in got(host)
+
+        assert until(still_asked)
+        working.sendall(b"too late?")
+        assert working.recv(4096).startswith(b"HTTP/1.1 400")  # its digest was another
 
 
 def _cpu(pid: int) -> float:
