@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -64,8 +66,9 @@ def command(
     if platform:
         top = select_platform(top, medium, medium.label, parse_platform(platform))
     name = name or wanted.tag or "latest"
-    spool = options.source / ".builder-cache"
-    sink = _sink(scheme, path, spool, repo_tag or f"{wanted.name}:{wanted.tag or 'latest'}")
+    sink = _sink(
+        scheme, path, _spool(options.source), repo_tag or f"{wanted.name}:{wanted.tag or 'latest'}"
+    )
     with sink:
         plan = plan_copy(medium, sink, top, referrers=referrers)
         changed = copy_image(
@@ -83,6 +86,13 @@ def command(
     }
     verb = "wrote" if changed else "unchanged:"
     console.result(value, f"{verb} {scheme}:{path}:{name} {plan.top.digest}")
+
+
+def _spool(source: Path) -> Path:
+    """Return the folder for what waits to be packed; of a read-only registry, the machine's."""
+    cache = source / ".builder-cache"
+    writable = os.access(cache if cache.exists() else source, os.W_OK)
+    return cache if writable else Path(tempfile.gettempdir())
 
 
 def _target(text: str) -> tuple[str, str, str]:

@@ -139,6 +139,27 @@ def test_interrupted_while_a_registry_is_slow(greeting: Path, tmp_path: Path) ->
     assert not list(greeting.rglob(".incoming-*"))
 
 
+READING = (
+    "list", "inspect vanessa/greeting", "du", "check",
+    *(f"export vanessa/greeting {kind}:OUT" for kind in ("oci", "oci-archive", "docker-archive")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_registry_on_a_read_only_disk_is_read(
+    command: str, greeting: Path, tmp_path: Path
+) -> None:
+    name, *rest = command.replace("OUT", str(tmp_path / "out")).split()
+    line = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    apart = ["unshare", "-Urm", "sh", "-c", line, str(greeting)]
+    done = subprocess.run(
+        [*apart, *BUILDER, name, "-s", str(greeting), *rest],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out").exists() == (name == "export")
+
+
 @pytest.mark.parametrize("inner", ["manifest.json", "README.md", ""])
 def test_a_tag_that_moved_in_part_has_its_content(
     inner: str, greeting: Path, tmp_path: Path
