@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -131,14 +132,23 @@ def connect(path: Path | None) -> sqlite3.Connection:
         return sqlite3.connect(":memory:")
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in files_of(path):
-        if file.is_symlink():  # SQLite would write wherever it leads
-            file.unlink()
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            _remove(file)  # SQLite would write wherever a link leads, and opens nothing else
     try:
         with guarded(path):
             return _configured(path)
     except DamagedError:
         with guarded(path):
             return _configured(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove what is no file, or leave it to SQLite to say that it cannot be opened."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 @contextmanager

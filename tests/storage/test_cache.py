@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,18 @@ def test_another_file_in_its_place(tmp_path: Path, text: bytes) -> None:
     cache.save([("a", b"1")])
     assert cache.get("a") == b"1"
     cache.close()
+
+
+@pytest.mark.parametrize("name", ["cache.sqlite", "cache.sqlite-wal", "cache.sqlite-shm"])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_no_file_in_its_place(make: Callable[[Path], None], name: str, tmp_path: Path) -> None:
+    make(tmp_path / name)
+    path = tmp_path / "cache.sqlite"
+    cache = Cache(path)
+    cache.save([("a", b"1")])
+    assert cache.get("a") == b"1"
+    cache.close()
+    assert path.is_file()
 
 
 def test_where_nobody_may_write(tmp_path: Path) -> None:
