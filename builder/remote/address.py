@@ -95,6 +95,9 @@ class Policy:
     def _check(self, name: str, addresses: Sequence[Address]) -> None:
         """Raise RemoteError for a name that has an address which is not allowed."""
         kinds = {_kind(address) for address in addresses}
+        if is_loopback(name) and kinds != {"loopback"}:
+            message = f"{name} is at {addresses[0]}, which is not this machine"
+            raise RemoteError(message, "mend the name server, or write the address")
         if name in self._named:
             if not self._named[name] and len(kinds) == 1:
                 self._kinds |= kinds - {"special"}

@@ -71,12 +71,14 @@ def test_what_the_user_names_is_asked_and_nothing_beside_it() -> None:
     assert not allows(found, "169.254.169.253")
 
 
-def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
-    """Let every look-up of a name give the next of some answers."""
+def resolving(
+    monkeypatch: pytest.MonkeyPatch, *answers: list[str], host: str = "evil.example"
+) -> None:
+    """Let every look-up of `host` give the next of some answers."""
     left = list(answers)
 
     def look_up(name: str, port: int, **_: Any) -> list[Any]:
-        addresses = left.pop(0) if name == "evil.example" else [name]
+        addresses = left.pop(0) if name == host else [name]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (item, port)) for item in addresses]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -107,6 +109,22 @@ def test_one_forbidden_address_is_enough(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_names_that_are_none(host: str) -> None:
     with pytest.raises(RemoteError, match="does not resolve"):
         Policy().connect(host, 80)
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost"])
+def test_a_name_of_this_machine_leads_nowhere_else(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent there goes in the clear, with secrets; a name server may say what it likes."""
+    found = Policy()
+    found.name(host)
+    for answers, allowed in (
+        (["127.0.0.1"], True),
+        (["93.184.215.14"], False),
+        (["10.0.0.1"], False),
+    ):
+        resolving(monkeypatch, answers, host=host)
+        assert allows(found, host) == allowed
 
 
 def test_is_loopback() -> None:
