@@ -15,7 +15,7 @@ from builder.remote.options import RemoteOptions
 
 _MAX_EVENT = 32 << 20
 _NUMBER = re.compile(r"[0-9]{1,20}")
-_LOGIN = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_LOGIN = re.compile(r"[A-Za-z0-9_.-]{1,255}(\[bot\])?")  # a comma would make two of it
 
 
 def find_author(environment: Mapping[str, str]) -> str:
@@ -58,7 +58,11 @@ def _merge_request_author(environment: Mapping[str, str]) -> str:
         login = found["author"]["username"]
     except (BuilderError, StrictJSONError, KeyError, TypeError):
         return ""
-    return login if isinstance(login, str) and _LOGIN.fullmatch(login) else ""
+    return _login(login)
+
+
+def _login(value: object) -> str:
+    return value if isinstance(value, str) and _LOGIN.fullmatch(value) else ""
 
 
 def _opened_by(path: str) -> str:
@@ -73,4 +77,4 @@ def _opened_by(path: str) -> str:
         return ""
     for key in ("pull_request", "user", "login"):
         event = event.get(key) if isinstance(event, dict) else None
-    return event if isinstance(event, str) else ""
+    return _login(event)

@@ -18,6 +18,8 @@ from builder.pull_requests.author import find_author
     ("event", "author"),
     [
         (json.dumps({"pull_request": {"user": {"login": "opener"}}}), "opener"),
+        (json.dumps({"pull_request": {"user": {"login": "dependabot[bot]"}}}), "dependabot[bot]"),
+        (json.dumps({"pull_request": {"user": {"login": "opener,boss"}}}), "actor"),
         (json.dumps({"pull_request": {"user": {"login": 7}}}), "actor"),
         (json.dumps({"pull_request": None}), "actor"),
         (json.dumps([]), "actor"),
