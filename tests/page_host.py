@@ -97,7 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(path, data, twists)
 
     def _found(self, path: str) -> bytes | None:
-        for inner in (path, f"{path.rstrip('/')}/index.html".lstrip("/")):
+        inside = f"{path.rstrip('/')}/index.html".lstrip("/")
+        for inner in (inside,) if path.endswith("/") else (path, inside):
             if (data := self.server.content(inner)) is not None:
                 return data
         return None
