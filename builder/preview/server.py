@@ -8,6 +8,7 @@ browser of whoever previews it.
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import logging
 import ssl
@@ -15,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import urlsplit
 
 import livereload
 from livereload.handlers import LiveReloadHandler
@@ -190,6 +190,12 @@ class _OwnNames(RequestHandler):
             else:
                 self.user = user
 
+    def is_own_page(self) -> bool:
+        """Tell whether no browser is at work for another site's page."""
+        own = {f"{scheme}://{self.request.host}" for scheme in ("http", "https")}
+        said = map(self.request.headers.get_list, ("Origin", "Sec-WebSocket-Origin"))
+        return own.issuperset(itertools.chain(*said))
+
     def _ask_who(self) -> None:
         self.set_status(401)
         self.set_header("WWW-Authenticate", 'Basic realm="this registry", charset="UTF-8"')
@@ -312,18 +318,13 @@ class _Receiving(_Handler):
         receiver, asked = self.server.receiver, self._asked()
         if self._finished or receiver is None or not receiver.takes(asked):
             return
-        if not self._is_own_page():
+        if not self.is_own_page():
             message = "a page of another site may not write here"
             await self._reply(error_answer(403, "DENIED", message))
             self.finish()
             return
         self.request.connection.set_max_body_size(MAX_BODY)  # type: ignore[union-attr]
         self._inbox = Inbox(await aside(receiver.begin, asked), self._hang_up)
-
-    def _is_own_page(self) -> bool:
-        """Tell whether no browser is at work for another site's page."""
-        origin = self.request.headers.get("Origin")
-        return origin is None or urlsplit(origin).netloc == self.request.host
 
     async def data_received(self, chunk: bytes) -> None:
         """Take a piece of the body."""
@@ -371,9 +372,12 @@ class _Socket(_OwnNames, LiveReloadHandler):  # type: ignore[misc] # livereload 
         self.server = server
         self.mine = waiters
 
-    def check_origin(self, origin: str) -> bool:
-        """Accept a socket from our own pages only."""
-        return urlsplit(origin).netloc == self.request.host
+    async def prepare(self) -> None:
+        """Accept a socket from our own pages only; tornado would take an origin apart first."""
+        await super().prepare()
+        if not self._finished and not self.is_own_page():
+            self.set_status(403)
+            self.finish()
 
     def on_message(self, message: str | bytes) -> None:
         """Greet a browser and remember it; hang up on what is no message of livereload's."""

@@ -172,6 +172,9 @@ def test_the_reload_socket_is_for_our_own_pages(greeting: Path) -> None:
         assert knock(host, {"Host": evil, "Origin": f"http://{evil}"}) == 421
         assert knock(host, {"Host": host, "Origin": f"http://{evil}"}) == 403
         assert knock(host, {"Host": host, "Origin": f"http://{host}"}) == 101
+        for origin in ("http://[", "null", f"http://user@{host}", f"http://{host}, x"):
+            for name in ("Origin", "Sec-WebSocket-Origin"):
+                assert knock(host, {"Host": host, name: origin}) == 403
 
 
 @pytest.mark.parametrize("frame", [b"hello", b"[]", b"[" * 30_000], ids=len)
