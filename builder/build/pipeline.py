@@ -162,11 +162,11 @@ class Pipeline:
             change.begin(look=touched is None)
             asked = [Answer(*item) for item in json.loads(record.meta("asked") or "[]")]
             same = record.meta("inputs") == sources.key and sources.addresses.hold(asked)
-            if same and change.trusted and not change.damaged and not sources.problems:
-                kept = [Problem(*item) for item in json.loads(record.meta("warnings"))]
-                change.report.warnings = self._how.judged(kept)
-            else:
-                with change:
+            with change:  # which also clears away what a killed run had begun
+                if same and change.trusted and not change.damaged and not sources.problems:
+                    kept = [Problem(*item) for item in json.loads(record.meta("warnings"))]
+                    change.report.warnings = self._how.judged(kept)
+                else:
                     self._making().make(sources, change)
         if self._how.shard:
             from builder.build.shards import export  # noqa: PLC0415 - few builds make a part

@@ -112,9 +112,10 @@ def test_a_first_build_that_fails_leaves_no_folder(greeting: Path, tmp_path: Pat
 
 
 def test_what_a_killed_build_staged_is_nobody_s(greeting: Path, build: Callable[..., int]) -> None:
-    write_tree(greeting, {"_site/.builder-tmp/new/x": "left by a build that was killed"})
-    assert build() == 0
-    assert not (greeting / "_site/.builder-tmp").exists()
+    for _ in range(2):  # the second one has nothing to do
+        write_tree(greeting, {"_site/.builder-tmp/new/x": "left by a build that was killed"})
+        assert build() == 0
+        assert not (greeting / "_site/.builder-tmp").exists()
 
 
 def test_a_folder_that_a_killed_build_made_goes_when_the_next_one_fails(
