@@ -23,10 +23,10 @@ from builder.pages.plan import moved_pages
 from builder.pages.render import (
     COLLECTION_LAYOUTS,
     NAMESPACE_LAYOUTS,
+    document_claims,
     document_layout,
     namespace_claims,
 )
-from builder.pages.renderer import redirect_claims
 from builder.registry.endpoints import REGISTRY_CLAIMS
 from builder.registry.model import Namespace, Row
 
@@ -142,11 +142,9 @@ def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
     for document in session.state.documents:
         if document.output == HOME:
             continue
-        claim = Claim(document.output, document.source)
-        old = redirect_claims(tuple(document.redirect_from), document.source)
         layout = document_layout(document)
         yield makers.bundle(
-            f"page {document.source}", "document_outputs", (document,), (claim, *old),
+            f"page {document.source}", "document_outputs", (document,), document_claims(document),
             layouts=(layout,) if layout in session.templates.names() else (),
             seen=makers.texts["document", document.source],
         )  # fmt: skip

@@ -13,13 +13,14 @@ from builder.apps.store import AppStore
 from builder.config import CONFIG, Config
 from builder.documents.content import read_content
 from builder.errors import Problem
+from builder.oci.layout import MARKER
 from builder.output import Claim, clashes
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.pull import unreachable
 from builder.registry.endpoints import REGISTRY_CLAIMS, collection_claims
 from builder.registry.folder import TAGS
 from builder.registry.load import load_collection
-from builder.registry.model import BlobPlace, Collection, RegistryOptions
+from builder.registry.model import BlobPlace, Collection, Namespace, RegistryOptions
 from builder.registry.scan import README, Folder
 from builder.registry.schema import texts
 from builder.registry.stage import Judge
@@ -84,9 +85,8 @@ def judge_of(config: Config) -> Judge:
         theirs = [_page(options, f"{name}/{app}") for app in judged.apps.apps
                   if (lists / name / app).is_dir()]  # fmt: skip
         mine = [*judged.apps.claims()]
-        if not (lists / name).exists():
-            page = _page(options, name)
-            mine += [*collection_claims(name, page.origin), page]
+        if judged.collection is not None and not _has_tags(lists / name):
+            mine += _claims(options, judged.collection)
             theirs += [*_site_claims(config), *_claims_above(options, name, cache, rules)]
         known = set(clashes(theirs))  # which are not this collection's
         yield from (problem for problem in clashes((*mine, *theirs)) if problem not in known)
@@ -98,14 +98,42 @@ def _page(options: RegistryOptions, name: str) -> Claim:
     return Claim(f"{name}/index.html", f"{options.collections}/{name}/{README}")
 
 
+def _has_tags(folder: Path) -> bool:
+    """Tell whether a folder was a collection with tags before."""
+    return (folder / TAGS).is_dir() or (folder / MARKER).is_file()
+
+
+def _claims(options: RegistryOptions, collection: Collection) -> Iterator[Claim]:
+    """Yield where a collection is published, and where namespaces are that it brings."""
+    # Only for new collections: the pages' code is half of a start's time.
+    from builder.pages import plan  # noqa: PLC0415
+    from builder.pages.render import namespace_claims, page_claims  # noqa: PLC0415
+
+    name, origin = collection.name, collection.readme_path or collection.origin
+    yield from page_claims(collection, plan.row(collection, {}))
+    yield from collection_claims(name, origin)
+    lists = options.source / options.collections
+    for above in _above(name):
+        if not any((lists / above).glob(f"**/{TAGS}")):
+            yield from namespace_claims(Namespace(above, f"{options.collections}/{above}"))
+
+
+def _above(name: str) -> list[str]:
+    """Return the names of the folders that `name` lies in."""
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
 def _site_claims(config: Config) -> Iterator[Claim]:
     """Yield where lists and the site's own documents are published, and collections' old names."""
-    from builder.pages.lists import HOME, list_claims  # noqa: PLC0415 - for new collections alone
+    from builder.pages.lists import HOME, list_claims  # noqa: PLC0415
+    from builder.pages.render import document_claims  # noqa: PLC0415
 
     content = read_content(config.site, [])
     documents = tuple(content.documents.values())
     yield from (*list_claims(SiteState(documents=documents)), *REGISTRY_CLAIMS)
-    yield from (Claim(item.output, item.source) for item in documents if item.output != HOME)
+    for document in documents:
+        yield from document_claims(document) if document.output != HOME else ()
     yield from (Claim(path, file.source) for path, file in content.static.items())
     yield from (Claim(f"{old}/index.html", CONFIG) for old in config.redirects)
 
@@ -114,8 +142,7 @@ def _claims_above(
     options: RegistryOptions, name: str, cache: Cache, rules: Rules
 ) -> Iterator[Claim]:
     """Yield what collections that `name` lies below publish inside their folder."""
-    parts = name.split("/")
-    for above in ("/".join(parts[:count]) for count in range(1, len(parts))):
+    for above in _above(name):
         if (options.source / options.collections / above / TAGS).is_dir():
             collection, apps, *_ = judge_collection(options, above, cache, rules)
             yield from apps.claims()

@@ -260,6 +260,12 @@ def _picture_claims(owner: Collection | Namespace) -> Iterator[Claim]:
     return (Claim(f"{owner.name}/{name}", f"{owner.origin}/{name}") for name in owner.files)
 
 
+def document_claims(document: Document) -> tuple[Claim, ...]:
+    """Return the paths that a document's page owns, and its earlier ones."""
+    old = redirect_claims(tuple(document.redirect_from), document.source)
+    return (Claim(document.output, document.source), *old)
+
+
 def document_layout(document: Document) -> str:
     """Return the page layout of a document; `none` and `null` mean none at all."""
     if document.layout in {"none", "null"}:

@@ -63,7 +63,9 @@ def load_collection(
     `folder` is what a walk has just found of it; without, it is walked now.
     """
     if options.staged is not None and options.staged.name == name:
-        folder = Folder(name, is_collection=True, signature="", newest=0)
+        folder = Folder(
+            name, is_collection=True, signature="", newest=0, files=options.staged.files
+        )
     folder = folder or find_folder(options.source, options.collections, name)
     findings = Findings(options, name, cache)
     collection = _Loader(options, folder, findings).load()

@@ -53,12 +53,14 @@ class Staged:
     """The next state of the collection `name`, not yet in its place.
 
     `folder` holds its text and the tags to be judged. Blobs may also lie in
-    the hidden content store `store`, and where the collection is now.
+    the hidden content store `store`, and where the collection is now. `files`
+    are the paths in it of other files, such as pictures.
     """
 
     name: str
     folder: Path
     store: Path | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

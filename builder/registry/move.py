@@ -47,11 +47,11 @@ def move_collection(
         return
     before.require()
     after.check()
-    _check(options, before, after)
+    files = _check(options, before, after)
     if not force:
         before.refuse_immutable(*before.tags(), change="get another name")
     changed = add_redirect(text, old, new)
-    _judge(judge, options, before, after)
+    _judge(judge, options, before, Staged(after.name, before.path, files=files))
     if dry_run:
         return
     before.sweep()
@@ -66,7 +66,10 @@ def move_collection(
     before.prune()
 
 
-def _check(options: RegistryOptions, before: CollectionFolder, after: CollectionFolder) -> None:
+def _check(
+    options: RegistryOptions, before: CollectionFolder, after: CollectionFolder
+) -> tuple[str, ...]:
+    """Return the files of `before`; raises ContentError where it cannot be `after`."""
     if after.path.exists():
         raise ContentError.at(after.origin, "is there already", "choose another name")
     if after.name.startswith(f"{before.name}/"):
@@ -76,18 +79,18 @@ def _check(options: RegistryOptions, before: CollectionFolder, after: Collection
     if inner:
         message = f"has collections below it: {', '.join(inner[:5])}"
         raise ContentError.at(before.origin, message, "move those first")
+    return below[before.name].files if before.name in below else ()
 
 
-def _judge(
-    judge: Judge, options: RegistryOptions, before: CollectionFolder, after: CollectionFolder
-) -> None:
+def _judge(judge: Judge, options: RegistryOptions, before: CollectionFolder, after: Staged) -> None:
     options = replace(options, allow_missing=True)  # what lies elsewhere is as it was
     cache = Cache(options.source / ".builder-cache" / "cache.sqlite")
     known = set()
     for item in judge(options, before.name, cache):
         inner = item.path.removeprefix(before.origin)
-        known.add(replace(item, path=after.origin + inner) if inner != item.path else item)
-    moved = replace(options, staged=Staged(after.name, before.path))
+        path = f"{options.collections}/{after.name}{inner}"
+        known.add(replace(item, path=path) if inner != item.path else item)
+    moved = replace(options, staged=after)
     problems = {item for item in judge(moved, after.name, cache) if not item.warning} - known
     cache.close()
     if problems:

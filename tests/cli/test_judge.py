@@ -34,7 +34,29 @@ class Case(NamedTuple):
     word: str
 
 
+TAKEN = {
+    "a document's old address": {"about.md": "---\nredirect_from: /x/y/\n---\n"},
+    "a document's address": {"about.md": "---\npermalink: /x/y/index.json\n---\n"},
+    "a list's old address": {"about.md": "---\nredirect_from: /x/y/tags/\n---\n"},
+    "a namespace's old address": {"about.md": "---\nredirect_from: /x/\n---\n"},
+    "a namespace's document": {"x.md": "# X\n"},
+    **{
+        f"the file {path}": {path: "x"}
+        for path in ("x/y/index.json", "x/y/feed.xml", "x/y/badge.svg", "x/y/blobs/z", "x/feed.xml",
+                     "x/page/2/index.html")
+    },
+}  # fmt: skip
 CASES = {
+    **{
+        f"{what}, {command[0]}": Case((*command, "x/y" + tag), files, next(iter(files)))
+        for what, files in TAKEN.items()
+        for command, tag in ((ADD, ":1"), (("mv", "vanessa/greeting"), ""))
+    },
+    "a picture where a file is": Case(
+        ("mv", "vanessa/greeting", "x/y"),
+        {"x/y/a.png": "x", "collections/vanessa/greeting/a.png": "x"},
+        "x/y/a.png",
+    ),
     "the address of a document": Case((*ADD, "about:1"), {"about.md": "# About\n"}, "about.md"),
     "the address of a file": Case((*ADD, "a/b:1"), {"a/b/index.html": "<p>x"}, "a/b/index.html"),
     "the address of a list": Case((*ADD, "sitemap.xml:1"), {}, "sitemap.xml"),
