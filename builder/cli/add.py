@@ -107,11 +107,8 @@ def command(
     wants = parse_platform(platform) if platform else None
     intake = Intake(options, console, terms, platform=wants, with_referrers=with_referrers)
     if everything:
-        place, prefix = _place(arguments)
         with lock(options):
-            _add_registry(
-                intake, console, place=place, prefix=prefix, patterns=tag_filter, remote=remote
-            )
+            _add_registry(intake, console, arguments, tag_filter, remote)
         intake.report(one=False, listed=lister.listed if lister else 0)
         return
     *texts, name = arguments
@@ -150,13 +147,12 @@ def _place(arguments: Sequence[str]) -> tuple[str, str]:
 def _add_registry(
     intake: Intake,
     console: Console,
-    *,
-    place: str,
-    prefix: str,
+    arguments: Sequence[str],
     patterns: Sequence[str],
     remote: RemoteOptions,
 ) -> None:
     """Add every repository of a registry; what an earlier run brought is passed over."""
+    place, prefix = _place(arguments)
     host, _, pattern = place.partition("/")
     client = RegistryClient(host, remote)
     names = [name for name in client.catalog() if fnmatchcase(name, pattern or "*")]

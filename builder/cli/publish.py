@@ -28,6 +28,7 @@ from builder.remote.options import RemoteOptions
 from builder.targets import target_names
 
 if TYPE_CHECKING:
+    from builder.build.pipeline import Pipeline
     from builder.publish.signing import SigningKey
     from builder.publish.site import Candidate
     from builder.storage.objects import ObjectStore
@@ -132,13 +133,10 @@ def command(
     reloading = _words(reload_command)
     from builder.build.how import How  # noqa: PLC0415 - the commands that build pay for it
     from builder.build.pipeline import Pipeline  # noqa: PLC0415
-    from builder.publish.signing import PublicKey, find_signing_key  # noqa: PLC0415
+    from builder.publish.signing import PublicKey  # noqa: PLC0415
     from builder.publish.site import Candidate  # noqa: PLC0415
 
-    key = find_signing_key(key_file)
-    _check_key(key, config.keys, dry_run=dry_run)
-    if key and not config.address.url:
-        console.say("no url is set, so the signed release does not name its site")
+    key = _signing_key(key_file, config, console, dry_run=dry_run)
     options = PublishOptions(
         time=now(), name=site_name(config.address, only or ""), key=key, expires=expires or 0,
         keys=tuple(PublicKey.parse(text, "registry.keys") for text in config.keys),
@@ -146,10 +144,7 @@ def command(
     )  # fmt: skip
     pipeline = Pipeline(config, How(jobs, progress=console.step))
     if not no_build:
-        report = pipeline.build()
-        console.warn_all(report.warnings)
-        if strict and report.warnings:
-            raise ContentError(report.warnings)
+        _build(pipeline, console, strict=strict)
     with pipeline.built() as built:
         site = Candidate(built, config.target, config.address, only or "")
         if store is None:
@@ -159,6 +154,14 @@ def command(
     note = "" if bucket or reload_command or dry_run else _note(target, plan)
     text = "" if console.quiet else _text(plan, note, dry_run=dry_run)
     console.result(_json(plan, dry_run=dry_run), text)
+
+
+def _build(pipeline: Pipeline, console: Console, *, strict: bool) -> None:
+    """Build the site; raises ContentError for warnings if `strict`."""
+    report = pipeline.build()
+    console.warn_all(report.warnings)
+    if strict and report.warnings:
+        raise ContentError(report.warnings)
 
 
 def _to_folder(
@@ -237,16 +240,27 @@ def _reload(command: Sequence[str]) -> None:
     time.sleep(_SETTLING)
 
 
-def _check_key(key: SigningKey | None, known: Sequence[str], *, dry_run: bool) -> None:
-    """Refuse to publish what `verify` would refuse; a dry run needs no secret."""
-    if not known or (key is None and dry_run):
-        return
+def _signing_key(
+    file: str, config: Config, console: Console, *, dry_run: bool
+) -> SigningKey | None:
+    """Return the key that signs the release, if any.
+
+    Raises UsageError where `verify` would refuse the release; a dry run needs no secret.
+    """
+    from builder.publish.signing import find_signing_key  # noqa: PLC0415 - with the cryptography
+
+    key = find_signing_key(file)
     if key is None:
-        hint = "give --key FILE, or set BUILDER_SIGNING_KEY"
-        raise UsageError("registry.keys is set, so the release must be signed", hint)
-    if key.public.text not in known:
+        if config.keys and not dry_run:
+            hint = "give --key FILE, or set BUILDER_SIGNING_KEY"
+            raise UsageError("registry.keys is set, so the release must be signed", hint)
+        return None
+    if config.keys and key.public.text not in config.keys:
         hint = f"add its public key, {key.public.text}, or use another"
         raise UsageError(f"the key {key.public.id} is not one of registry.keys", hint)
+    if not config.address.url:
+        console.say("no url is set, so the signed release does not name its site")
+    return key
 
 
 def _is_host(dest: str) -> bool:

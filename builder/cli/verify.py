@@ -15,6 +15,7 @@ import click
 
 from builder.cli.console import Console
 from builder.cli.options import Common, common_options, engine_option, remote_options
+from builder.config import Config
 from builder.errors import ContentError, Problem, RemoteError, counted, printable
 from builder.oci.digest import Digest
 from builder.remote.options import RemoteOptions
@@ -87,7 +88,6 @@ def command(
     layers are stored. If several places are given, they must have the same
     release.
     """
-    from builder.publish.plan import site_name  # noqa: PLC0415
     from builder.publish.signing import PublicKey, find_public_key  # noqa: PLC0415
     from builder.remote.http import Http  # noqa: PLC0415
     from builder.verify.findings import VerifyOptions  # noqa: PLC0415 - with the cryptography
@@ -98,12 +98,7 @@ def command(
     keys = [find_public_key(text) for text in public_keys]
     keys = keys or [PublicKey.parse(text, "registry.keys") for text in config.keys]
     if keys and name is None:
-        name = site_name(config.address, "") if config.files else ""
-        name = name or next((place.rstrip("/") for place in places if "://" in place), "")
-        if not name:
-            message = "no name of a site is known, so a release of any site is accepted"
-            hint = "set url in _config.yml, or give --name URL; --name '' accepts any site"
-            console.warn(Problem(places[0], message=message, hint=hint, warning=True))
+        name = _expected_name(config, places, console)
     half = cast("Literal['', 'v2', 'pages']", only or "")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     options = VerifyOptions(keys, half, sample / 100, jobs, name or "", now)
@@ -125,6 +120,19 @@ def command(
             first, many = item.far[0], len(item.far)
             message = f"{item.address}: {many} paths could not be reached; {first.path}: "
             raise RemoteError(message + first.message, first.hint)
+
+
+def _expected_name(config: Config, places: Sequence[str], console: Console) -> str:
+    """Return which site a release must name: the registry's own, else that at the address."""
+    from builder.publish.plan import site_name  # noqa: PLC0415
+
+    name = site_name(config.address, "") if config.files else ""
+    name = name or next((place.rstrip("/") for place in places if "://" in place), "")
+    if not name:
+        message = "no name of a site is known, so a release of any site is accepted"
+        hint = "set url in _config.yml, or give --name URL; --name '' accepts any site"
+        console.warn(Problem(places[0], message=message, hint=hint, warning=True))
+    return name
 
 
 @contextmanager
