@@ -1,8 +1,8 @@
 """Taking connections: bounded in number, patient where the machine runs out, plain to TLS.
 
-A stranger may open more connections than there are descriptors. Then the one
-that has been longest in sending a header ends for each that comes; where all
-are at work, none is taken for a moment, and those that are open go on.
+A stranger may open more connections than there are descriptors. Then one ends
+for each that comes: the one that longest owes a header, else one that stalls.
+Where all are at work, none is taken for a moment, and those that are open go on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from builder.errors import LocalError
 
 IDLE_SECONDS = 60  # after which a silent connection is closed
 HEADER_SECONDS = 2.0  # in which a header comes, or others are let in instead
+STALL_SECONDS = 20.0  # the same for the next byte of a body, in either direction
 MAX_CONNECTIONS = 2048
 MAX_HEADER = 1 << 20  # bytes; longer addresses than any host takes are answered, not dropped
 MAX_LINE = 16 << 10  # bytes of a chunk's extensions, or of a trailer
@@ -88,9 +89,26 @@ class _Chunks(BaseIOStream):
     """A connection whose chunked bodies may say more than tornado reads.
 
     Chunk extensions and trailers are dropped. Source: RFC 9112, sections 7.1.1 and 7.1.2.
+    `moved` is when the last bytes came or went.
     """
 
     _is_ended = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.moved = time.monotonic()
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read what is there, and when."""
+        count = super().read_from_fd(buf)
+        self.moved = time.monotonic() if count else self.moved
+        return count
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Write what fits, and when."""
+        count = super().write_to_fd(data)
+        self.moved = time.monotonic() if count else self.moved
+        return count
 
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read to a delimiter; of the line before a chunk, which tornado reads so, its size."""
@@ -166,8 +184,8 @@ class PlainServer(HTTPServer):
         kwargs |= {"max_header_size": MAX_HEADER, "idle_connection_timeout": IDLE_SECONDS,
                    "chunk_size": READ}  # fmt: skip
         super().initialize(*args, **kwargs)
-        self._streams: set[IOStream] = set()
-        self._unasked: dict[IOStream, float] = {}  # since when each owes a header, oldest first
+        self._streams: set[_Chunks] = set()
+        self._unasked: dict[_Chunks, float] = {}  # since when each owes a header, oldest first
         self._looking: set[asyncio.Task[None]] = set()
         self._room = min(MAX_CONNECTIONS, allow_many_files() // 3)  # each may open files too
 
@@ -175,7 +193,7 @@ class PlainServer(HTTPServer):
         self, server_conn: object, request_conn: httputil.HTTPConnection
     ) -> httputil.HTTPMessageDelegate:
         """Return what takes a request, whatever form its target has."""
-        stream: IOStream = request_conn.stream  # type: ignore[attr-defined] # an HTTP1Connection
+        stream: _Chunks = request_conn.stream  # type: ignore[attr-defined] # an HTTP1Connection
         self._unasked.setdefault(stream, time.monotonic())
         inner = super().start_request(server_conn, request_conn)
         return _OriginForm(inner, partial(self._unasked.pop, stream, None))
@@ -196,21 +214,25 @@ class PlainServer(HTTPServer):
         loop.call_later(_PAUSE, self._watch, sock)
 
     def _has_room(self) -> bool:
-        """Tell whether one more may come, after ending the one that longest owes a header."""
+        """Tell whether one more may come, after ending one that others need not wait for."""
         if len(self._streams) < self._room:
             return True
         self._streams = {stream for stream in self._streams if not stream.closed()}
         self._unasked = {key: at for key, at in self._unasked.items() if not key.closed()}
-        oldest, since = next(iter(self._unasked.items()), (None, 0.0))
-        if (
-            oldest is not None
-            and len(self._streams) >= self._room
-            and time.monotonic() - since > HEADER_SECONDS
-        ):
-            oldest.close()
-            self._streams.discard(oldest)
-            del self._unasked[oldest]
+        if len(self._streams) >= self._room and (slow := self._slowest()) is not None:
+            slow.close()
+            self._streams.discard(slow)
+            self._unasked.pop(slow, None)
         return len(self._streams) < self._room
+
+    def _slowest(self) -> _Chunks | None:
+        """Return the connection that longest owes a header, else one that stalls."""
+        now = time.monotonic()
+        oldest = next(iter(self._unasked), None)
+        if oldest is not None and now - self._unasked[oldest] > HEADER_SECONDS:
+            return oldest
+        stalled = min(self._streams, key=lambda stream: stream.moved)
+        return stalled if now - stalled.moved > STALL_SECONDS else None
 
     def _accept(self, sock: socket.socket) -> None:
         for _ in range(_AT_ONCE):

@@ -256,6 +256,26 @@ def test_who_sends_headers_slowly_makes_room_and_who_has_sent_them_stays(greetin
         assert working.recv(4096).startswith(b"HTTP/1.1 400")  # its digest was another
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["reads nothing", "writes nothing"])
+def test_who_stalls_makes_room(way: str, greeting: Path) -> None:
+    Image.holding(os.urandom(16 << 20)).tag(greeting / G, "large")
+    digest = next(path.name for path in (greeting / G / "blobs/sha256").iterdir()
+                  if path.stat().st_size > 1 << 20)  # fmt: skip
+    start, more = {
+        "reads nothing": (f"GET /v2/vanessa/greeting/blobs/sha256:{digest}", ""),
+        "writes nothing": ("POST /v2/vanessa/new/blobs/uploads/", "Content-Length: 9\r\n"),
+    }[way]
+    prefix = ("sh", "-c", 'ulimit -n 80; exec "$@"', "sh")
+    with previewing(greeting, "-P", "0", "--push", prefix=prefix) as (_, line), ExitStack() as held:
+        host = line.split("/")[2]
+        address, port = host.split(":")
+        for _ in range(26):
+            sock = held.enter_context(socket.create_connection((address, int(port)), timeout=10))
+            sock.sendall(f"{start} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n".encode())
+        assert requests.get(f"http://{host}/", timeout=60).status_code == 200
+
+
 def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
