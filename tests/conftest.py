@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from builder.cli import run
 from tests.images import Image
 from tests.machines import Machines
+from tests.publish.fake_s3 import FakeS3, fake_s3
 
 # Programs that end-to-end tests run, and the Debian package of each where it is called otherwise.
 TOOLS = {
@@ -68,6 +69,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         needing = [item for item in items if item.get_closest_marker("e2e")]
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if not item.get_closest_marker("e2e")]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
+    """A small S3 that the environment names."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
+    with fake_s3() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+        yield server
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.hosts import free_port, started
 @contextmanager
 def run_containerd(folder: Path) -> Iterator[list[str]]:
     """Run Debian's containerd; yields the command that talks to it."""
+    folder.mkdir(exist_ok=True)
     port = free_port()
     config = folder / "config.toml"
     config.write_text(
@@ -36,6 +37,7 @@ def run_containerd(folder: Path) -> Iterator[list[str]]:
 @contextmanager
 def run_docker(folder: Path) -> Iterator[list[str]]:
     """Run Debian's Docker; yields the command that talks to it."""
+    folder.mkdir(exist_ok=True)
     address = folder / "sock"
     command = [
         "dockerd", "--storage-driver=vfs", "--iptables=false", "--bridge=none",

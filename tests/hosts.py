@@ -97,23 +97,30 @@ def until(condition: Callable[[], object], seconds: float = 60) -> bool:
 
 
 @contextmanager
-def previewing(source: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[
+def listening(*command: str, prefix: tuple[str, ...] = ()) -> Iterator[
     tuple[subprocess.Popen[str], str]
 ]:  # fmt: skip
-    """Run `builder serve`; yields it with the line that it says when it is ready."""
+    """Run a command that listens; yields it with the line that it says when it is ready."""
     environment = {key: value for key, value in os.environ.items() if key != "GITHUB_REPOSITORY"}
     process = subprocess.Popen(
-        [*prefix, *BUILDER, "serve", "-s", str(source), *arguments],
+        [*prefix, *BUILDER, *command],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
     try:
         ready, _, _ = select.select([process.stdout], [], [], 300)
-        assert ready, "builder serve said nothing for five minutes"
+        assert ready, f"builder {command[0]} said nothing for five minutes"
         yield process, process.stdout.readline()
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+
+
+def previewing(
+    source: Path, *arguments: str, prefix: tuple[str, ...] = ()
+) -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
+    """Run `builder serve` as `listening` does."""
+    return listening("serve", "-s", str(source), *arguments, prefix=prefix)
 
 
 @contextmanager
@@ -339,19 +346,9 @@ def run_pages(source: Path, folder: Path) -> Iterator[str]:
 @contextmanager
 def proxying(url: str, *arguments: str) -> Iterator[str]:
     """Run `builder proxy`; yields host and port."""
-    process = subprocess.Popen(
-        [*BUILDER, "proxy", url, "-P", "0", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], 60)
-    line = process.stdout.readline() if ready else ""
-    try:
+    with listening("proxy", url, "-P", "0", *arguments) as (process, line):
         assert line.startswith("serving http://"), line
         yield line.split()[1].removeprefix("http://").rstrip("/")
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
     assert process.returncode == 130
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from builder.apps.origins import label
 from builder.cli import run as builder
 from tests.conftest import write_tree
 from tests.e2e.conftest import BUILDER, free_port, run, serving
-from tests.hosts import run_nginx
+from tests.hosts import listening, run_nginx
 
 pytestmark = pytest.mark.e2e
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -52,19 +50,10 @@ def website(folder: Path, version: str) -> Path:
 @contextmanager
 def serving_from(address: str, work: Path) -> Iterator[str]:
     port = free_port()
-    process = subprocess.Popen(
-        [*BUILDER, "serve", "--from", f"http://{address}", "-s", str(work), "-P", str(port)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], 60)
-    line = process.stdout.readline() if ready else ""
-    try:
+    flags = ("--from", f"http://{address}", "-s", str(work), "-P", str(port))
+    with listening("serve", *flags) as (process, line):
         assert line.startswith("serving "), process.stderr.read() if process.stderr else line
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
     assert process.returncode == 130
 
 

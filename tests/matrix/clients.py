@@ -19,7 +19,7 @@ from pathlib import Path
 import oras.client
 import requests
 
-from tests.hosts import free_port, started
+from tests.daemons import run_containerd, run_docker
 from tests.matrix.content import Kind
 
 Client = Callable[[str, Kind, Path], None]
@@ -192,38 +192,11 @@ def clients() -> Iterator[dict[str, Client]]:
             "umoci, after skopeo": umoci,
             "podman": partial(podman, pod),
             "buildah": partial(buildah, build),
-            "containerd": partial(containerd, stack.enter_context(_containerd(base))),
-            "docker": partial(docker, stack.enter_context(_dockerd(base))),
+            "containerd": partial(containerd, stack.enter_context(run_containerd(base / "c"))),
+            "docker": partial(docker, stack.enter_context(run_docker(base / "d"))),
             "python oras": python_oras,
             "curl": curl,
         }
-
-
-@contextmanager
-def _containerd(base: Path) -> Iterator[list[str]]:
-    port = free_port()
-    config = base / "containerd.toml"
-    config.write_text(
-        f'version = 2\nroot = "{base}/cr"\nstate = "{base}/cs"\n[grpc]\n  address = "{base}/c"\n'
-        f'[metrics]\n  address = "127.0.0.1:{port}"\n'
-        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-    )
-    with started(["containerd", "--config", str(config)], port):
-        yield ["ctr", "--address", f"{base}/c"]
-
-
-@contextmanager
-def _dockerd(base: Path) -> Iterator[list[str]]:
-    """Run Docker's daemon for pulling alone: no network, no firewall rules."""
-    port = free_port()
-    flags = [
-        "--storage-driver=vfs", "--iptables=false", "--bridge=none", f"--data-root={base}/d",
-        f"--exec-root={base}/de", f"--pidfile={base}/dpid", f"--host=tcp://127.0.0.1:{port}",
-        "--tls=false", f"--config-file={base}/docker.json",
-    ]  # fmt: skip
-    (base / "docker.json").write_text("{}")
-    with started(["dockerd", *flags], port, seconds=60):
-        yield ["docker", "-H", f"tcp://127.0.0.1:{port}"]
 
 
 def tried(client: Client, host: str, kind: Kind) -> str:

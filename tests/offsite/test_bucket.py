@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from builder.cli import run
 from tests.conftest import read_tree
 from tests.images import Image
-from tests.publish.fake_s3 import FakeS3, Stored, fake_s3
+from tests.publish.fake_s3 import FakeS3, Stored
 
 Capture = pytest.CaptureFixture[str]
 IMAGE = Image.of("far away")
@@ -26,17 +26,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, registry: Path) -> Iterator[FakeS3]:
+def fake(fake: FakeS3, registry: Path) -> FakeS3:
     """A bucket that everybody may read, and a registry whose layers go there."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
-    with fake_s3() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
-        (registry / "_config.yml").write_text(
-            "registry:\n  commit_below: 0\n  target: nginx\n  blobs: s3://bucket/layers\n"
-            f"  blobs_url: {server.address}/bucket/layers\n"
-        )
-        yield server
+    (registry / "_config.yml").write_text(
+        "registry:\n  commit_below: 0\n  target: nginx\n  blobs: s3://bucket/layers\n"
+        f"  blobs_url: {fake.address}/bucket/layers\n"
+    )
+    return fake
 
 
 Builder = Callable[..., Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,8 @@ import pytest
 
 from builder.cli import run
 from tests.images import Image, sha256
-from tests.publish.fake_s3 import FakeS3, fake_s3
 
 Publish = Callable[..., Any]
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
-    """A small S3, and credentials for it."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
-    with fake_s3() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
-        yield server
 
 
 @pytest.fixture

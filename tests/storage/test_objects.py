@@ -9,15 +9,7 @@ import pytest
 from builder.errors import LocalError, RemoteError, UsageError
 from builder.storage.object_faults import ConflictError
 from builder.storage.objects import SINGLE, ObjectStore, open_objects
-from tests.publish.fake_s3 import FakeS3, fake_s3
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
-    with fake_s3() as server:
-        yield server
+from tests.publish.fake_s3 import FakeS3
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,19 +20,9 @@ from builder.storage import (
     open_storage,
 )
 from builder.storage.local import make_folder, open_inside, sync_disk
-from tests.publish.fake_s3 import FakeS3, fake_s3
+from tests.publish.fake_s3 import FakeS3
 
 ONE, TWO = b"one", b"two two"
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeS3]:
-    """A small S3 that the environment names."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a long secret")
-    with fake_s3() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
-        yield server
 
 
 @pytest.fixture(params=["local", "memory", "cloud"])
