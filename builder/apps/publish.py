@@ -26,14 +26,14 @@ from builder.oci import mediatype
 from builder.oci.content import read_verified
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import Manifest
-from builder.output import Claim, File, Output
+from builder.output import FALLBACKS, Claim, File, Output
 from builder.pages import plan
 from builder.registry.model import Collection, Tag
 from builder.storage.local import open_regular
 
 LATEST = "latest"
 # A missing path below a folder that has one is answered by it: with 200, or with 404.
-FOUND_PAGE, MISSING_PAGE = "200.html", "404.html"
+FOUND_PAGE, MISSING_PAGE = FALLBACKS
 
 
 @dataclass(frozen=True, slots=True)

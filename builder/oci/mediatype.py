@@ -70,7 +70,7 @@ IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
 # RFC 6838, section 4.2: two restricted names of up to 127 characters.
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
-_GRAMMAR = re.compile(rf"{_NAME}/{_NAME}")
+GRAMMAR = re.compile(rf"{_NAME}/{_NAME}")
 # `.tar`, with how it is packed in Docker's way (`.gzip`) or as a suffix of RFC 6839 (`+gzip`).
 _TAR = re.compile(r".*[./+](?:x-)?tar(?:[.+](?P<packed>gzip|zstd|bzip2|xz))?")
 _LAYER = re.compile(
@@ -94,7 +94,7 @@ def with_charset(media_type: str) -> str:
 
 def is_valid(text: str) -> bool:
     """Tell whether `text` is a media type that may be published."""
-    return _GRAMMAR.fullmatch(text) is not None and text.lower() not in _ACTIVE
+    return GRAMMAR.fullmatch(text) is not None and text.lower() not in _ACTIVE
 
 
 def is_tar(media_type: str) -> bool:

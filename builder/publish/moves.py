@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from builder.oci import strictjson
 from builder.oci.digest import Digest, DigestError
 from builder.oci.reference import is_referrers_tag
 from builder.output import Entry
+from builder.publish.release import TIME
 from builder.targets.rules import kind_of
 
 HEAD = "moves.json"
@@ -36,7 +36,6 @@ FOLDER = "api/moves/"
 TILE = 256  # moves in a file
 _LEVEL = 8  # of the root of a full file: it has 2**8 leaves
 _MOST = 1 << 24  # moves that are read
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _HINT = "somebody changed the log: compare it with what `verify` saw, and put it back"
 Read = Callable[[str], bytes]
 
@@ -212,7 +211,7 @@ def _moves(rows: Any, path: str) -> list[Move]:
 
 
 def _move(time: Any, name: Any, tag: Any, before: Any, after: Any) -> Move:
-    if not _TIME.fullmatch(time) or not isinstance(name, str) or not isinstance(tag, str):
+    if not TIME.fullmatch(time) or not isinstance(name, str) or not isinstance(tag, str):
         raise ValueError
     ends = (Digest(end) if end is not None else "" for end in (before, after))
     return Move(time, name, tag, *ends)

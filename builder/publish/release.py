@@ -40,7 +40,7 @@ MAX_GENERATION = 1 << 31  # a number that nobody gets to by publishing
 MAX_LIST = 1 << 20  # bytes after which a list ends, wherever it is
 _CUT = 1024  # files in a list, on average
 _LONGEST = 64 << 10  # bytes of a line
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Listed(NamedTuple):
@@ -227,7 +227,7 @@ def _release(document: Any, payload: bytes, signatures: tuple[tuple[str, bytes],
     )
     time, expires = _text(document["time"]), _text(document.get("expires", ""))
     generation = _count(document["generation"])
-    if not _TIME.fullmatch(time) or (expires and not _TIME.fullmatch(expires)):
+    if not TIME.fullmatch(time) or (expires and not TIME.fullmatch(expires)):
         raise ValueError
     if not 1 <= generation <= MAX_GENERATION:
         raise ValueError

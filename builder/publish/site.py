@@ -11,12 +11,11 @@ from typing import BinaryIO
 from builder.errors import ContentError
 from builder.fingerprint import code_key, fingerprint
 from builder.oci.digest import Digest, DigestError, VerifiedReader
+from builder.oci.mediatype import OCTET_STREAM
 from builder.output import Entry
 from builder.publish.plan import Half, in_half
 from builder.targets.base import Address, SideFile, Target
 from builder.write.lookup import BuiltSite
-
-_RULES_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Site:
                 beside[file.path] = file.data
         return self.adding({file.path: file.data for file in inside}), beside
 
-    def adding(self, files: dict[str, bytes], media_type: str = _RULES_TYPE) -> Site:
+    def adding(self, files: dict[str, bytes], media_type: str = OCTET_STREAM) -> Site:
         """Return the site with more files, whose bytes are here."""
         rows = [made_entry(path, data, media_type) for path, data in files.items()]
         entries = tuple(_by_path([*self.entries, *rows]))

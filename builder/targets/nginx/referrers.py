@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
+from builder.oci.mediatype import GRAMMAR
 from builder.output import Data, Output
 from builder.targets.nginx.maps import Map
 
-_PART = "[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
-_TYPE = re.compile(f"{_PART}/{_PART}")
 _FILTERED = re.compile(r"v2/.+/referrers/by-type/([^/]+/[^/]+)/[^/]+")
 
 
@@ -36,7 +35,7 @@ def filtered(output: Output) -> Iterator[Output]:
         found[descriptor.get("artifactType", "")].append(descriptor)
     folder, _, digest = output.path.rpartition("/")
     for artifact_type, descriptors in found.items():
-        if _TYPE.fullmatch(artifact_type):
+        if GRAMMAR.fullmatch(artifact_type):
             part = {**document, "manifests": descriptors}
             text = json.dumps(part, ensure_ascii=False, separators=(",", ":"))
             path = f"{folder}/by-type/{quote(artifact_type, safe='/+')}/{digest}"
