@@ -52,9 +52,7 @@ from builder.transports.sources import SourceOptions, has_scheme, open_source
     help="With --all-tags or --all: only tags that match, such as '1.*'; may be repeated.",
 )
 @click.option(
-    "--with-referrers",
-    is_flag=True,
-    help="Also import signatures, SBOMs and other referrers.",
+    "--with-referrers", is_flag=True, help="Also import signatures, SBOMs and other referrers."
 )
 @click.option(
     "--files",

@@ -20,10 +20,7 @@ from builder.pull_requests.summary import summary
 
 
 def judged(
-    context: click.Context,
-    revision: str | None,
-    proposed: Mapping[str, Any],
-    flags: Flags,
+    context: click.Context, revision: str | None, proposed: Mapping[str, Any], flags: Flags
 ) -> Proposal | None:
     """Return what the work tree proposes to the base branch `revision`, None for None.
 

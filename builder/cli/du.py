@@ -7,12 +7,7 @@ from typing import Any
 
 import click
 
-from builder.cli.options import (
-    Common,
-    blobs_option,
-    common_options,
-    open_bucket,
-)
+from builder.cli.options import Common, blobs_option, common_options, open_bucket
 from builder.errors import UsageError, counted
 from builder.pages import listing, plan
 from builder.registry.model import RegistryOptions
@@ -25,12 +20,7 @@ from builder.upkeep.usage import RegistryUsage, bucket_usage, usage
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 @blobs_option("Also count layers in the bucket of registry.blobs.")
 @common_options
-def command(
-    *,
-    names: tuple[str, ...],
-    blobs: bool,
-    common: Common,
-) -> None:
+def command(*, names: tuple[str, ...], blobs: bool, common: Common) -> None:
     """Show how much space collections use, alone and shared with others.
 
     The total counts the files below collections/ and in the content store.

@@ -6,12 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from builder.cli.options import (
-    Common,
-    blobs_option,
-    common_options,
-    open_bucket,
-)
+from builder.cli.options import Common, blobs_option, common_options, open_bucket
 from builder.errors import counted
 from builder.registry.edit import lock
 from builder.upkeep.gc import Unreachable, delete, needs_of_all, unreachable_offsite
@@ -30,14 +25,7 @@ from builder.upkeep.gc import Unreachable, delete, needs_of_all, unreachable_off
     help="With --blobs: keep what was written in the last DAYS.",
 )
 @common_options
-def command(
-    *,
-    really: bool,
-    dry_run: bool,
-    blobs: bool,
-    older_than: int,
-    common: Common,
-) -> None:
+def command(*, really: bool, dry_run: bool, blobs: bool, older_than: int, common: Common) -> None:
     """Find blobs that nothing needs; remove them with --delete.
 
     A blob is needed if a tag leads to it, directly, through an index or as a

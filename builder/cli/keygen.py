@@ -15,12 +15,7 @@ from builder.errors import LocalError, UsageError
 @click.argument("file", metavar="FILE")
 @click.option("--show", is_flag=True, help="Print the public key of an existing FILE.")
 @common_options
-def command(
-    *,
-    file: str,
-    show: bool,
-    common: Common,
-) -> None:
+def command(*, file: str, show: bool, common: Common) -> None:
     """Create an Ed25519 key that signs releases, and print its public half.
 
     FILE is secret, so it cannot be in a registry's folder, which is committed

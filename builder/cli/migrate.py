@@ -29,9 +29,7 @@ from builder.upkeep.original import CONFIG, Original, find_original
 @click.command("migrate")
 @click.argument("folder", metavar="DIR")
 @click.option(
-    "--history",
-    is_flag=True,
-    help="Clone DIR into a new folder, and keep its git history.",
+    "--history", is_flag=True, help="Clone DIR into a new folder, and keep its git history."
 )
 @click.option("--no-fetch", is_flag=True, help="Download no images; keep every tag as it is.")
 @click.option(

@@ -20,14 +20,7 @@ from builder.registry.move import move_collection
 @click.option("--force", is_flag=True, help="Rename even if tags are immutable.")
 @dry_run_option
 @common_options
-def command(
-    *,
-    old: str,
-    new: str,
-    force: bool,
-    dry_run: bool,
-    common: Common,
-) -> None:
+def command(*, old: str, new: str, force: bool, dry_run: bool, common: Common) -> None:
     """Rename a collection.
 
     Its pages redirect from the old name, but clients can no longer pull by it.

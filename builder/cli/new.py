@@ -63,12 +63,7 @@ only some. Set registry.target in _config.yml, then run builder workflows."""
 @click.argument("path")
 @click.option("--no-git", is_flag=True, help="Do not create a git repository.")
 @common_options
-def command(
-    *,
-    path: str,
-    no_git: bool,
-    common: Common,
-) -> None:
+def command(*, path: str, no_git: bool, common: Common) -> None:
     """Create a registry in the folder PATH, with the files that CI needs.
 
     PATH becomes a git repository, unless it is inside one. The registry uses the

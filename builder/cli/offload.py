@@ -15,11 +15,7 @@ from builder.upkeep.offload import offload
 @click.command("offload")
 @click.option("--dry-run", is_flag=True, help="Show what would be moved.")
 @common_options
-def command(
-    *,
-    dry_run: bool,
-    common: Common,
-) -> None:
+def command(*, dry_run: bool, common: Common) -> None:
     """Move layers from _blobs/ to the place that registry.blobs names.
 
     Each layer that a tag needs is uploaded, downloaded again as a client would,

@@ -124,9 +124,7 @@ accept_foreign = click.option(
     help="Accept layers whose 'urls' send clients to other servers.",
 )
 download_foreign = click.option(
-    "--allow-foreign",
-    is_flag=True,
-    help="Download layers from the URLs in their descriptors.",
+    "--allow-foreign", is_flag=True, help="Download layers from the URLs in their descriptors."
 )
 
 

@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.cli.console import Console
-from builder.cli.options import (
-    Common,
-    build_options,
-    common_options,
-    remote_options,
-)
+from builder.cli.options import Common, build_options, common_options, remote_options
 from builder.config import Config
 from builder.errors import ContentError, LocalError, UsageError, counted, did_you_mean
 from builder.publish.hosts import deploy_command
@@ -182,12 +177,7 @@ def _to_folder(
 
 
 def _to_bucket(
-    console: Console,
-    store: ObjectStore,
-    site: Candidate,
-    options: PublishOptions,
-    *,
-    dry_run: bool,
+    console: Console, store: ObjectStore, site: Candidate, options: PublishOptions, *, dry_run: bool
 ) -> Plan:
     from builder.publish.bucket import publish_bucket  # noqa: PLC0415 - only for buckets
 

@@ -36,9 +36,7 @@ class _Pushed(NamedTuple):
 @click.argument("target", metavar="docker://HOST/NAME[:TAG]")
 @click.option("--all-tags", is_flag=True, help="Push every tag of NAME under its own name.")
 @click.option(
-    "--no-referrers",
-    is_flag=True,
-    help="Do not copy signatures, SBOMs and other referrers.",
+    "--no-referrers", is_flag=True, help="Do not copy signatures, SBOMs and other referrers."
 )
 @click.option(
     "--mount-from",

@@ -196,13 +196,7 @@ def plan(
 )
 @common_options
 @click.pass_context
-def accept(
-    context: click.Context,
-    *,
-    folder: str,
-    file: str,
-    common: Common,
-) -> None:
+def accept(context: click.Context, *, folder: str, file: str, common: Common) -> None:
     """Import what 'recipes build --into DIR' made on an untrusted machine.
 
     Only tags in the plan are written, and every byte is checked as 'builder add'

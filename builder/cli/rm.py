@@ -19,13 +19,7 @@ _AFTER = "; 'builder gc' lists blobs that are no longer needed"
 @click.option("--force", is_flag=True, help="Remove it even if it is immutable or has other tags.")
 @dry_run_option
 @common_options
-def command(
-    *,
-    reference: str,
-    force: bool,
-    dry_run: bool,
-    common: Common,
-) -> None:
+def command(*, reference: str, force: bool, dry_run: bool, common: Common) -> None:
     """Remove a collection, a tag or a manifest.
 
     NAME:TAG and NAME@DIGEST remove the manifest and every tag that points to it.

@@ -18,14 +18,7 @@ from builder.registry.edit import copy_tag, lock
 @click.option("--force", is_flag=True, help="Move NEW even if it is immutable.")
 @dry_run_option
 @common_options
-def command(
-    *,
-    reference: str,
-    new: str,
-    force: bool,
-    dry_run: bool,
-    common: Common,
-) -> None:
+def command(*, reference: str, new: str, force: bool, dry_run: bool, common: Common) -> None:
     """Add another tag to an image.
 
     If NEW exists, it moves. Both tags then have the same digest.

@@ -15,13 +15,7 @@ from builder.registry.edit import lock, remove_tag
 @click.option("--force", is_flag=True, help="Remove a tag even if it is immutable.")
 @dry_run_option
 @common_options
-def command(
-    *,
-    reference: str,
-    force: bool,
-    dry_run: bool,
-    common: Common,
-) -> None:
+def command(*, reference: str, force: bool, dry_run: bool, common: Common) -> None:
     """Remove a tag; its content stays until gc.
 
     A tag with a recipe becomes pending: only its manifest and README go.

@@ -28,12 +28,7 @@ from builder.workflows.write import EDITED, SAME, Planned, plan, refuse_edited, 
 @click.option("--dry-run", is_flag=True, help="Show what would change, but change nothing.")
 @common_options
 def command(
-    *,
-    target: str,
-    cis: tuple[str, ...],
-    force: bool,
-    dry_run: bool,
-    common: Common,
+    *, target: str, cis: tuple[str, ...], force: bool, dry_run: bool, common: Common
 ) -> None:
     """Write the CI files for GitHub Actions and GitLab CI.
 

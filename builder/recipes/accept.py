@@ -26,12 +26,7 @@ from builder.transports.registry_sink import Terms
 
 
 def accept(
-    options: RegistryOptions,
-    folder: Path,
-    plan: Sequence[Planned],
-    *,
-    judge: Judge,
-    created: str,
+    options: RegistryOptions, folder: Path, plan: Sequence[Planned], *, judge: Judge, created: str
 ) -> tuple[list[Outcome], list[Problem]]:
     """Bring the image layouts of `folder` in, each under the tag that was planned.
 

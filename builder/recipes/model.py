@@ -37,12 +37,7 @@ class RecipeTag:
 
     def to_json(self) -> dict[str, str]:
         """Return the shape that `builder recipes --json` prints."""
-        return {
-            "name": self.name,
-            "tag": self.tag,
-            "state": self.state,
-            "recipe": self.recipe.path,
-        }
+        return {"name": self.name, "tag": self.tag, "state": self.state, "recipe": self.recipe.path}
 
 
 @dataclass(frozen=True, slots=True)
