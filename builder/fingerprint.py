@@ -88,15 +88,22 @@ def _plain(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
+    if _LEAVES.issuperset(map(type, value)):
+        return value
     return [item if type(item) in _LEAVES else _plain(item) for item in value]
 
 
 def _tuple(value: Any) -> Any:
+    if type(value) is tuple and _LEAVES.issuperset(map(type, value)):
+        return value
     return tuple([item if type(item) in _LEAVES else _plain(item) for item in value])
 
 
 def _dict(value: Any) -> Any:
-    return {_plain(key): _plain(item) for key, item in value.items()}
+    return {
+        key if type(key) is str else _plain(key): item if type(item) in _LEAVES else _plain(item)
+        for key, item in value.items()
+    }
 
 
 def _set(value: Any) -> Any:
@@ -137,10 +144,14 @@ def _walk_of(kind: type) -> _Walk:
         raise TypeError(f"a value of {mark[1]} has no identity")
     names = tuple(item.name for item in fields(kind) if item.name != KEPT)
 
-    parts = attrgetter(*names, "__class__")  # at least two, so that it returns them all
+    one = attrgetter(*names)
+    parts = one if len(names) > 1 else lambda value: (one(value),)
+    whole = _LEAVES.issuperset
 
     def walk(value: Any) -> Any:
-        found = parts(value)[:-1]
+        found = parts(value)
+        if whole(map(type, found)):
+            return (*mark, *found)
         return (*mark, *[item if type(item) in _LEAVES else _plain(item) for item in found])
 
     def kept(value: Any) -> Any:

@@ -100,8 +100,7 @@ class Output(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One published file as the last build's record remembers it.
 
     `digest` is `sha256:<hex>` of the bytes as written, `size` in bytes;

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from builder.errors import Problem
@@ -34,13 +35,20 @@ class Facts:
     stored: int = 0
     answers: tuple[Answer, ...] = ()
     anchors: tuple[Anchors, ...] = ()
+    _text: str = field(default="", init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[[str], Facts], tuple[str]]:
+        """Cross a pipe as the text that the record keeps, made once."""
+        return Facts.from_text, (self.to_text(),)
 
     def to_text(self) -> str:
         """Return the text that the last build's record keeps: JSON, and its identity."""
-        fingerprint(self.row)  # which is kept with it: lists ask for that of every row
-        parts = [_values(self.row), getattr(self.row, KEPT).hex(), *_values(self)[1:]]
-        text = json.dumps(parts, ensure_ascii=False)
-        return f"{fingerprint(text)} {text}"
+        if not self._text:
+            fingerprint(self.row)  # which is kept with it: lists ask for that of every row
+            parts = [_values(self.row), getattr(self.row, KEPT).hex(), *_values(self)[1:]]
+            text = json.dumps(parts, ensure_ascii=False)
+            object.__setattr__(self, "_text", f"{fingerprint(text)} {text}")
+        return self._text
 
     @classmethod
     def from_text(cls, text: str) -> Facts:
@@ -48,15 +56,15 @@ class Facts:
 
         Raises ValueError for a text that a disk has altered.
         """
-        mark, _, text = text.partition(" ")
-        if mark != fingerprint(text):
+        mark, _, parts = text.partition(" ")
+        if mark != fingerprint(parts):
             raise ValueError("the facts of a collection were altered")
         values, known, claims, warnings, elsewhere, complete, stored, answers, anchors = json.loads(
-            text
+            parts
         )
         row = Row(*_frozen(values))
         object.__setattr__(row, KEPT, bytes.fromhex(known))
-        return cls(
+        facts = cls(
             row,
             tuple(Claim(*claim) for claim in claims),
             tuple(Problem(*warning) for warning in warnings),
@@ -66,6 +74,8 @@ class Facts:
             tuple(Answer(*answer) for answer in answers),
             tuple(map(Anchors.of, anchors)),
         )
+        object.__setattr__(facts, "_text", text)
+        return facts
 
 
 def _values(value: Any) -> list[Any]:

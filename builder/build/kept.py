@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import stat
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +23,7 @@ from builder.build.facts import Facts
 from builder.config import Config
 from builder.errors import BuilderError
 from builder.fingerprint import fingerprint, software_key
+from builder.layers.compression import zstd
 from builder.output import Data, File, Output, Redirect
 from builder.registry.content import encoded_digest
 from builder.registry.scan import is_litter
@@ -192,11 +192,11 @@ def _packed(outputs: Iterable[Output], folder: Path) -> bytes | None:
     if sum(map(len, bodies)) > _MOST_BYTES:
         return None
     head = json.dumps([[*map(len, bodies)], rows]).encode()
-    return zlib.compress(head + b"\n" + b"".join(bodies), 1)
+    return zstd.compress(head + b"\n" + b"".join(bodies), 1)
 
 
 def _unpacked(files: bytes, folder: Path) -> Iterator[Output]:
-    head, _, rest = zlib.decompress(files).partition(b"\n")
+    head, _, rest = zstd.decompress(files).partition(b"\n")
     sizes, rows = json.loads(head)
     bodies = []
     start = 0

@@ -47,7 +47,7 @@ from builder.text.markdown import MarkdownRenderer, Rendered, engine_key
 from builder.theme.find import Asset
 from builder.theme.templates import Templates
 from builder.write.destination import Destination
-from builder.write.workers import limited
+from builder.write.workers import Limited
 from builder.write.writer import Task, Written, owned, whole, write_bundle
 
 TEXT_SECONDS = 10  # of processor time for one text
@@ -284,7 +284,7 @@ class Session:
             if self.addresses.hold(held.answers):
                 self._rendered.append(held)
                 return held
-        with limited(path, "to render", TEXT_SECONDS, _TEXT_HINT):
+        with Limited(path, "to render", TEXT_SECONDS, _TEXT_HINT):
             made = self.renderer.render(text, path=path, first_line=line, address=address)
         self._rendered.append(made)
         self.cache.put(key, made.to_text().encode("utf-8", "replace"))

@@ -4,7 +4,7 @@ Workers are forked, so they start with everything the parent has read. An
 item goes to the worker that had it before: what was loaded for one task is
 still there for the next. A worker that dies costs the item it was at, never
 the run: it is replaced. What can go on for ever, making one text, is done in
-`limited`, which bounds its processor time and says what died of it.
+`Limited`, which bounds its processor time and says what died of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import resource
 import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, Self
 
@@ -52,25 +52,29 @@ class Death(NamedTuple):
         return LocalError(f"{process} stopped ({self.why})", "is there enough memory?")
 
 
-@contextmanager
-def limited(path: str, what: str, seconds: int, hint: str) -> Iterator[None]:
-    """Bound the processor time of the block, where it runs in a worker.
+class Limited:
+    """Bound the processor time of a block, where it runs in a worker.
 
     `what` says in an infinitive what is done for `path`, `hint` what helps if
     it takes too long. Nothing interrupts C code but the end of its process.
     """
-    if _note is None:
-        yield
-        return
-    note = "\0".join((path[:_SHOWN], what[:_SHOWN], str(seconds), hint, ""))
-    text = note.encode("utf-8", "surrogateescape")
-    _note[_COUNTER : _COUNTER + len(text)] = text
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        _note[_COUNTER] = 0
+
+    __slots__ = ("_note", "_seconds")
+
+    def __init__(self, path: str, what: str, seconds: int, hint: str) -> None:
+        self._note = f"{path[:_SHOWN]}\0{what[:_SHOWN]}\0{seconds}\0{hint}\0"
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        if _note is not None:
+            text = self._note.encode("utf-8", "surrogateescape")
+            _note[_COUNTER : _COUNTER + len(text)] = text
+            signal.setitimer(signal.ITIMER_PROF, self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        if _note is not None:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            _note[_COUNTER] = 0
 
 
 Died = Callable[[Any, Death], Any]

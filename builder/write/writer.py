@@ -12,7 +12,7 @@ from builder.output import Bundle, Data, Entry, File, Made, Output, Redirect, St
 from builder.write.destination import Change, Destination
 from builder.write.folder import is_inside
 from builder.write.record import SIDE, Known, Record, shifted
-from builder.write.workers import limited
+from builder.write.workers import Limited
 
 PAGE_SECONDS = 20  # of processor time for one page
 _PAGE_HINT = "a page layout, an include or a row does not finish"
@@ -147,7 +147,7 @@ def _made(output: Output) -> bytes:
     if not isinstance(output.body, Made):
         raise TypeError(output.path)
     what = f"to make /{output.path}"
-    with limited(output.origin or output.path, what, PAGE_SECONDS, _PAGE_HINT):
+    with Limited(output.origin or output.path, what, PAGE_SECONDS, _PAGE_HINT):
         return output.body.make()
 
 

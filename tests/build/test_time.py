@@ -46,7 +46,7 @@ class Session:
     """What a worker does: one text within its limit, and much work that is none."""
 
     def work(self, item: int) -> int:
-        with workers.limited("a text", "to render", 1, ""):
+        with workers.Limited("a text", "to render", 1, ""):
             pass
         return sum(number * number for number in range(item))
 

@@ -20,7 +20,7 @@ from builder.cli import run
 from builder.errors import ContentError, RemoteError
 from builder.write import cluster, helper
 from builder.write.cluster import Cluster
-from builder.write.workers import Death, limited
+from builder.write.workers import Death, Limited
 from tests.conftest import read_tree, write_tree
 from tests.images import Image
 from tests.machines import ROOT, Machines, wait_for
@@ -55,7 +55,7 @@ class Session:
             os.kill(pid, signal.SIGKILL)
 
     def spin(self, name: str) -> str:
-        with limited(name, "to think", 1, "think less"):
+        with Limited(name, "to think", 1, "think less"):
             while name == "hard":
                 pass
         return name
