@@ -9,7 +9,7 @@ written again as Python-Markdown wants it; code and raw HTML are put aside.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from itertools import count
 from typing import NamedTuple, cast
@@ -140,11 +140,14 @@ class Writer:
                 self._end_text()
                 self._gap = bool(self._blocks)
                 self._at += 1
-            elif not any(step(line) for step in self._steps):
+            elif not any(step(line) for step in self._steps_for(line)):
                 self._text.append(line.lstrip())
                 self._at += 1
         self._end_text()
         return list(self._written())
+
+    def _steps_for(self, line: str) -> Iterable[Callable[[str], bool]]:
+        return (self._table,) if _is_plain(line) else self._steps
 
     def _written(self) -> Iterator[str]:
         before = ""
@@ -350,9 +353,14 @@ def _is_text(lines: list[str]) -> bool:
     )
 
 
+def _is_plain(line: str) -> bool:
+    """Tell at once of most lines that nothing begins here but a paragraph or a table."""
+    return line[:1].isalpha() or line.startswith("|")
+
+
 def _begins(line: str) -> bool:
     """Tell whether a line begins a block, and is no text of a paragraph in an item or quote."""
-    return bool(
+    return not _is_plain(line) and bool(
         FENCE.match(line) or _HEADING.match(line) or _RULE.match(line) or _QUOTE.match(line)
         or _item_of(line) or any(start.match(line) for start, _ in _RAW)
     )  # fmt: skip

@@ -73,12 +73,13 @@ class _Finisher:
         while match := _TOKEN.search(self._html, at):
             self._text(self._html[at : match.start()])
             at = match.end()
-            if match["code"] is not None:
-                self._out.append(highlight.block(unescape(match["code"]), match["language"] or ""))
-            elif match["end"]:
-                self._end(match["tag"])
+            language, code, end, tag, attributes = match.groups()
+            if code is not None:
+                self._out.append(highlight.block(unescape(code), language or ""))
+            elif end:
+                self._end(tag)
             else:
-                at = self._start(match["tag"], dict(_ATTRIBUTE.findall(match["attributes"])), at)
+                at = self._start(tag, dict(_ATTRIBUTE.findall(attributes)) if attributes else {}, at)
         self._text(self._html[at:])
         html = _EMPTY.sub("", "".join(self._out)).strip()
         return Finished(html, self._title, self._excerpt, frozenset(self._named | {*self._taken}))
@@ -98,10 +99,11 @@ class _Finisher:
 
     def _start(self, tag: str, attributes: dict[str, str], at: int) -> int:
         """Take up an element; return where to read on."""
-        self._named |= {attributes[key].removeprefix(ID_PREFIX) for key in ("id", "name")
-                        if key in attributes}  # fmt: skip
-        if side := attributes.pop("align", ""):
-            attributes["class"] = f"{attributes.get('class', '')} align-{side}".strip()
+        if attributes:
+            self._named.update(attributes[key].removeprefix(ID_PREFIX)
+                               for key in ("id", "name") if key in attributes)  # fmt: skip
+            if side := attributes.pop("align", ""):
+                attributes["class"] = f"{attributes.get('class', '')} align-{side}".strip()
         if tag == "blockquote" and not self._open and (alert := _ALERT.match(self._html, at)):
             return self._alert(alert)
         if tag in _HEADINGS:
@@ -203,6 +205,8 @@ def _tag(name: str, attributes: dict[str, str]) -> str:
 
 
 def _attributes(attributes: dict[str, str]) -> str:
+    if not attributes:
+        return ""
     return "".join(
         f' {name}="{value}"' for name, value in attributes.items() if value or name == "alt"
     )
@@ -218,6 +222,7 @@ def slug(text: str) -> str:
     return "".join(kept).replace(" ", "-")
 
 
+@lru_cache(maxsize=4096)
 def _is_word(char: str) -> bool:
     kind = unicodedata.category(char)
     return kind[0] in "LM" or kind in ("Nd", "Pc")
