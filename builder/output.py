@@ -12,7 +12,8 @@ This file must not know what a manifest, a page or a web server is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,7 +101,8 @@ class Output(NamedTuple):
         )
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One published file as the last build's record remembers it.
 
     `digest` is `sha256:<hex>` of the bytes as written, `size` in bytes;
@@ -118,6 +120,10 @@ class Entry(NamedTuple):
     fingerprint: str = ""
     folder_answer: bool = False
     copy_of: str = ""
+
+    def __reduce__(self) -> tuple[type[Entry], tuple[object, ...]]:
+        """Cross a pipe as the values alone: a build sends very many."""
+        return Entry, _VALUES(self)
 
     @property
     def has_file(self) -> bool:
@@ -140,6 +146,9 @@ class Entry(NamedTuple):
         if self.headers or not self.has_file or name in FALLBACKS:
             return (self.path, self.media_type, self.headers, self.location, self.copy_of)
         return (name.rpartition(".")[2], self.media_type)
+
+
+_VALUES = attrgetter(*(item.name for item in fields(Entry)))
 
 
 class Claim(NamedTuple):

@@ -13,7 +13,8 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +24,16 @@ from builder.build.facts import Facts
 from builder.config import Config
 from builder.errors import BuilderError
 from builder.fingerprint import fingerprint, software_key
-from builder.layers.compression import zstd
 from builder.output import Data, File, Output, Redirect
 from builder.registry.content import encoded_digest
 from builder.registry.scan import is_litter
 from builder.storage.cache import Cache, CacheItem, files_of
 from builder.storage.local import ALGORITHMS, CHUNK, open_regular
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _MOST_FILES, _MOST_BYTES = 500, 1 << 20  # of one collection: what is larger is made again
 _CHUNK = 64  # collections that are written at once
@@ -47,16 +52,17 @@ def anywhere(config: Config) -> Config:
     )
 
 
-def content_mark(folder: Path, cache: Cache) -> str:
+def content_mark(folder: Path, cache: Cache, sound: Container[str] = ()) -> str:
     """Return an identity of all names below a folder, and of its files' bytes.
 
     A blob that `cache` knows to have been hashed, as it is now, is not read
-    again. Raises OSError, ContentError and LocalError for what cannot be read.
+    again, nor is one whose digest is in `sound`: what has just been verified.
+    Raises OSError, ContentError and LocalError for what cannot be read.
     """
     total = hashlib.blake2b(digest_size=16)
     root = os.fspath(folder)
     for inner in _paths(root, ""):
-        content = "" if inner.endswith("/") else _content(f"{root}/{inner}", cache)
+        content = "" if inner.endswith("/") else _content(f"{root}/{inner}", cache, sound)
         total.update(os.fsencode(f"{inner}\0{content}\n"))
     return total.hexdigest()
 
@@ -76,7 +82,7 @@ def _paths(root: str, inner: str) -> Iterator[str]:
             yield path
 
 
-def _content(path: str, cache: Cache) -> str:
+def _content(path: str, cache: Cache, sound: Container[str]) -> str:
     """Return what identifies a file's bytes, and whether it may be run, as a recipe's may."""
     found = os.lstat(path)
     if stat.S_ISLNK(found.st_mode):
@@ -84,7 +90,10 @@ def _content(path: str, cache: Cache) -> str:
     kind = "x" if found.st_mode & stat.S_IXUSR else "-"
     algorithm, name = path.split("/")[-2:]
     if algorithm in ALGORITHMS:
-        return kind + encoded_digest(path, f"{algorithm}:{name}", found, cache, path)
+        digest = f"{algorithm}:{name}"
+        return kind + (
+            name if digest in sound else encoded_digest(path, digest, found, cache, path)
+        )
     with open_regular(path, path) as file:
         return kind + _hash(file)
 
@@ -126,21 +135,33 @@ class Kept:
 
     def facts(self, name: str, folder: Path, hashed: Cache) -> Facts | None:
         """Return the facts of a collection that was loaded from the very bytes it has now."""
-        try:
-            mark = content_mark(folder, hashed)
-        except (OSError, BuilderError):
-            return None  # whoever loads it says what is wrong
-        self._contents[name] = fingerprint(self._origin, mark)
         found = self._find(name)
-        if found is not None and found.content == self._contents[name]:
-            with suppress(ValueError):
-                return Facts.from_text(found.facts)
+        if found is None or found.content != self._content(name, folder, hashed):
+            return None
+        with suppress(ValueError):
+            return Facts.from_text(found.facts)
         return None
 
-    def learn(self, name: str, facts: Facts) -> None:
-        """Know what a collection is made of; that of other places is not kept."""
-        if name in self._contents and facts.complete and not facts.elsewhere:
-            self._made_of[name] = fingerprint(self._contents[name], facts.answers)
+    def learn(
+        self, name: str, facts: Facts, folder: Path, hashed: Cache, sound: Container[str] = ()
+    ) -> None:
+        """Know what a collection is made of, of which the blobs `sound` were verified.
+
+        What has parts in other places is not kept.
+        """
+        kept = facts.complete and not facts.elsewhere
+        if kept and (content := self._content(name, folder, hashed, sound)):
+            self._made_of[name] = fingerprint(content, facts.answers)
+
+    def _content(self, name: str, folder: Path, hashed: Cache, sound: Container[str] = ()) -> str:
+        """Return the identity of what a collection is made from, or nothing."""
+        if name not in self._contents:
+            try:
+                mark = content_mark(folder, hashed, sound)
+            except (OSError, BuilderError):
+                return ""  # whoever loads it says what is wrong
+            self._contents[name] = fingerprint(self._origin, mark)
+        return self._contents[name]
 
     def outputs(self, name: str, made_with: object, folder: Path) -> list[Output] | None:
         """Return what was made of a collection of the same bytes, with the same."""

@@ -205,10 +205,11 @@ class Session:
         """Return what is kept of a collection, while links in it lead where they did."""
         if self.kept is None or options_for(name, self.apps) is not None:
             return None
-        facts = self.kept.facts(name, self.registry.folder(name), self.cache)
+        folder = self.registry.folder(name)
+        facts = self.kept.facts(name, folder, self.cache)
         if facts is None or not self.addresses.hold(facts.answers):
             return None
-        self.kept.learn(name, facts)
+        self.kept.learn(name, facts, folder, self.cache)
         return facts, facts.warnings, self.folders[name].signature
 
     def _load_collection(self, name: str) -> tuple[Facts | None, tuple[Problem, ...], str]:
@@ -232,7 +233,7 @@ class Session:
         facts = Facts(row, claims, problems, elsewhere, complete, stored, answers, anchors)
         self._loaded[name] = _Loaded(collection, texts, row, apps, facts)
         if self.kept is not None:
-            self.kept.learn(name, facts)
+            self.kept.learn(name, facts, self.registry.folder(name), self.cache, collection.blobs)
         return facts, problems, judged.signature
 
     def _texts(self, collection: Collection) -> tuple[dict[str, Rendered], list[Problem]]:

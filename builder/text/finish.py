@@ -79,7 +79,9 @@ class _Finisher:
             elif end:
                 self._end(tag)
             else:
-                at = self._start(tag, dict(_ATTRIBUTE.findall(attributes)) if attributes else {}, at)
+                at = self._start(
+                    tag, dict(_ATTRIBUTE.findall(attributes)) if attributes else {}, at
+                )
         self._text(self._html[at:])
         html = _EMPTY.sub("", "".join(self._out)).strip()
         return Finished(html, self._title, self._excerpt, frozenset(self._named | {*self._taken}))
