@@ -125,10 +125,10 @@ class _Entry(NamedTuple):
 
 
 class Kept:
-    """What `cache` keeps of collections; `origin` identifies what all of them were made with."""
+    """What the file `path` keeps of collections; `config` is what all of them were made with."""
 
-    def __init__(self, cache: Cache, config: Config) -> None:
-        self._cache = cache
+    def __init__(self, path: Path, config: Config) -> None:
+        self._cache = Cache(path) if path.exists() else None
         self._origin = fingerprint(software_key(), anywhere(config))
         self._contents: dict[str, str] = {}
         self._made_of: dict[str, str] = {}
@@ -187,7 +187,7 @@ class Kept:
         return fingerprint(self._made_of[name], made_with)
 
     def _find(self, name: str) -> _Entry | None:
-        value = self._cache.get(name)
+        value = self._cache.get(name) if self._cache is not None else None
         return None if value is None else _Entry.of(value)
 
 

@@ -145,7 +145,7 @@ class Maker:
             addresses=sources.addresses,
             apps=config.apps,
             app_store=AppStore(self._folder / "apps"),
-            kept=Kept(Cache(kept), config) if kept else None,
+            kept=Kept(kept, config) if kept else None,
         )
         self._keeping.begin()
         is_kept = kept is not None and kept.exists()

@@ -94,6 +94,7 @@ class _Loaded(NamedTuple):
     row: Row
     apps: PublishedApps
     facts: Facts
+    known: plan.Facts
 
 
 @dataclass(slots=True)
@@ -222,7 +223,8 @@ class Session:
         problems = (*judged.problems, *found)
         if any(not problem.warning for problem in problems):
             return None, problems, judged.signature
-        row = plan.row(collection, texts)
+        known = plan.facts(collection)
+        row = plan.row(collection, texts, known)
         origin = collection.readme_path or collection.origin
         claims = (*page_claims(collection, row), *collection_claims(name, origin), *apps.claims())
         elsewhere = tuple(sorted(collection.elsewhere.items()))
@@ -231,7 +233,7 @@ class Session:
         answers = tuple(answer for text in texts.values() for answer in text.answers)
         anchors = tuple(text.anchors for text in texts.values())
         facts = Facts(row, claims, problems, elsewhere, complete, stored, answers, anchors)
-        self._loaded[name] = _Loaded(collection, texts, row, apps, facts)
+        self._loaded[name] = _Loaded(collection, texts, row, apps, facts, known)
         if self.kept is not None:
             self.kept.learn(name, facts, self.registry.folder(name), self.cache, collection.blobs)
         return facts, problems, judged.signature
@@ -299,11 +301,17 @@ class Session:
             _, problems, _ = self._load_collection(name)
             if name not in self._loaded:
                 raise ContentError(problems)
-        collection, texts, row, apps, _ = self._loaded[name]
+        collection, texts, row, apps, _, known = self._loaded[name]
         yield from collection_endpoints(collection, self.endpoints)
         pages = Renderer(self.press)
         yield from pages.collection(
-            collection, texts, row, children=children, apps=apps.urls(), family=family
+            collection,
+            texts,
+            row,
+            children=children,
+            apps=apps.urls(),
+            family=family,
+            known=known,
         )
         yield from apps.outputs(self.app_store)
 

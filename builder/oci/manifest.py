@@ -8,7 +8,7 @@ digest is that of the bytes it came in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from builder.oci import mediatype
 from builder.oci.descriptor import Descriptor
@@ -75,8 +75,10 @@ class Manifest:
     @property
     def descriptor(self) -> Descriptor:
         """A descriptor of this manifest, as a referrers list would hold it."""
-        about = self.effective_artifact_type
-        return replace(self.bare, annotations=self.annotations, artifact_type=about)
+        return Descriptor(
+            self.media_type, self.digest, self.size, self.annotations,
+            artifact_type=self.effective_artifact_type,
+        )  # fmt: skip
 
     @property
     def bare(self) -> Descriptor:

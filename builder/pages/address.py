@@ -9,6 +9,7 @@ from functools import cached_property
 from builder import clients
 from builder.oci import mediatype
 from builder.oci.manifest import Manifest
+from builder.pages import plan
 from builder.pages.model import PageOptions
 from builder.registry.model import Collection, Companion, Tag
 from builder.remote.address import is_loopback
@@ -44,6 +45,11 @@ class TagAddress:
     tag: Tag
     host: str
 
+    @cached_property
+    def kind(self) -> str:
+        """What the tag holds, one of `plan.KINDS`."""
+        return plan.tag_kind(self.collection, self.tag)
+
     @property
     def short(self) -> str:
         """The last part of the collection's name."""
@@ -62,12 +68,12 @@ class TagAddress:
         """Return the reference of anything else in the same collection."""
         return f"{self.host}/{self.collection.name}@{digest}"
 
-    @property
+    @cached_property
     def by_tag(self) -> str:
         """The reference by name."""
         return self.named(self.tag.name)
 
-    @property
+    @cached_property
     def by_digest(self) -> str:
         """The reference by digest; empty for a tag without a manifest."""
         return self.hashed(self.tag.manifest.digest) if self.tag.manifest is not None else ""

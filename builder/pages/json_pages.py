@@ -70,7 +70,7 @@ def tag_json(view: TagView, options: PageOptions) -> dict[str, Any]:
     }
     for key in _TAG_FACTS:
         value = plain(getattr(view, key))
-        if value not in ("", [], {}, None):
+        if _says(value):
             document[key] = value
     if view.aliases:
         document["aliases"] = [link.title for link in view.aliases]
@@ -94,6 +94,11 @@ def namespace_json(
     }
 
 
+def _says(value: Any) -> bool:
+    """Tell whether a value is no empty text, list or mapping, and not None; 0 says something."""
+    return bool(value) or type(value) in (int, bool, float)
+
+
 @cache
 def _names(kind: type) -> tuple[str, ...]:
     """Return the fields of a type of views that are not only drawn; none of other types."""
@@ -107,8 +112,8 @@ def plain(value: Any) -> Any:
         return value
     kind: type = type(value)
     if names := _names(kind):
-        shown = {name: plain(getattr(value, name)) for name in names}
-        return {key: item for key, item in shown.items() if item not in ("", [], {}, None)}
+        shown = ((name, plain(getattr(value, name))) for name in names)
+        return {name: item for name, item in shown if _says(item)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

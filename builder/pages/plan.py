@@ -34,6 +34,7 @@ _ARTIFACTS = (
     ("application/vnd.buildkit.cacheconfig.", "cache"),
     ("application/vnd.homebrew.", "bottle"),
 )
+_PREFIXES = tuple(prefix for prefix, _ in _ARTIFACTS)
 _PACKAGE_TYPE, _BOTTLE = "com.github.package.type", "homebrew_bottle"
 KINDS = frozenset({"image", "artifact", "recipe", "empty", *(kind for _, kind in _ARTIFACTS)})
 _MAX_DESCRIPTION = 300
@@ -208,6 +209,8 @@ def _artifact_kind(top: Manifest, image: Manifest) -> str:
         return "bottle"
     parts = (*image.blobs, *image.manifests)
     types = {image.effective_artifact_type, *(part.media_type for part in parts)}
+    if not any(kind.startswith(_PREFIXES) for kind in types):
+        return ""  # as nearly always
     found = (kind for prefix, kind in _ARTIFACTS if any(kind.startswith(prefix) for kind in types))
     return next(found, "")
 
@@ -222,13 +225,13 @@ def main_image(collection: Collection, manifest: Manifest) -> Manifest:
     return chosen[0] if chosen else manifest
 
 
-def row(collection: Collection, texts: Mapping[str, Rendered]) -> Row:
+def row(collection: Collection, texts: Mapping[str, Rendered], known: Facts | None = None) -> Row:
     """Return what lists and other pages know of a collection.
 
     `texts` holds its rendered README under the empty name; its excerpt
-    stands in for a missing description.
+    stands in for a missing description. `known` are its facts, where they have been found.
     """
-    known = facts(collection)
+    known = known or facts(collection)
     keys = collection.keys
     shown = [tag for tag in without_tools(known.order) if tag.has_manifest]
     main = collection.tag(known.main)

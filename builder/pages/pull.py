@@ -38,7 +38,7 @@ def pull_of(collection: Collection, tag: Tag, options: PageOptions) -> Pull | No
         return None
     if not tag.in_v2:
         return Pull("", (_legacy(at),))
-    makers = _MAKERS.get(plan.tag_kind(collection, tag), _ARTIFACT)
+    makers = _MAKERS.get(at.kind, _ARTIFACT)
     clients_ = [client for maker in makers if (client := maker(at)) is not None]
     return Pull(at.by_tag, tuple(clients_), _note(at))
 
@@ -149,7 +149,7 @@ def _proxy(at: TagAddress) -> Client | None:
     """Return how a registry on the user's own machine adds what the host leaves out."""
     if not at.blocked:
         return None
-    maker = _PROXIED.get(plan.tag_kind(at.collection, at.tag), _oras_pull)
+    maker = _PROXIED.get(at.kind, _oras_pull)
     client = maker(at.proxied())
     pulls = [Command("then", item.text) for item in client.commands[:1]] if client else []
     commands = (Command("once", f"builder proxy {at.site}"), *pulls)
@@ -159,9 +159,7 @@ def _proxy(at: TagAddress) -> Client | None:
 
 def _python(at: TagAddress) -> Client | None:
     """Return the client that needs no media types, where others do."""
-    if not at.reaches(clients.PYTHON) or (
-        plan.tag_kind(at.collection, at.tag) == "image" and at.reaches(clients.ORAS)
-    ):
+    if not at.reaches(clients.PYTHON) or (at.kind == "image" and at.reaches(clients.ORAS)):
         return None
     insecure = "insecure=True" if at.options.insecure else ""
 
@@ -240,8 +238,7 @@ def _curl(at: TagAddress) -> Client:
     layers = manifest.layers
     files = [(layer, layer.title) for layer in layers]
     titled = [(layer, title) for layer, title in files if _PLAIN_NAME.fullmatch(title)]
-    kind = plan.tag_kind(at.collection, at.tag)
-    if kind == "sif" and len(layers) == 1 and not titled:
+    if at.kind == "sif" and len(layers) == 1 and not titled:
         name = f"{at.short}_{at.tag.name}.sif"
         titled = [(layers[0], name)]
     commands = [

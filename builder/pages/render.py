@@ -51,15 +51,16 @@ class Renderer:
         children: Sequence[Row] = (),
         apps: Mapping[str, str] | None = None,
         family: Family | None = None,
+        known: plan.Facts | None = None,
     ) -> Iterator[Output]:
         """Yield a collection's page, twin, feed, images and redirects, and its tags' pages.
 
         `texts` holds the README under the empty name and each tag's notes
         under the tag's; `children` are the rows of collections below it,
         `apps` where the web apps of tags are, empty for what is not unpacked,
-        `family` what shares its layers.
+        `family` what shares its layers; `known` as for `plan.row`.
         """
-        about = PageContext.of(collection, row, self._options, texts, apps or {})
+        about = PageContext.of(collection, row, self._options, texts, apps or {}, known=known)
         yield from self._collection_page(about, listing.visible(children), family)
         for tag in about.known.order:
             yield from self._tag_page(about, tag)

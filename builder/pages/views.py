@@ -50,12 +50,14 @@ class PageContext:
         options: PageOptions,
         texts: Mapping[str, Rendered],
         apps: Mapping[str, str],
+        *,
+        known: plan.Facts | None = None,
     ) -> PageContext:
         """Return the collection made ready for its pages.
 
-        `apps` are URLs by tag, empty for what is not unpacked.
+        `apps` are URLs by tag, empty for what is not unpacked; `known` as for `plan.row`.
         """
-        known = plan.facts(collection)
+        known = known or plan.facts(collection)
         named = attached.named_after_digests(collection.tags)
         return cls(collection, row, options, texts, known, named, apps)
 

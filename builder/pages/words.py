@@ -59,6 +59,6 @@ def whole_names(labels: Iterable[str]) -> tuple[str, ...]:
 
 def _words(text: str) -> Iterator[str]:
     """Yield the words of a text as they are compared, those with a dash also part by part."""
-    for word in _WORD.findall(text.lower()):
+    for word in dict.fromkeys(_WORD.findall(text.lower())):
         parts = _DASH.split(word) if "-" in word or "_" in word else ()
         yield from (part for part in ("".join(parts) or word, *parts) if 1 < len(part) <= 32)

@@ -146,9 +146,9 @@ class _Loader:
             return []
         tags = []
         base = self._folder / "manifests"
-        for name in sorted(os.listdir(base)):
-            if is_litter(name) or (base / name).is_symlink() or not (base / name).is_dir():
-                continue
+        with os.scandir(base) as entries:
+            names = [item.name for item in entries if item.is_dir(follow_symlinks=False)]
+        for name in sorted(name for name in names if not is_litter(name)):
             origin = f"{self._origin}/manifests/{name}"
             try:
                 tags.append(read_tag_folder(base / name, origin, self._findings))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from builder.storage.local import TEMPORARY, open_regular
 MANIFEST = "manifest.json"
 BUILD_SCRIPT = "build.sh"
 _PATTERNS = ("Singularity", "Singularity.*", "*.def", "Dockerfile", "Containerfile", "recipe.*")
+_IS_RECIPE = re.compile("|".join(map(fnmatch.translate, _PATTERNS))).match
 RESULTS = (MANIFEST, README, "blobs")  # what builds write, and no build reads
 _DEBRIS = (".git", ".DS_Store", "*~", ".*.sw[a-p]", f"{TEMPORARY}*", "Thumbs.db", "desktop.ini")
 _MAX_SHOWN = 64 << 10
@@ -34,9 +36,7 @@ def recipe_file(names: Sequence[str], origin: str) -> str:
     """
     if BUILD_SCRIPT in names:
         return BUILD_SCRIPT
-    found = sorted(
-        name for name in names if any(fnmatch.fnmatchcase(name, item) for item in _PATTERNS)
-    )
+    found = sorted(filter(_IS_RECIPE, names))
     if len(found) > 1:
         message = f"holds more than one recipe: {', '.join(found)}"
         raise ContentError.at(origin, message, "keep one, or say how to build in build.sh")
