@@ -50,6 +50,7 @@ from builder.write.destination import Destination
 from builder.write.workers import Limited
 from builder.write.writer import Task, Written, owned, whole, write_bundle
 
+FEW_TAGS = 20  # up to which all pages of a collection are made again, whatever changed in it
 TEXT_SECONDS = 10  # of processor time for one text
 _TEXT_HINT = "write it more simply: less nesting, fewer brackets"
 Kind = Literal["collection", "namespace", "document"]
@@ -303,7 +304,7 @@ class Session:
                 raise ContentError(problems)
         collection, texts, row, apps, _, known = self._loaded[name]
         yield from collection_endpoints(collection, self.endpoints)
-        pages = Renderer(self.press)
+        pages = Renderer(self.press if len(collection.tags) > FEW_TAGS else self.press.unmarked())
         yield from pages.collection(
             collection,
             texts,

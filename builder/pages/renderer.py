@@ -8,6 +8,7 @@ that the layout prints, and this package's code. Other outputs are a function an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,20 @@ class PageRenderer:
         self._keys: dict[str, str] = {}
         self._rows: dict[Row, Markup] = {}
         self._allowed = frozenset(site)
+        self.marks = True  # see `unmarked`
+
+    def unmarked(self) -> PageRenderer:
+        """Return one whose outputs have no identity of their own.
+
+        That is for a bundle of few: to make them all again costs less than to know, of each,
+        whether it is what it was.
+        """
+        found = copy(self)
+        found.marks = False
+        return found
+
+    def _mark(self, *parts: object) -> str:
+        return fingerprint(code_key(), *parts) if self.marks else ""
 
     def allow(self, layouts: Iterable[str]) -> None:
         """Use no other layouts from here on: those alone that a bundle says it is made with."""
@@ -75,7 +90,7 @@ class PageRenderer:
         is the safe HTML that it wraps.
         """
         values = {"page": page.context(self.options), **view}
-        mark = fingerprint(code_key(), self.layout_key(layout, page.source), values, text)
+        mark = self._mark(self.layout_key(layout, page.source), values, text)
         body = Made(partial(self._render, layout, values, text))
         return Output(path, HTML, body, page.source or path, mark)
 
@@ -97,7 +112,7 @@ class PageRenderer:
     ) -> Output:
         """Return an output that no template makes: what `make` returns for `arguments`."""
         body = Made(partial(make, *arguments))
-        mark = fingerprint(code_key(), make, arguments)
+        mark = self._mark(make, arguments)
         return Output(path, media_type, body, origin, mark)
 
     def feed(
