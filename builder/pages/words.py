@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-_MAX_WORDS = 100
+_MAX_WORDS, _MAX_WORD = 100, 32  # of one collection, and characters of one
 _MAX_READ = 64 << 10  # characters
-_URL = re.compile(r"\w+://\S+|\]\([^)\s]*")
+_URL = re.compile(r"\b\w+://\S+|\]\([^)\s]*")
 _WORD = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*")
 _DASH = re.compile("[-_]")
 _MAX_NAMES, _MAX_NAME = 30, 80  # of labels, and characters of one
@@ -37,15 +37,15 @@ def cut(text: str, limit: int) -> str:
 
 def search_words(texts: Iterable[str], known: str) -> tuple[str, ...]:
     """Return the first words of `texts`, each once, without those that `known` has."""
-    seen = frozenset(_words(known))
+    seen = _COMMON.union(_words(known))
     found: dict[str, None] = {}
     for text in texts:
         for word in _words(_URL.sub(" ", text[:_MAX_READ])):
-            if word not in seen and word not in _COMMON:
+            if word not in seen:
                 found[word] = None
-            if len(found) == _MAX_WORDS:
-                return tuple(found)
-    return tuple(found)
+        if len(found) >= _MAX_WORDS:
+            break
+    return tuple(found)[:_MAX_WORDS]
 
 
 def whole_names(labels: Iterable[str]) -> tuple[str, ...]:
@@ -57,8 +57,13 @@ def whole_names(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if len(name) <= _MAX_NAME))[:_MAX_NAMES]
 
 
-def _words(text: str) -> Iterator[str]:
-    """Yield the words of a text as they are compared, those with a dash also part by part."""
+def _words(text: str) -> list[str]:
+    """Return the words of a text as they are compared, those with a dash also part by part."""
+    found: list[str] = []
     for word in dict.fromkeys(_WORD.findall(text.lower())):
-        parts = _DASH.split(word) if "-" in word or "_" in word else ()
-        yield from (part for part in ("".join(parts) or word, *parts) if 1 < len(part) <= 32)
+        if "-" in word or "_" in word:
+            parts = _DASH.split(word)
+            found += ("".join(parts), *parts)
+        else:
+            found.append(word)
+    return [word for word in found if 1 < len(word) <= _MAX_WORD]
