@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import stat
-import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -24,16 +23,12 @@ from builder.build.facts import Facts
 from builder.config import Config
 from builder.errors import BuilderError
 from builder.fingerprint import fingerprint, software_key
+from builder.layers.compression import packed, unpacked
 from builder.output import Data, File, Output, Redirect
 from builder.registry.content import encoded_digest
 from builder.registry.scan import is_litter
 from builder.storage.cache import Cache, CacheItem, files_of
 from builder.storage.local import ALGORITHMS, CHUNK, open_regular
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _MOST_FILES, _MOST_BYTES = 500, 1 << 20  # of one collection: what is larger is made again
 _CHUNK = 64  # collections that are written at once
@@ -213,11 +208,11 @@ def _packed(outputs: Iterable[Output], folder: Path) -> bytes | None:
     if sum(map(len, bodies)) > _MOST_BYTES:
         return None
     head = json.dumps([[*map(len, bodies)], rows]).encode()
-    return zstd.compress(head + b"\n" + b"".join(bodies), 1)
+    return packed(head + b"\n" + b"".join(bodies))
 
 
 def _unpacked(files: bytes, folder: Path) -> Iterator[Output]:
-    head, _, rest = zstd.decompress(files).partition(b"\n")
+    head, _, rest = unpacked(files).partition(b"\n")
     sizes, rows = json.loads(head)
     bodies = []
     start = 0
