@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.errors import ContentError, LocalError
+from builder.errors import ContentError, LocalError, UsageError
 from builder.layers.compression import CompressionError, Unpacked
 from builder.layers.docker_archive import docker_archive
 from builder.layers.tarstream import Part, tar_chunks
@@ -43,6 +44,7 @@ class ArchiveSink(Entered):
     streams = 2
 
     def __init__(self, path: str, label: str, spool: Path) -> None:
+        _check_place(path, label)
         self.label = label
         self._path = path
         spool.mkdir(parents=True, exist_ok=True)
@@ -141,6 +143,13 @@ def _part(name: str, path: Path) -> Part:
     if path.is_dir():
         return Part(name, 0, None)
     return Part(name, path.stat().st_size, path)
+
+
+def _check_place(path: str, label: str) -> None:
+    """Raise UsageError for what is no regular file: it would be replaced, /dev/stdout too."""
+    if path != "-" and os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        hint = "name another file, or '-' for standard output"
+        raise UsageError(f"{label}: is there already, and is not a regular file", hint)
 
 
 @contextmanager

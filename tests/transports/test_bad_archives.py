@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -216,3 +217,15 @@ def test_a_bomb_is_not_unpacked_past_the_limit(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ContentError, match="decompresses to more"):
         open_archive("bomb.tar.gz", Path("spool"))
     assert list(Path("spool").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("elsewhere")])
+def test_what_is_no_file_is_not_replaced(
+    make: Callable[[Path], None], kind: str, greeting: Path, tmp_path: Path
+) -> None:
+    """Such as /dev/null and /dev/stdout, by whoever may."""
+    make(place := tmp_path / "place")
+    before = place.lstat()
+    assert run(["export", "-s", str(greeting), "vanessa/greeting", f"{kind}:{place}"]) == 2
+    assert place.lstat() == before
