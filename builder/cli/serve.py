@@ -55,17 +55,27 @@ class _Door(NamedTuple):
     users: Users | None
 
 
+def _file(_: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return the file that a flag names; an unset variable of a script must not open a door."""
+    if value == "":
+        raise UsageError(f"{parameter.opts[0]} names no file", "name one, or omit the flag")
+    return value or ""
+
+
 @click.command("serve")
 @server_options(4000)
 @click.option("--push", is_flag=True, help="Also accept pushes, into the registry's folder.")
 @click.option(
-    "--tls-cert", metavar="FILE", default="", help="Serve over TLS with this certificate (PEM)."
+    "--tls-cert",
+    metavar="FILE",
+    callback=_file,
+    help="Serve over TLS with this certificate (PEM).",
 )
-@click.option("--tls-key", metavar="FILE", default="", help="The certificate's key, PEM.")
+@click.option("--tls-key", metavar="FILE", callback=_file, help="The certificate's key, PEM.")
 @click.option(
     "--htpasswd",
     metavar="FILE",
-    default="",
+    callback=_file,
     help="Require a login by a user in this file (bcrypt).",
 )
 @click.option("-o", "--open", "open_browser", is_flag=True, help="Open a browser.")

@@ -195,6 +195,12 @@ def test_another_address_needs_tls_and_users(registry: Path, tmp_path: Path) -> 
         assert builder(command) == 2, flags
 
 
+@pytest.mark.parametrize("flags", [["--htpasswd", ""], ["--tls-cert", "", "--tls-key", ""]])
+def test_a_door_that_is_closed_by_nothing_stays_shut(registry: Path, flags: list[str]) -> None:
+    """As where a script's variable is not set: a server for everybody must not start."""
+    assert builder(["serve", "-s", str(registry), "-P", "0", *flags]) == 2
+
+
 @pytest.mark.parametrize("name", ["team/users", "link-in", "team/.hidden/users"])
 @pytest.mark.parametrize(
     ("flags", "fault"), [(["--htpasswd"], 1), (["--tls-cert", "a", "--tls-key"], 3)]
