@@ -11,7 +11,7 @@ import click
 
 from builder.cli.console import Console
 from builder.cli.options import Common, build_options, common_options, engine_option
-from builder.errors import counted
+from builder.errors import counted, printable
 from builder.write.writer import Report
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run_build(pipeline: Pipeline, console: Console, *, verbose: bool) -> None:
     config = pipeline.config
     shown = config.target.capabilities.name
     if not console.quiet and not console.as_json:
-        click.echo(f"target {shown}, destination {config.destination}")
+        click.echo(printable(f"target {shown}, destination {config.destination}"))
         sys.stdout.flush()
     if verbose:
         console.say(f"configuration: {', '.join(map(str, config.files)) or 'none'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -121,7 +122,7 @@ def command(
     options = config.registry
     terms = Terms(created=now(), judge=judge_of(config), force=force, dry_run=dry_run)
     spool = options.source / ".builder-cache"
-    root = root_dir.strip("/") or Path(folder).resolve().name
+    root = root_dir.strip("/") or os.path.basename(os.path.realpath(folder))
     chosen = BundleOptions(root, kind, spa, split, as_index)
     with BundleSource(Path(folder), folder, chosen, spool) as bundle:
         for name in bundle.hidden:

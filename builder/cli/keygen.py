@@ -38,7 +38,7 @@ def command(*, file: str, show: bool, common: Common) -> None:
 
 
 def _refuse_registry(file: str) -> None:
-    folders = Path(file).absolute().parent.resolve()
+    folders = Path(os.path.realpath(os.path.dirname(file)))
     for folder in (folders, *folders.parents):
         if (folder / "_config.yml").is_file() and (folder / "collections").is_dir():
             message = f"{file}: lies in the registry {folder}, which is committed and published"

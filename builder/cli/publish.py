@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import time
@@ -264,7 +265,7 @@ def _check_folder(dest: str, source: Path) -> None:
         raise UsageError(f"{dest}: is neither a folder here nor a bucket", hint)
     if not Path(dest).exists() and (near := did_you_mean(dest, target_names())):
         raise UsageError(f"{dest}: there is no such folder", f"{near} A folder is ./{dest}")
-    folder, registry = Path(dest).resolve(), source.resolve()
+    folder, registry = Path(os.path.realpath(dest)), Path(os.path.realpath(source))
     if folder.is_relative_to(registry):
         inner = folder.relative_to(registry).parts
         if not (inner and inner[0].startswith(("_", "."))):

@@ -162,5 +162,5 @@ def _source(flags: Flags, keys: Mapping[str, Any]) -> Path:
     """Return the registry's folder: `source:` counts where the command line says nothing."""
     source = Path(flags.source).absolute()
     if "source" in keys and flags.source == ".":
-        return (source / str(keys["source"])).resolve()
+        return Path(os.path.realpath(source / str(keys["source"])))
     return source

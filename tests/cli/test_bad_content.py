@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.cli import run
 from tests.conftest import write_tree
 from tests.images import Image
 
@@ -244,3 +245,26 @@ def test_a_link_is_one_problem(
     said = capfd.readouterr().err
     assert f"{G}/{path}: is a symbolic link" in said
     assert "builder: 1 problem;" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["publish LOOP", "publish LOOP/x", "bundle LOOP x/y:1", "keygen LOOP/x", "verify LOOP",
+     "list -c LOOP", "list -s LOOP", "list -c circle.yml", "add file:LOOP x/y:1",
+     "build -d LOOP", "build -d LOOP/x", "new LOOP"],
+)  # fmt: skip
+def test_links_in_a_circle(
+    command: str, greeting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (greeting / "circle.yml").write_text(f"source: {tmp_path}/loop\n")
+    monkeypatch.chdir(greeting)
+    assert run(command.replace("LOOP", str(tmp_path / "loop")).split()) in (1, 2, 3)
+
+
+def test_a_folder_that_was_named_is_shown_without_what_a_terminal_would_do(
+    greeting: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["build", "-s", str(greeting), "-d", f"{tmp_path}/\x1b]0;x\x07"]) == 0
+    said = capfd.readouterr()
+    assert "\x1b" not in said.out + said.err
