@@ -149,24 +149,14 @@ class Renderer:
         `rows` are all collections below it at any depth, `children` the
         namespaces directly below.
         """
-        name, url = namespace.name, f"/{namespace.name}/"
+        name = namespace.name
         shown = listing.visible(rows)
         text = text or _EMPTY
         title = str(namespace.keys.get("title") or text.title or name)
         spaces = listing.namespace_choices(children, listing.counts_below(shown))
         deeper = {child.name for child in children}
         own = [row for row in shown if _part_below(name, row.name) not in deeper]
-        page = Page(
-            title=title,
-            url=url,
-            description=plan.one_line(namespace.keys.get("description")) or text.excerpt,
-            crumb=crumb(name, title),
-            crumbs=crumbs(name),
-            twin=f"{url}index.json",
-            feed=f"{url}feed.xml",
-            source=namespace.readme_path,
-            keys=namespace.keys,
-        )
+        page = _namespace_page(namespace, title, text.excerpt)
         values = {
             "namespace": namespace,
             "title": title,
@@ -274,6 +264,21 @@ def document_layout(document: Document) -> str:
     if document.layout:
         return document.layout
     return "page" if document.output.endswith((".html", ".htm")) else ""
+
+
+def _namespace_page(namespace: Namespace, title: str, excerpt: str) -> Page:
+    url = f"/{namespace.name}/"
+    return Page(
+        title=title,
+        url=url,
+        description=plan.one_line(namespace.keys.get("description")) or excerpt,
+        crumb=crumb(namespace.name, title),
+        crumbs=crumbs(namespace.name),
+        twin=f"{url}index.json",
+        feed=f"{url}feed.xml",
+        source=namespace.readme_path,
+        keys=namespace.keys,
+    )
 
 
 def _part_below(folder: str, name: str) -> str:
