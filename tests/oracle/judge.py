@@ -29,6 +29,7 @@ class Outcome:
     code: int
     said: tuple[str, ...]  # problems, or the warnings of a build that went well
     seen: dict[str, str] = field(default_factory=dict)
+    base: str = ""  # the path that what is seen is below
 
 
 def open_pipeline(source: Path, target: str, *, serve: bool) -> Pipeline:
@@ -42,8 +43,12 @@ def _flags(source: Path, target: str, destination: str) -> Flags:
 
 
 def build(source: Path, target: str, pipeline: Pipeline | None = None,
-          touched: frozenset[str] | None = None, *, serve: bool = False) -> Outcome:  # fmt: skip
-    """Build and return the outcome; of a preview also its answers at every address."""
+          touched: frozenset[str] | None = None, *, serve: bool = False,
+          base: str = "") -> Outcome:  # fmt: skip
+    """Build and return the outcome; of a preview also its answers at every address.
+
+    `base` is where the last good build was: one that fails changes no address.
+    """
     try:
         if pipeline is None:
             pipeline = open_pipeline(source, target, serve=serve)
@@ -52,20 +57,20 @@ def build(source: Path, target: str, pipeline: Pipeline | None = None,
         said = error.problems if isinstance(error, ContentError) else (error,)
         where = str(source)
         texts = tuple(str(item).replace(where, "REGISTRY") for item in said)
-        return Outcome(error.exit_code, texts, seen(source, pipeline if serve else None))
-    warnings = tuple(map(str, report.warnings))
-    return Outcome(0, warnings, seen(source, pipeline if serve else None))
+        found = seen(source, pipeline if serve else None, base)
+        return Outcome(error.exit_code, texts, found, base)
+    warnings, base = tuple(map(str, report.warnings)), pipeline.config.address.baseurl
+    return Outcome(0, warnings, seen(source, pipeline if serve else None, base), base)
 
 
-def seen(source: Path, pipeline: Pipeline | None) -> dict[str, str]:
+def seen(source: Path, pipeline: Pipeline | None, base: str) -> dict[str, str]:
     """Return all that anybody can see: the answers of a preview, else all files."""
-    return tree(source) if pipeline is None else answers(pipeline)
+    return tree(source) if pipeline is None else answers(pipeline, base)
 
 
-def answers(pipeline: Pipeline) -> dict[str, str]:
-    """Return what the preview answers at every published path, and at each folder's."""
-    config = pipeline.config
-    capable, base = config.pages.capabilities, config.address.baseurl
+def answers(pipeline: Pipeline, base: str) -> dict[str, str]:
+    """Return what the preview answers below `base` at every published path and folder."""
+    capable = pipeline.config.pages.capabilities
     found = {}
     with closing(pipeline.site()) as site:
         responder = Responder(site, capable, base)

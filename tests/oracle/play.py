@@ -58,6 +58,7 @@ class Player:
         self._pipeline: Pipeline | None = None
         self._failed = False
         self._seen: dict[str, str] = {}
+        self._base = ""  # of the last good build
         self._lost = False  # the cache, or a part of it
         self._start()
 
@@ -103,7 +104,8 @@ class Player:
             self._pipeline = _opened(root, game.target)
         kept = self._pipeline
         before = self._seen if game.serve else _without_stage(tree(root))
-        got = build(root, game.target, kept, touched or None, serve=game.serve)
+        got = build(root, game.target, kept, touched or None, serve=game.serve, base=self._base)
+        self._base = got.base
         wanted = anew(root, self._elsewhere, game.target, serve=game.serve)
         self._failed = wanted.code != 0
         if not self._failed:
