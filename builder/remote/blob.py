@@ -61,15 +61,26 @@ class BlobStream(io.RawIOBase):
         super().close()
 
     def _read(self, buffer: Any) -> int:
-        """Read once; raises CutError also for an end that comes too early."""
+        """Read once; raises CutError also for an end that comes too early.
+
+        Where the server says that there is no more, something else is there in the blob's place.
+        """
         view = memoryview(buffer)
         if self._size is not None:
             view = view[: self._size + 1 - self._at]
         count = self._answer.readinto(view)
-        if not count and self._size is not None and self._at < self._size and len(view):
+        is_short = not count and self._size is not None and self._at < self._size and len(view)
+        if is_short and self._whole() != self._at:
             raise CutError(f"{host_of(self._answer.url)}: the answer ended early", "try again")
         self._place += count
         return count
+
+    def _whole(self) -> int | None:
+        """Return how many bytes there are in all, as the answer says."""
+        if self._answer.status != 206:
+            return self._answer.number("Content-Length")
+        found = _RANGE.fullmatch(self._answer.header("Content-Range").strip())
+        return int(found[3]) if found is not None and found[3] != "*" else None
 
     def _cut(self, error: CutError) -> None:
         """Ask for what is missing, unless that was done too often."""

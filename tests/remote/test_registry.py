@@ -130,6 +130,18 @@ def test_a_blob_yields_one_byte_too_many_and_no_more() -> None:
             assert len(stream.read()) == 100_001
 
 
+@pytest.mark.parametrize("ranges", ["", "none"])
+def test_a_blob_that_is_shorter_than_it_should_be_is_no_cut(ranges: str) -> None:
+    """Whoever hashes what there is says what is wrong; to ask again would bring the same."""
+    behaviour = Behaviour(ranges=ranges)
+    digest, raw = max(behaviour.image.blobs.items(), key=lambda item: len(item[1]))
+    with hostile(behaviour) as server:
+        descriptor = Descriptor("x/y", Digest(digest), len(raw) + 1)
+        with repository(server).open_blob(descriptor) as stream:
+            assert stream.read() == raw
+        assert len(server.log.requests) == 1
+
+
 @pytest.mark.parametrize(("cut_after", "most"), [(0, 6), (1, 6), (1000, 6)])
 def test_a_server_that_cuts_for_ever(
     cut_after: int, most: int, monkeypatch: pytest.MonkeyPatch

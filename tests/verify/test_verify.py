@@ -166,11 +166,22 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", DAMAGES)
-def test_damages_are_seen(name: str, site: Path, capsys: Capture) -> None:
+ON_A_DISK = ("one file more", "a link")  # of which a server says nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "far"),
+    [
+        *((name, False) for name in DAMAGES),
+        *((name, True) for name in DAMAGES if name not in ON_A_DISK),
+    ],
+)
+def test_damages_are_seen(name: str, site: Path, capsys: Capture, *, far: bool) -> None:
     damage, path, words = DAMAGES[name]
     damage(site)
-    code, found, told = verify(capsys, str(site), "--public-key", KEY.public.text)
+    with served(site) as url:
+        place = url if far else str(site)
+        code, found, told = verify(capsys, place, "--public-key", KEY.public.text, "--name", "")
     assert code == 1
     assert any(item["path"].startswith(path) for item in found[0]["problems"])
     assert words in told
