@@ -168,9 +168,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 ON_A_DISK = {"one file more", "a link"}  # of which a server says nothing
-SEEN = [
-    (name, far) for far in (False, True) for name in DAMAGES if not far or name not in ON_A_DISK
-]
+FROM_AFAR = [name for name in DAMAGES if name not in ON_A_DISK]
+SEEN = [*product(DAMAGES, [False]), *product(FROM_AFAR, [True])]
 
 
 @pytest.mark.parametrize(("name", "far"), SEEN)
