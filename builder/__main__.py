@@ -91,6 +91,10 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         sys.stderr.write("builder: interrupted\n")
         sys.exit(128 + (stop.args or (signal.SIGINT,))[0])
+    finally:
+        # The rest is Python's own end, which waits for threads: an exception there is a traceback.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

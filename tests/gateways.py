@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -78,7 +79,7 @@ def run_ceph(folder: Path) -> Iterator[str]:
             stack.enter_context(started([*command, *who], port, seconds=90))
 
         serve(monitor, "ceph-mon", "-i", "a", "-f")
-        run("ceph", "-c", str(config), "--connect-timeout", "30", "osd", "new", disk)
+        _patiently("ceph", "-c", str(config), "--connect-timeout", "30", "osd", "new", disk)
         run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk, *who)
         osd = _lasting(["ceph-osd", "-i", "0", "-f", *who])
         stack.callback(_end, osd)
@@ -86,6 +87,15 @@ def run_ceph(folder: Path) -> Iterator[str]:
         run("radosgw-admin", "-c", str(config), "user", "create", "--uid=test",
             "--display-name=test", f"--access-key={ACCESS}", f"--secret-key={SECRET}")  # fmt: skip
         yield f"http://127.0.0.1:{port}"
+
+
+def _patiently(*command: str) -> None:
+    """Run a command until it succeeds: a monitor that listens may not know yet who may do what."""
+    for _ in range(9):
+        if subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0:
+            return
+        time.sleep(2)
+    run(*command)
 
 
 def _lasting(command: list[str]) -> subprocess.Popen[bytes]:

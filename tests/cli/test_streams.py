@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -133,3 +136,22 @@ def test_what_python_compiled_and_cut_short_is_told(greeting: Path, tmp_path: Pa
     assert "cut short" in done.stderr
     assert "__pycache__" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_when_all_is_done_shows_no_traceback(number: int) -> None:
+    """Python's own end waits for threads, and nobody is there any more to catch anything."""
+    program = (
+        "import sys, threading, time; from builder.__main__ import main;"
+        "threading.Thread(target=time.sleep, args=(30,)).start();"
+        "sys.argv = ['builder', '--version']; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.3)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (-number, "")

@@ -54,7 +54,7 @@ def contents(mine: Path) -> dict[Path, bytes]:
         (Behaviour(manifest_digest="nonsense"), NAME, (4, "its Docker-Content-Digest")),
         (Behaviour(manifest_type="text/html"), NAME, (4, "its Content-Type is text/html")),
         (Behaviour(manifest_body=b"{" * 99), NAME, (1, "JSON")),
-        (Behaviour(image=lying(1)), NAME, (4, "ended early")),
+        (Behaviour(image=lying(1)), NAME, (4, "bytes where size says")),
         (Behaviour(image=lying(-1)), NAME, (4, "serves other content than its manifests name")),
         (Behaviour(image=lying(1 << 60)), NAME, (3, "bytes of disk")),
         (Behaviour(cuts=99, cut_after=1000), NAME, (4, "cut")),
@@ -102,7 +102,7 @@ def test_a_lie_about_one_tag_leaves_what_is_here(mine: Path, sync: Sync) -> None
         status, result, error = sync(mirrors)
     assert status == 1
     assert "index.html" in error
-    assert "ended early" in error
+    assert "bytes where size says" in error
     assert before == contents(mine)
     assert [step["tag"] for step in result["tags"] if step["failed"]] == ["latest"]
 
