@@ -10,6 +10,7 @@ put off until these are done.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import os
@@ -18,7 +19,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 _SOON = 0.02  # seconds
 _GARBAGE = 50_000  # new objects before the youngest are looked through: imports and templates stay
@@ -90,11 +91,25 @@ def main() -> None:
         command_line()
     except KeyboardInterrupt as stop:
         sys.stderr.write("builder: interrupted\n")
-        sys.exit(128 + (stop.args or (signal.SIGINT,))[0])
-    finally:
-        # The rest is Python's own end, which waits for threads: an exception there is a traceback.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        _end(128 + (stop.args or (signal.SIGINT,))[0])
+    except SystemExit as end:
+        _end(end.code)
+
+
+def _end(code: int | str | None) -> NoReturn:
+    """Exit; what was done is done, and a signal only hastens Python's own end, which waits."""
+    status = code if isinstance(code, int) else int(code is not None)
+
+    def at_once(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        sys.stdout.flush()
+        os._exit(status)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, at_once)
+        # When no thread is left: Python would go back to what kills, and end as if killed at work.
+        atexit.register(signal.signal, number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
