@@ -257,8 +257,9 @@ def _fallback(base: str, folder: str, page: str, headers: str, types: Mapping[st
 
 
 def _move(base: str) -> str:
-    lines = [f"    rewrite ^{re.escape(base)}(/.*)$ $1 break;"] if base else []
-    lines.append("    if ($registry_moved) { return 302 $registry_moved; }")
+    lines = ["    if ($registry_moved) { return 302 $registry_moved; }"]
+    if base:  # what stands behind a break is never reached
+        lines.append(f"    rewrite ^{re.escape(base)}(/.*)$ $1 break;")
     return "\n".join(lines)
 
 

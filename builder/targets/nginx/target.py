@@ -158,9 +158,11 @@ def _header_maps(plan: _Plan) -> Iterator[tuple[str, Map]]:
         yield name, found
 
 
-def _moved_maps(plan: _Plan) -> Iterator[Map]:
+def _moved_maps(plan: _Plan, base: str) -> Iterator[Map]:
     stem = Map("registry_stem")
-    stem.patterns.append((r"^(?<registry_folder>.*?)(?:/index\.html|/)?$", "$registry_folder"))
+    below = f"(?:{re.escape(base)})?" if base else ""
+    folder = rf"^{below}(?<registry_folder>.*?)(?:/index\.html|/)?$"
+    stem.patterns.append((folder, "$registry_folder"))
     pages = Map("registry_moved", "$registry_stem")
     content = Map("registry_elsewhere")
     own = False
@@ -206,14 +208,13 @@ class Nginx(FileHost):
         plan = _Plan()
         for entry in entries:
             plan.read(entry)
+        base = address.plain_base
         headers = dict(_header_maps(plan))
-        maps = [_type_map(plan), _tag_map(plan), *headers.values(), *_moved_maps(plan)]
+        maps = [_type_map(plan), _tag_map(plan), *headers.values(), *_moved_maps(plan, base)]
         maps += [*list_maps(plan.lists, plan.tags), filter_map(plan.filters)]
         yield SideFile("http.conf", http_config(maps).encode())
         names = {name: f"${found.variable}" for name, found in headers.items()}
-        text = server_config(
-            address.plain_base, headers=names, types=_page_types(plan), fallbacks=plan.fallbacks
-        )
+        text = server_config(base, headers=names, types=_page_types(plan), fallbacks=plan.fallbacks)
         yield SideFile("server.conf", text.encode())
 
 
