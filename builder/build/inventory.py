@@ -23,7 +23,8 @@ from builder.text.addresses import Addresses
 from builder.write.record import Known, Record
 
 Names = Callable[[frozenset[str]], frozenset[str]]
-_RACY = 20_000_000  # nanoseconds: two writes this close can leave one time
+_COARSE = 5  # Linux's CLOCK_REALTIME_COARSE, whose ticks are the times of files
+_RACY = int(2e9 * time.clock_getres(_COARSE))  # nanoseconds: writes this close can leave one time
 
 
 class Inventory:

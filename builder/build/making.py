@@ -35,7 +35,7 @@ from builder.theme.templates import Templates
 from builder.write.destination import Destination
 from builder.write.engine import Pool
 from builder.write.record import SIDE, Known, Record
-from builder.write.workers import Death, Workers
+from builder.write.workers import Death, few
 from builder.write.writer import Task, Transaction, owned, write_bundle
 
 FEW = 50  # below this many changes a second process costs more than it does
@@ -118,7 +118,7 @@ class Maker:
 
     def _pool(self, session: Session, many: int) -> Pool:
         """Return who makes so many things: the engine, or for a few of them one process here."""
-        return self._how.engine(session, self._how.processes) if many > FEW else Workers(session, 1)
+        return self._how.engine(session, self._how.processes) if many > FEW else few(session)
 
     def _check_unchanged(self, sources: Sources, names: Iterable[str]) -> None:
         there = self._inventory.folders

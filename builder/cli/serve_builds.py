@@ -1,9 +1,14 @@
-"""The process beside a preview's server in which the site is built."""
+"""The processes beside a preview's server: one that builds, and one that starts it again.
+
+A text or a page that takes too long ends the process it is made in. As that is the
+one that builds, nothing has to be forked for the few pages of an edit.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -16,6 +21,7 @@ from builder.build.pipeline import Pipeline, preview
 from builder.cli.build import summary
 from builder.config import Config
 from builder.errors import BuilderError, LockedError
+from builder.write.workers import Death, Workers
 
 
 class Outcome(NamedTuple):
@@ -65,14 +71,22 @@ class Rebuilder:
 def _build_loop(
     pipe: Connection, parents: Connection, configure: Callable[[str], Config], jobs: int
 ) -> None:
-    """Build whenever asked, until the pipe is closed."""
+    """Have it built whenever asked, until the pipe is closed; a builder that died is replaced."""
     parents.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    kept = _Kept(configure, jobs)
-    with suppress(EOFError, ConnectionResetError, BrokenPipeError):  # the server has ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    ended = suppress(EOFError, ConnectionResetError, BrokenPipeError)  # of the server
+    with ended, Workers(_Kept(configure, jobs), 1, daemon=False) as builders:
         while True:
-            pipe.send(kept.build(*pipe.recv()))
+            orders = [pipe.recv()]
+            for outcome in builders.run("build", orders, key=lambda _: 0, died=_died):
+                pipe.send(outcome)
+
+
+def _died(_: object, death: Death) -> Outcome:
+    """Return the outcome of a build that its process did not survive."""
+    text = str(death.problem() if death.path else death.error("the process that builds"))
+    return Outcome("not built", (text,), failed=True)
 
 
 class _Kept:
@@ -84,10 +98,10 @@ class _Kept:
         self._pipeline: Pipeline | None = None
         self._stamp: object = None
 
-    def build(self, address: str, touched: frozenset[str] | None) -> Outcome:
-        """Build; what goes wrong is an outcome too."""
+    def build(self, order: tuple[str, frozenset[str] | None]) -> Outcome:
+        """Build what was asked of `Rebuilder`; what goes wrong is an outcome too."""
         try:
-            return self._build(address, touched)
+            return self._build(*order)
         except LockedError as error:
             return Outcome("waiting", (str(error),), failed=True)
         except BuilderError as error:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 # watchdog meets a folder that is filled while it looks twice, which does no harm.
 warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
 
-QUIET = 0.05  # seconds without an event that end a burst
+QUIET = 0.01  # seconds without an event that end a burst
 POLL_SECONDS = 1
 _LIMITS = {errno.ENOSPC: "max_user_watches=524288", errno.EMFILE: "max_user_instances=1024"}
 PATIENCE = 0.5  # seconds after which a burst is handed on even if it goes on

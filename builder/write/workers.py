@@ -4,7 +4,8 @@ Workers are forked, so they start with everything the parent has read. An
 item goes to the worker that had it before: what was loaded for one task is
 still there for the next. A worker that dies costs the item it was at, never
 the run: it is replaced. What can go on for ever, making one text, is done in
-`Limited`, which bounds its processor time and says what died of it.
+`Limited`, which bounds its processor time and says what died of it. A few items
+are not worth a fork where this process is a worker itself, and may die of them.
 """
 
 from __future__ import annotations
@@ -83,12 +84,13 @@ Died = Callable[[Any, Death], Any]
 class Workers:
     """`count` processes that each own a forked copy of `session`.
 
-    `run(task, items)` calls `session.<task>(item)` for every item.
+    `run(task, items)` calls `session.<task>(item)` for every item. Processes that
+    start others are no `daemon`s.
     """
 
-    def __init__(self, session: object, count: int) -> None:
+    def __init__(self, session: object, count: int, *, daemon: bool = True) -> None:
         self._session = session
-        self._slots = [_Slot() for _ in range(max(1, count))]
+        self._slots = [_Slot(daemon=daemon) for _ in range(max(1, count))]
         self._owners: dict[Hashable, int] = {}
 
     def run(
@@ -137,10 +139,39 @@ class Workers:
             self._slots[self._owners[key(item)]].queue.append(item)
 
 
+class Here:
+    """This process, in place of `Workers`: nothing is copied, and a death is its own."""
+
+    def __init__(self, session: object) -> None:
+        self._session = session
+
+    def run(
+        self, task: str, items: Sequence[Any], *, key: Callable[[Any], Hashable], died: Died
+    ) -> Iterator[Any]:
+        """Yield the result of each item."""
+        del key, died
+        return map(getattr(self._session, task), items)
+
+    def tell(self, task: str, item: object) -> None:
+        """Do nothing: who tells has told the session already."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Keep the process."""
+
+
+def few(session: object) -> Here | Workers:
+    """Return who makes a few things: this process where it may die of one, else one more."""
+    return Here(session) if _note is not None else Workers(session, 1)
+
+
 class _Slot:
     """One worker's place: its process, what it is at, and what is still to come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, daemon: bool) -> None:
+        self._daemon = daemon
         self.queue: deque[Any] = deque()
         self.batch: list[Any] = []
         self.pipe: Connection | None = None
@@ -196,7 +227,7 @@ class _Slot:
     def _start(self, session: object) -> None:
         ours, theirs = _FORK.Pipe()
         arguments = (session, theirs, ours, self._position)
-        self._process = _FORK.Process(target=_work, args=arguments, daemon=True)
+        self._process = _FORK.Process(target=_work, args=arguments, daemon=self._daemon)
         self._process.start()
         theirs.close()
         self.pipe = ours

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.build import worker
 from builder.cli import run
+from builder.cli.serve_builds import Rebuilder
+from builder.config import Config, load_config
+from builder.config.flags import Flags
 from builder.registry.content import hashed_key
 from builder.storage.cache import Cache
 from builder.write import workers
@@ -62,3 +67,17 @@ def test_the_limit_is_not_for_what_is_around_the_text() -> None:
 
 def test_check_has_the_same_limit(hard: Path) -> None:
     assert run(["check", "-q", "-s", str(hard)]) == 1
+
+
+def test_a_preview_outlives_the_text(hard: Path) -> None:
+    def configure(url: str) -> Config:
+        config = load_config(Flags(str(hard), target="preview", url=url))
+        return replace(config, destination=config.cache / "serve/preview")
+
+    address, readme = "http://127.0.0.1:4000", f"{NAME}/README.md"
+    with closing(Rebuilder(configure, 1)) as builder:
+        for text, is_bad in (("x", False), (SLOW, True), ("y", False)):
+            (hard / readme).write_text(text)
+            outcome = builder.build(address, frozenset({readme}))
+            assert outcome.failed == is_bad
+            assert ("took more than 1 seconds" in "".join(outcome.problems)) == is_bad
