@@ -58,10 +58,8 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check builder tests scripts
 	$(BIN)/mypy
 
-bench: $(READY) ## print what builds cost, beside Hugo where it is installed; asserts nothing; SIZES="1000 10000"
-	$(BIN)/python scripts/bench_images.py
-	$(BIN)/python scripts/bench_serving.py
-	$(BIN)/python scripts/bench.py $(SIZES) --json bench.json
+bench: $(READY) ## print how fast everything is, beside other programs; SIZES="1000 10000" RUNS=3 ONLY="builds tags"
+	$(BIN)/python scripts/bench.py $(SIZES) $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only $(ONLY)) --json bench.json
 
 proof: $(READY) ## spoil every operation at every call; write the figures into docs/guide/trust.md; hours
 	$(BIN)/python -m tests.proof $(PROOF)

@@ -1,99 +1,54 @@
-"""How fast do images come in and go out? Prints ratios to skopeo; asserts nothing.
-
-In one run, on one disk: `add oci:` of ten layers against `skopeo copy oci:
-oci:`; `add docker://` and `push` against skopeo's copy from and to the same
-docker-registry on loopback. Each pair is run in turns, and the medians are
-compared. Layers are random bytes, which nothing can compress.
-"""
+"""How fast images come in and go out, beside skopeo on the same disk and the same server."""
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from measure import BUILDER, Cost, measured
+from generate import SETTINGS
+from image_layout import write_layout
+from measure import BUILDER, Cost, Rows, in_turns, measured, need, row
+from plan import Plan, remove
 from servers import docker_registry
 
-LAYER = "application/vnd.oci.image.layer.v1.tar"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
-NAME = "org.opencontainers.image.ref.name"
+_LAYERS, _MEBIBYTES = 10, 100  # of a full run
+_Command = Callable[[int], list[str]]
 
 
-def write_layout(folder: Path, layers: int, size: int) -> None:
-    """Write an image of random layers, `size` bytes each, as an image layout."""
-    blobs = folder / "blobs/sha256"
-    blobs.mkdir(parents=True)
-
-    def put(data: bytes, media_type: str) -> dict[str, object]:
-        encoded = hashlib.sha256(data).hexdigest()
-        (blobs / encoded).write_bytes(data)
-        return {"mediaType": media_type, "digest": f"sha256:{encoded}", "size": len(data)}
-
-    def layer() -> dict[str, object]:
-        # In pieces: a child's peak memory is never less than that of who started it.
-        total, fresh = hashlib.sha256(), blobs / "fresh"
-        with fresh.open("wb") as file:
-            for _ in range(size >> 20):
-                piece = os.urandom(1 << 20)
-                total.update(piece)
-                file.write(piece)
-        encoded = total.hexdigest()
-        fresh.rename(blobs / encoded)
-        return {"mediaType": LAYER, "digest": f"sha256:{encoded}", "size": size}
-
-    made = [layer() for _ in range(layers)]
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in made]},
-    }
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": put(json.dumps(config).encode(), CONFIG),
-        "layers": made,
-    }
-    entry = put(json.dumps(manifest).encode(), MANIFEST) | {"annotations": {NAME: "latest"}}
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
-    (folder / "index.json").write_text(json.dumps(index))
-    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+def measure(plan: Plan) -> Rows:
+    """Return what `add` and `push` cost, and their shares of skopeo's copies."""
+    need("skopeo", "docker-registry")
+    work = plan.fresh("images")
+    work.mkdir()
+    size = plan.scaled(_MEBIBYTES)
+    write_layout(work / "image", _LAYERS, size << 20)
+    with docker_registry(work) as host:
+        pairs = _Pairs(work, host)
+        rows = {"in, image layout": _beside(pairs.add, pairs.copy, plan.runs)}
+        measured(pairs.copy_into(0))  # what is fetched
+        rows["in, docker-registry"] = _beside(pairs.fetch, pairs.copy_out_of, plan.runs)
+        measured(pairs.add(0))
+        rows["out, docker-registry"] = _beside(pairs.push, pairs.copy_into, plan.runs)
+    remove(work)
+    return {f"{what}, {_LAYERS} x {size} MiB": figures for what, figures in rows.items()}
 
 
-def compare(
-    what: str, ours: Callable[[int], list[str]], theirs: Callable[[int], list[str]], turns: int
-) -> None:
-    """Run two commands in turns and print their medians and the ratio."""
-    costs: dict[str, list[Cost]] = {"builder": [], "skopeo": []}
-    for turn in range(turns):
-        for name, command in (("skopeo", theirs), ("builder", ours)):
-            os.sync()
-            costs[name].append(measured(command(turn)))
-    print(f"\n{what}")
-    middle = {}
-    for name, found in costs.items():
-        wall, cpu = (median(item[number] for item in found) for number in (0, 1))
-        middle[name] = (wall, cpu)
-        peak = max(cost.peak for cost in found)
-        print(f"  {name:8} wall {wall:7.2f} s  cpu {cpu:7.2f} s  peak {peak:5.0f} MB")
-    (wall, cpu), (their_wall, their_cpu) = middle["builder"], middle["skopeo"]
-    print(f"  builder / skopeo   wall {wall / their_wall:.2f}  cpu {cpu / their_cpu:.2f}")
+def _beside(ours: _Command, theirs: _Command, runs: int) -> dict[str, float]:
+    found = in_turns({"skopeo": _synced(theirs), "builder": _synced(ours)}, runs)
+    return row(found["builder"]["all"], skopeo=found["skopeo"]["all"])
 
 
-class Bench:
+def _synced(command: _Command) -> Callable[[int], Iterator[tuple[str, Cost]]]:
+    def run(turn: int) -> Iterator[tuple[str, Cost]]:
+        prepared = command(turn)
+        os.sync()
+        yield "all", measured(prepared)
+
+    return run
+
+
+class _Pairs:
     """The commands that are compared, below one folder."""
 
     def __init__(self, work: Path, host: str) -> None:
@@ -102,13 +57,12 @@ class Bench:
         self._image = f"oci:{work}/image:latest"
         self._registry = work / "ours"
         self._registry.mkdir()
-        (self._registry / "_config.yml").write_text("title: Bench\n")
+        (self._registry / "_config.yml").write_text(SETTINGS)
 
     def forget(self) -> None:
         """Take back what was added and copied."""
-        for name in ("_blobs", "collections", ".builder-cache"):
-            shutil.rmtree(self._registry / name, ignore_errors=True)
-        shutil.rmtree(self._work / "theirs", ignore_errors=True)
+        names = ("_blobs", "collections", ".builder-cache")
+        remove(self._work / "theirs", *(self._registry / name for name in names))
 
     def add(self, _: int) -> list[str]:
         """Return the command that adds from the image layout."""
@@ -147,35 +101,7 @@ class Bench:
 
     def _empty_registry(self) -> None:
         """Remove all content; the server looks at its disk on every request."""
-        shutil.rmtree(self._work / "registry", ignore_errors=True)
+        remove(self._work / "registry")
 
     def _builder(self, name: str, *arguments: str) -> list[str]:
         return [*BUILDER, name, "-s", str(self._registry), *arguments]
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--layers", type=int, default=10)
-    parser.add_argument("--size", type=int, default=100, help="MiB a layer")
-    parser.add_argument("--turns", type=int, default=3)
-    arguments = parser.parse_args()
-    missing = [name for name in ("skopeo", "docker-registry") if shutil.which(name) is None]
-    if missing:
-        sys.exit(f"bench: not installed: {' '.join(missing)}")
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        work = Path(name)
-        write_layout(work / "image", arguments.layers, arguments.size << 20)
-        size = f"{arguments.layers} layers of {arguments.size} MiB"
-        with docker_registry(work) as host:
-            bench = Bench(work, host)
-            turns = arguments.turns
-            compare(f"in from an image layout, {size}", bench.add, bench.copy, turns)
-            subprocess.run(bench.copy_into(0), check=True)  # what is fetched
-            compare(f"in from docker-registry, {size}", bench.fetch, bench.copy_out_of, turns)
-            subprocess.run(bench.add(0), check=True, stdout=subprocess.DEVNULL)
-            compare(f"out into docker-registry, {size}", bench.push, bench.copy_into, turns)
-
-
-if __name__ == "__main__":
-    main()

@@ -17,13 +17,22 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 PER_NAMESPACE = 100
 
 
-def generate(root: Path, collections: int, tags: int = 3) -> None:
+SETTINGS = "title: Generated registry\n"
+
+
+def generate(
+    root: Path, collections: int, tags: int = 3, per_namespace: int = PER_NAMESPACE
+) -> None:
     """Write `collections` collections of `tags` tags each below `root`."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "_config.yml").write_text("title: Generated registry\n")
+    (root / "_config.yml").write_text(SETTINGS)
     for number in range(collections):
-        name = f"team{number // PER_NAMESPACE}/tool{number}"
-        _collection(root / "collections" / name, number, tags)
+        _collection(root / "collections" / name_of(number, per_namespace), number, tags)
+
+
+def name_of(number: int, per_namespace: int = PER_NAMESPACE) -> str:
+    """Return the name of a collection by its number."""
+    return f"team{number // per_namespace}/tool{number}"
 
 
 def readme(number: int) -> str:
@@ -40,27 +49,33 @@ def readme(number: int) -> str:
     )
 
 
-def _collection(folder: Path, number: int, tags: int) -> None:
-    blobs = folder / "blobs/sha256"
-    blobs.mkdir(parents=True)
-    (folder / "README.md").write_text(readme(number))
+def write_tag(folder: Path, number: int, tag: int) -> None:
+    """Write one tag of the collection in `folder`, with its layer."""
     layer, diff_id = _layer(f"tool {number}\n")
     config = _json({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/tool"]},
                     "rootfs": {"type": "layers", "diff_ids": [diff_id]}})  # fmt: skip
+    blobs = folder / "blobs/sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
     for blob in (layer, config):
         (blobs / hashlib.sha256(blob).hexdigest()).write_bytes(blob)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": _descriptor(CONFIG, config),
+        "layers": [_descriptor(LAYER, layer)],
+        "annotations": {"org.opencontainers.image.version": f"1.{tag}"},
+    }
+    place = folder / "manifests" / f"1.{tag}"
+    place.mkdir(parents=True)
+    (place / "manifest.json").write_bytes(_json(document))
+    (place / "README.md").write_text(f"---\ncreated: 2024-0{tag % 9 + 1}-01T00:00:00Z\n---\n")
+
+
+def _collection(folder: Path, number: int, tags: int) -> None:
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text(readme(number))
     for tag in range(tags):
-        document = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": _descriptor(CONFIG, config),
-            "layers": [_descriptor(LAYER, layer)],
-            "annotations": {"org.opencontainers.image.version": f"1.{tag}"},
-        }
-        place = folder / "manifests" / f"1.{tag}"
-        place.mkdir(parents=True)
-        (place / "manifest.json").write_bytes(_json(document))
-        (place / "README.md").write_text(f"---\ncreated: 2024-0{tag % 9 + 1}-01T00:00:00Z\n---\n")
+        write_tag(folder, number, tag)
 
 
 def _layer(text: str) -> tuple[bytes, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from generate import PER_NAMESPACE, readme
+from generate import name_of, readme
 
 _CONFIG = {
     "baseURL": "https://example.org/",
@@ -36,7 +36,7 @@ def generate_for_hugo(root: Path, collections: int, tags: int = 3) -> None:
         (root / "layouts" / name).write_text(text)
     (root / "config.json").write_text(json.dumps(_CONFIG))
     for number in range(collections):
-        folder = root / f"content/team{number // PER_NAMESPACE}/tool{number}"
+        folder = root / "content" / name_of(number)
         folder.mkdir(parents=True)
         (folder / "_index.md").write_text(readme(number))
         for tag in range(tags):
