@@ -90,10 +90,11 @@ def nginx_command(work: Path) -> list[str]:
 
 @contextmanager
 def preview(source: Path, site: Path) -> Iterator[str]:
-    """Run `builder serve` for a registry; yields host and port."""
+    """Run `builder serve` for a registry; yields host and port when its first build is done."""
     port = free_port()
     flags = ["-s", str(source), "-d", str(site), "-P", str(port), "--no-livereload"]
     with running([*BUILDER, "serve", *flags], port):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=600).close()
         yield f"127.0.0.1:{port}"
 
 
