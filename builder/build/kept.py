@@ -103,20 +103,15 @@ def _hash(file: BinaryIO) -> str:
 class _Entry(NamedTuple):
     """What is kept of one collection: what its bytes are, and all that its files were made of."""
 
-    content: str
     facts: str
+    content: str
     identity: str
     files: bytes
 
-    def to_bytes(self) -> bytes:
-        head = json.dumps([self.content, self.facts, self.identity]).encode()
-        return head + b"\n" + self.files
-
     @classmethod
     def of(cls, value: bytes) -> _Entry:
-        head, _, files = value.partition(b"\n")
-        content, facts, identity = json.loads(head)
-        return cls(content, facts, identity, files)
+        facts, content, identity, files = value.split(b"\n", 3)
+        return cls(facts.decode(), content.decode(), identity.decode(), files)
 
 
 class Kept:
@@ -170,13 +165,13 @@ class Kept:
         return name in self._made_of and len(outputs) <= _MOST_FILES
 
     def entry(
-        self, name: str, facts: Facts, made_with: object, outputs: Iterable[Output], folder: Path
-    ) -> CacheItem | None:
-        """Return what is to be kept of a collection, whose bodies are all there."""
+        self, name: str, made_with: object, outputs: Iterable[Output], folder: Path
+    ) -> bytes | None:
+        """Return what is to be kept of a collection, but its facts; all bodies are there."""
         if (files := _packed(outputs, folder)) is None:
             return None
-        content, identity = self._contents[name], self._identity(name, made_with)
-        return name, _Entry(content, facts.to_text(), identity, files).to_bytes()
+        mark = f"{self._contents[name]}\n{self._identity(name, made_with)}\n"
+        return mark.encode() + files
 
     def _identity(self, name: str, made_with: object) -> str:
         return fingerprint(self._made_of[name], made_with)
@@ -246,10 +241,13 @@ class Keeping:
         for file in files_of(self._new) if self._path else ():
             file.unlink(missing_ok=True)
 
-    def add(self, item: CacheItem) -> None:
+    def add(self, name: str, facts: str, entry: bytes) -> None:
         """Keep one collection, if the build succeeds."""
-        self._waiting.append(item)
-        self._added.add(item[0])
+        self._add(name, facts.encode() + b"\n" + entry)
+
+    def _add(self, name: str, value: bytes) -> None:
+        self._waiting.append((name, value))
+        self._added.add(name)
         if len(self._waiting) >= _CHUNK:
             self._write()
 
@@ -260,7 +258,7 @@ class Keeping:
         before = Cache(self._path)
         for name in names:
             if name not in self._added and (value := before.get(name)) is not None:
-                self.add((name, value))
+                self._add(name, value)
         before.close()
         self._write()
         with suppress(OSError):  # its loss costs time alone

@@ -246,6 +246,7 @@ class Maker:
         first = [item for item in bundles if item.rank == 0]
         rest = [item for item in bundles if item.rank > 0]
         problems = self._render_in(pool, first, change)
+        pool.close()  # the rest may need its memory
         with self._pool(session, len(rest)) as anew:
             problems += self._render_in(anew, rest, change)
         if problems:
@@ -261,10 +262,11 @@ class Maker:
             if made.written is None:
                 problems.extend(made.problems)
                 continue
-            if made.kept is not None:
-                self._keeping.add(made.kept)
             item = by_name[made.written.name]
-            change.done(made.written, self._inventory.booking(item.name, item.fingerprint))
+            known = self._inventory.booking(item.name, item.fingerprint)
+            if made.kept is not None:
+                self._keeping.add(item.name.removeprefix(COLLECTION), known.facts, made.kept)
+            change.done(made.written, known)
         return problems
 
     def _side_files(self, change: Transaction) -> None:

@@ -32,6 +32,9 @@ class Pool(Protocol):
     def tell(self, task: str, item: object) -> None:
         """Let `session.<task>(item)` be called wherever the session is."""
 
+    def close(self) -> None:
+        """Let them go, and what they hold; harmless when they have gone."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
