@@ -155,11 +155,14 @@ class Here:
     def tell(self, task: str, item: object) -> None:
         """Do nothing: who tells has told the session already."""
 
+    def close(self) -> None:
+        """Keep the process."""
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Keep the process."""
+        self.close()
 
 
 def few(session: object) -> Here | Workers:
