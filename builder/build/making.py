@@ -38,7 +38,8 @@ from builder.write.record import SIDE, Known, Record
 from builder.write.workers import Death, few
 from builder.write.writer import Task, Transaction, owned, write_bundle
 
-FEW = 50  # below this many changes a second process costs more than it does
+FEW = 50  # up to this many changes a second process costs more than it does
+_SMALL = 64 << 20  # bytes of them, up to which this is so
 
 
 class Maker:
@@ -84,7 +85,7 @@ class Maker:
             if self._how.parts:
                 self._how.parts.teach(self._inventory, self._config, session.templates)
                 read = set(self._inventory.changed(record, sources.addresses))
-            with self._pool(session, len(read)) as pool:
+            with self._pool(session, much=self._is_much(read)) as pool:
                 texts = load(
                     pool, read, sources,
                     inventory=self._inventory, cache=self._cache, progress=self._how.progress,
@@ -116,9 +117,14 @@ class Maker:
         _remember(record, sources.key, answers.union(texts.answers), warnings)
         change.publish()
 
-    def _pool(self, session: Session, many: int) -> Pool:
-        """Return who makes so many things: the engine, or for a few of them one process here."""
-        return self._how.engine(session, self._how.processes) if many > FEW else few(session)
+    def _pool(self, session: Session, *, much: bool) -> Pool:
+        """Return who does the work: the engine, or if it is not much one process here."""
+        return self._how.engine(session, self._how.processes) if much else few(session)
+
+    def _is_much(self, names: Collection[str]) -> bool:
+        """Tell whether loading these is work for several: many, or a few of many bytes to hash."""
+        size = sum(self._inventory.folders[name].size for name in names)
+        return len(names) > (FEW if size < _SMALL else 1)
 
     def _check_unchanged(self, sources: Sources, names: Iterable[str]) -> None:
         there = self._inventory.folders
@@ -247,7 +253,7 @@ class Maker:
         rest = [item for item in bundles if item.rank > 0]
         problems = self._render_in(pool, first, change)
         pool.close()  # the rest may need its memory
-        with self._pool(session, len(rest)) as anew:
+        with self._pool(session, much=len(rest) > FEW) as anew:
             problems += self._render_in(anew, rest, change)
         if problems:
             raise ContentError(problems)

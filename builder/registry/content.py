@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -28,8 +30,9 @@ from builder.oci.strictjson import MAX_BYTES
 from builder.oci.validate import ManifestError, UnverifiableError, parse_manifest
 from builder.registry.model import BlobPlace, RegistryOptions
 from builder.storage import LocalStorage, Storage
-from builder.storage.cache import Cache
+from builder.storage.cache import Cache, CacheItem
 from builder.storage.local import blob_path, changed_at, open_regular
+from builder.storage.parallel import run_parallel
 
 ALWAYS_HASHED = 64 << 10  # bytes; to hash less takes no longer than to look whether it was done
 _SLOW = 16 << 20  # bytes; to hash more takes longer than to write down that it was done
@@ -106,6 +109,7 @@ class ContentIndex:
             return
         if depth > MAX_DEPTH:
             raise ContentError.at(origin, f"indexes are nested deeper than {MAX_DEPTH}")
+        self._hash_large(manifest.blobs)
         for descriptor in manifest.blobs:
             self._place(descriptor)
         if manifest.is_image and manifest.config:
@@ -167,6 +171,34 @@ class ContentIndex:
         except ManifestError as error:
             raise error.located(origin, f"{descriptor.digest}:") from None
 
+    def _hash_large(self, descriptors: Sequence[Descriptor]) -> None:
+        """Hash several large files at once, for `_verify` to find them hashed.
+
+        It comes to those that are not what they should be once more, and says so.
+        """
+        large = {item.digest for item in descriptors if item.size > _SLOW} - self.blobs.keys()
+        sound: list[CacheItem] = []
+
+        def look(file: Path) -> None:
+            with suppress(OSError, ContentError):
+                digest, before = digests[file], os.lstat(file)
+                if _encoded(file, digest, str(file)) == digest.partition(":")[2]:
+                    sound.append((hashed_key(digest, before), b""))
+
+        digests = {file: digest for digest in large if (file := self._unhashed(digest))}
+        if len(digests) > 1:
+            threads = os.cpu_count() or 1
+            run_parallel(sorted(digests), look, threads=threads, stop=threading.Event())
+            self._cache.save(sound)
+
+    def _unhashed(self, digest: Digest) -> Path | None:
+        """Return the file of a blob that is here and that nobody has hashed."""
+        here = (storage for storage, _ in self._stores if storage.size(digest) is not None)
+        storage = next(here, None)
+        if storage is None or was_hashed(self._cache, storage, digest):
+            return None
+        return storage.path(digest)
+
     def _place(self, descriptor: Descriptor) -> None:
         if descriptor.digest in self.blobs:
             return
@@ -210,18 +242,22 @@ def encoded_digest(
     `found` is how the file is now: one that is known to have that digest is not
     read again. Raises as `open_regular` does.
     """
-    algorithm, _, encoded = digest.partition(":")
+    encoded = digest.partition(":")[2]
     key = hashed_key(digest, found)
     is_quick = found.st_size <= ALWAYS_HASHED
     if not is_quick and cache.get(key) is not None:
         return encoded
-    with open_regular(file, label) as stream:
-        actual = hashlib.file_digest(stream, algorithm).hexdigest()
+    actual = _encoded(file, digest, label)
     if actual == encoded and found.st_size > _SLOW:
         cache.save([(key, b"")])  # whatever becomes of this run, it is not hashed again
     elif actual == encoded and not is_quick:
         cache.put(key, b"")
     return actual
+
+
+def _encoded(file: str | Path, digest: str, label: str) -> str:
+    with open_regular(file, label) as stream:
+        return hashlib.file_digest(stream, digest.partition(":")[0]).hexdigest()
 
 
 def hashed_key(digest: str, found: os.stat_result) -> str:

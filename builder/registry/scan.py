@@ -34,14 +34,16 @@ _Files = dict[str, os.stat_result]  # by their path in a folder
 class Folder:
     """A collection, or a namespace that has a README.
 
-    `newest` is the largest modification time in it, in nanoseconds; `files`
-    are the paths in it of its files, without those of `OWN_FOLDERS`.
+    `newest` is the largest modification time in it, in nanoseconds; `size` is
+    what all of it has in bytes; `files` are the paths in it of its files,
+    without those of `OWN_FOLDERS`.
     """
 
     name: str
     is_collection: bool
     signature: str
     newest: int
+    size: int = 0
     files: tuple[str, ...] = ()
 
 
@@ -158,17 +160,20 @@ class _Walker:
             hint = "rename the folder"
             self._result.problems.append(Problem(path, message=fault, hint=hint))
             return
-        facts = [_fact(file, found) for file, found in files.items()]
-        newest = max((found.st_mtime_ns for found in files.values()), default=0)
+        states = dict(files)
+        facts: list[str] = []
         for folder, entries in own.items():
-            newest = max(newest, self._facts(f"{path}/{folder}", folder, entries, facts))
+            self._gather(f"{path}/{folder}", folder, entries, states, facts)
+        facts += [_fact(file, found) for file, found in states.items()]
+        newest = max((found.st_mtime_ns for found in states.values()), default=0)
+        size = sum(found.st_size for found in states.values())
         refused = (problem.path for problem in self._result.problems)
         facts += (other for other in refused if other.startswith(f"{path}/"))
         facts.sort()
         text = "\n".join(facts).encode("utf-8", "surrogateescape")
         signature = hashlib.blake2b(text, digest_size=12).hexdigest()
         names = tuple(sorted(files))
-        self._result.folders[name] = Folder(name, is_collection, signature, newest, names)
+        self._result.folders[name] = Folder(name, is_collection, signature, newest, size, names)
 
     def _reserved(self, path: str, own: frozenset[str]) -> None:
         for folder in sorted(own):
@@ -178,23 +183,25 @@ class _Walker:
             hint = "rename the folder, or give the collection a README.md"
             self._result.problems.append(Problem(f"{path}/{folder}", message=message, hint=hint))
 
-    def _facts(
-        self, path: str, inner: str, entries: Iterable[os.DirEntry[str]], facts: list[str]
-    ) -> int:
-        """Collect facts on all files below a collection's own folder; return the newest time."""
-        newest = 0
+    def _gather(
+        self,
+        path: str,
+        inner: str,
+        entries: Iterable[os.DirEntry[str]],
+        states: _Files,
+        folders: list[str],
+    ) -> None:
+        """Collect all files and folders below a collection's own folder."""
         for entry in entries:
             label = f"{inner}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                facts.append(label)
+                folders.append(label)
                 deeper = f"{path}/{entry.name}"
-                newest = max(newest, self._facts(deeper, label, self._entries(deeper), facts))
+                self._gather(deeper, label, self._entries(deeper), states, folders)
                 continue
             found = entry.stat(follow_symlinks=False)
             if self._is_plain(entry, found, path):
-                facts.append(_fact(label, found))
-                newest = max(newest, found.st_mtime_ns)
-        return newest
+                states[label] = found
 
     def _refuse_readme(self, entry: os.DirEntry[str], path: str) -> None:
         if entry.name.lower() in _READMES:
