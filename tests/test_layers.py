@@ -27,7 +27,7 @@ LINES = (
     ("layers", "clients"),
     ("oci",),
     ("frontmatter", "output", "storage", "git"),
-    ("errors", "fingerprint"),
+    ("errors", "fingerprint", "latest"),
 )
 LEVEL = {name: number for number, line in enumerate(LINES) for name in line}
 ONLY_IN = {

@@ -16,9 +16,10 @@ from builder.build.facts import COLLECTION, Loaded
 from builder.build.worker import Item, Session, Shared, make
 from builder.documents.content import Content
 from builder.fingerprint import fingerprint
+from builder.latest import latest
 from builder.output import Bundle, Claim
 from builder.pages.family import families
-from builder.pages.lists import HOME, list_claims
+from builder.pages.lists import HOME, list_claims, search_claims
 from builder.pages.plan import moved_pages
 from builder.pages.render import (
     COLLECTION_LAYOUTS,
@@ -30,17 +31,22 @@ from builder.pages.render import (
 from builder.registry.endpoints import REGISTRY_CLAIMS
 from builder.registry.model import Namespace, Row
 
+Made = dict[str, tuple[object, Bundle]]
+_families = latest(families)
+
 
 @dataclass(frozen=True, slots=True)
 class _Bundles:
     """Makes bundles; `options` identifies the code and its configuration.
 
-    `texts` identify what namespaces and documents are made from.
+    `texts` identify what namespaces and documents are made from; `made` are bundles of
+    collections that were made before, by names, each with what it was made from.
     """
 
     session: Session
     options: str
     texts: Mapping[Item, str]
+    made: Made
     keys: dict[tuple[str, ...], str] = field(default_factory=dict)  # of layouts together
 
     def bundle(
@@ -57,11 +63,15 @@ class _Bundles:
         """Return a bundle; `seen` identifies what its method reads beside its arguments."""
         values = [getattr(self.session, a.name) if isinstance(a, Shared) else a for a in arguments]
         layouts = tuple(layouts)
-        if (keys := self.keys.get(layouts)) is None:
-            found = [self.session.press.layout_key(layout) for layout in layouts]
-            keys = self.keys[layouts] = fingerprint(found)
-        mark = fingerprint(self.options, method, values, keys, seen)
+        mark = fingerprint(self.options, method, values, self.key(layouts), seen)
         return Bundle(name, mark, partial(make, method, arguments, layouts), tuple(claims), rank)
+
+    def key(self, layouts: tuple[str, ...]) -> str:
+        """Return an identity of layouts together."""
+        if (known := self.keys.get(layouts)) is None:
+            found = [self.session.press.layout_key(layout) for layout in layouts]
+            known = self.keys[layouts] = fingerprint(found)
+        return known
 
 
 def bundles_of(
@@ -71,14 +81,15 @@ def bundles_of(
     texts: Mapping[Item, str],
     *,
     options: str,
+    made: Made,
 ) -> list[Bundle]:
     """Return every bundle of the site, collections first.
 
     `session` is in the state that the bundles will be made in; `texts` identify
     what namespaces and documents are made from, `options` the code and its
-    configuration.
+    configuration; `made` is what this kept of the last time.
     """
-    makers = _Bundles(session, options, texts)
+    makers = _Bundles(session, options, texts, made)
     below = _rows_below(session.state.rows)
     return [
         *_collections(makers, loaded, below),
@@ -94,7 +105,7 @@ def identities(
 
     `contents` identify what collections are made from, by their names.
     """
-    makers = _Bundles(session, "", {})
+    makers = _Bundles(session, "", {}, {})
     there = {name: loaded[name]._replace(load_key=mark) for name, mark in contents.items()}
     below = _rows_below(session.state.rows)
     return {item.name: item.fingerprint for item in _collections(makers, there, below)}
@@ -103,14 +114,18 @@ def identities(
 def _collections(
     makers: _Bundles, loaded: Mapping[str, Loaded], below: Mapping[str, Sequence[Row]]
 ) -> Iterator[Bundle]:
-    known = families(makers.session.state.rows)
+    known = _families(makers.session.state.rows)
     for name, (facts, load_key) in sorted(loaded.items()):
-        seen = (load_key, facts.answers)
-        arguments = (name, tuple(below.get(name, ())), known.get(name))
-        yield makers.bundle(
-            f"{COLLECTION}{name}", "collection_outputs", arguments, facts.claims,
-            layouts=COLLECTION_LAYOUTS, seen=seen, rank=0,
-        )  # fmt: skip
+        arguments = (name, below.get(name, ()), known.get(name))
+        given = (facts, load_key, arguments, makers.key(COLLECTION_LAYOUTS))
+        last, made = makers.made.get(name, (None, None))
+        if made is None or last != given:
+            made = makers.bundle(
+                f"{COLLECTION}{name}", "collection_outputs", arguments, facts.claims,
+                layouts=COLLECTION_LAYOUTS, seen=(load_key, facts.answers), rank=0,
+            )  # fmt: skip
+            makers.made[name] = given, made
+        yield made
 
 
 def _namespaces(
@@ -123,7 +138,7 @@ def _namespaces(
         rows, inner = below.get(namespace.name, ()), children.get(namespace.name, ())
         yield makers.bundle(
             f"namespace {namespace.name}", "namespace_outputs",
-            (namespace, tuple(rows), tuple(inner)), namespace_claims(namespace),
+            (namespace, rows, tuple(inner)), namespace_claims(namespace),
             layouts=NAMESPACE_LAYOUTS, seen=makers.texts.get(("namespace", namespace.name)),
         )  # fmt: skip
 
@@ -137,6 +152,8 @@ def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
     home = [makers.texts["document", name] for name in sorted(content.documents)]
     every = sorted(session.templates.names())  # a home page has whichever it names
     yield makers.bundle("lists", "lists_outputs", shared, claims, layouts=every, seen=home)
+    found = (Shared("state"), Shared("words"))
+    yield makers.bundle("search", "search_outputs", found, search_claims(session.state))
     assets = (Claim(asset.published, f"assets/{name}") for name, asset in session.assets.items())
     yield makers.bundle("assets", "asset_outputs", (Shared("assets"),), assets)
     for document in session.state.documents:
@@ -153,11 +170,12 @@ def _site(makers: _Bundles, content: Content) -> Iterator[Bundle]:
         yield makers.bundle("static", "static_outputs", (content.static,), files)
 
 
-def _rows_below(rows: Iterable[Row]) -> dict[str, list[Row]]:
+@latest
+def _rows_below(rows: tuple[Row, ...]) -> Mapping[str, tuple[Row, ...]]:
     """Return the rows below every folder, at any depth."""
     result: dict[str, list[Row]] = {}
     for row in rows:
         parts = row.name.split("/")
         for count in range(1, len(parts)):
             result.setdefault("/".join(parts[:count]), []).append(row)
-    return result
+    return {name: tuple(below) for name, below in result.items()}

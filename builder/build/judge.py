@@ -126,12 +126,13 @@ def _above(name: str) -> list[str]:
 
 def _site_claims(config: Config) -> Iterator[Claim]:
     """Yield where lists and the site's own documents are published, and collections' old names."""
-    from builder.pages.lists import HOME, list_claims  # noqa: PLC0415
+    from builder.pages.lists import HOME, list_claims, search_claims  # noqa: PLC0415
     from builder.pages.render import document_claims  # noqa: PLC0415
 
     content = read_content(config.site, [])
     documents = tuple(content.documents.values())
-    yield from (*list_claims(SiteState(documents=documents)), *REGISTRY_CLAIMS)
+    state = SiteState(documents=documents)
+    yield from (*list_claims(state), *search_claims(state), *REGISTRY_CLAIMS)
     for document in documents:
         yield from document_claims(document) if document.output != HOME else ()
     yield from (Claim(path, file.source) for path, file in content.static.items())

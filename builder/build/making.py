@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.apps.publish import unmatched
 from builder.apps.store import AppStore
-from builder.build.bundles import bundles_of
+from builder.build.bundles import Made, bundles_of
 from builder.build.facts import COLLECTION, Loaded
 from builder.build.how import How
 from builder.build.inventory import Inventory
@@ -26,6 +26,7 @@ from builder.pages import plan
 from builder.pages.model import SiteState
 from builder.pages.page import site_of
 from builder.pages.render import COLLECTION_LAYOUTS
+from builder.pages.search import Index
 from builder.registry.endpoints import EndpointOptions
 from builder.storage.cache import Cache
 from builder.targets.limits import too_large, too_much
@@ -46,8 +47,8 @@ class Maker:
     """Makes one site into one destination, as often as asked; `folder` is that of caches.
 
     `options` identify the code and its configuration; `kept` is the file for what
-    a build without a record could use. The compiled theme and who owns which path are
-    kept from one time to the next.
+    a build without a record could use. The compiled theme, the search index, the bundles
+    of collections and who owns which path are kept from one time to the next.
     """
 
     def __init__(
@@ -72,6 +73,8 @@ class Maker:
         self._keeping = Keeping(kept)
         self._checked: dict[str, tuple[Claim, ...]] | None = None
         self._compiled: tuple[str, Templates] | None = None
+        self._index = Index()
+        self._bundles: Made = {}
 
     def make(self, sources: Sources, change: Transaction) -> None:
         """Load what changed, plan the whole site, make what is new, and publish all of it."""
@@ -152,6 +155,7 @@ class Maker:
             apps=config.apps,
             app_store=AppStore(self._folder / "apps"),
             kept=Kept(kept, config) if kept else None,
+            index=self._index,
         )
         self._keeping.begin()
         is_kept = kept is not None and kept.exists()
@@ -197,10 +201,13 @@ class Maker:
         time = site_time(rows, documents, self._config.site.timezone)
         namespaces = plan.namespaces_of(rows, texts.namespaces)
         session.state = SiteState(time, rows, namespaces, documents, content.data)
+        session.words = tuple(loaded[name].facts.words for name in sorted(loaded))
         layouts = session.templates.names()
         session.learn(site_of(session.templates, layouts, session.pages, session.state))
         pool.tell("learn", {name: session.site[name] for name in COLLECTION_LAYOUTS})
-        return bundles_of(loaded, session, content, texts.signatures, options=self._options)
+        return bundles_of(
+            loaded, session, content, texts.signatures, options=self._options, made=self._bundles
+        )
 
     def _changed(
         self, bundles: Iterable[Bundle], known: Mapping[str, str], change: Transaction

@@ -30,9 +30,11 @@ from builder.oci import mediatype
 from builder.output import Data, Made, Output, Redirect
 from builder.pages import plan
 from builder.pages.family import Family
+from builder.pages.lists import search_outputs
 from builder.pages.model import PageOptions, SiteState
 from builder.pages.render import COLLECTION_LAYOUTS, Renderer, page_claims
 from builder.pages.renderer import PageRenderer
+from builder.pages.search import Index
 from builder.registry.endpoints import (
     EndpointOptions,
     collection_claims,
@@ -112,6 +114,8 @@ class Session:
     cache: Cache
     templates: Templates
     state: SiteState = field(default_factory=SiteState)
+    words: tuple[tuple[str, ...], ...] = ()  # beside the rows of `state`
+    index: Index = field(default_factory=Index)
     site: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by layout
     documents: Mapping[str, Document] = field(default_factory=dict)
     assets: Mapping[str, Asset] = field(default_factory=dict)
@@ -235,7 +239,8 @@ class Session:
         stored = sum(size for _, size in judged.files)
         answers = tuple(answer for text in texts.values() for answer in text.answers)
         anchors = tuple(text.anchors for text in texts.values())
-        facts = Facts(row, claims, problems, elsewhere, complete, stored, answers, anchors)
+        words = plan.found_by(collection, row, known)
+        facts = Facts(row, claims, problems, elsewhere, complete, stored, answers, anchors, words)
         self._loaded[name] = packed(pickle.dumps(_Loaded(collection, texts, row, apps, known)))
         if self.kept is not None:
             self.kept.learn(name, facts, self.registry.folder(name), self.cache, collection.blobs)
@@ -334,6 +339,12 @@ class Session:
         for old, new in plan.moved_pages(redirects, state.rows):
             to = Redirect(f"{self.pages.baseurl}/{new}/", 301)
             yield Output(f"{old}/index.html", "text/html", to, "_config.yml")
+
+    def search_outputs(
+        self, state: SiteState, words: Sequence[tuple[str, ...]]
+    ) -> Iterator[Output]:
+        """Yield what a search reads."""
+        return search_outputs(state, words, self.index)
 
     def document_outputs(self, document: Document) -> Iterator[Output]:
         """Yield one document of the site's own."""

@@ -14,6 +14,7 @@ from builder.documents.discover import SiteOptions, discover
 from builder.documents.parse import Document, parse
 from builder.errors import ContentError, Problem
 from builder.fingerprint import fingerprint
+from builder.latest import latest
 from builder.registry.clock import epoch
 from builder.registry.model import Row
 
@@ -66,10 +67,18 @@ def _static(options: SiteOptions, source: str) -> StaticFile:
     return StaticFile(source, found.st_size, (found.st_mtime_ns, found.st_ctime_ns), found.st_ino)
 
 
-def site_time(rows: Iterable[Row], documents: Iterable[Document], timezone: str) -> datetime | None:
+def site_time(
+    rows: tuple[Row, ...], documents: Iterable[Document], timezone: str
+) -> datetime | None:
     """Return `site.time`: SOURCE_DATE_EPOCH, else the newest date in the content."""
     if (said := epoch()) is not None:
         return said
-    dates = [parse_date(row.updated, timezone) for row in rows if row.updated]
-    dates += [document.date for document in documents]
+    dates = [_newest(rows, timezone), *(document.date for document in documents)]
     return max((date for date in dates if date is not None), default=None)
+
+
+@latest
+def _newest(rows: tuple[Row, ...], timezone: str) -> datetime | None:
+    days = {row.updated for row in rows if row.updated}
+    dates = [date for day in days if (date := parse_date(day, timezone)) is not None]
+    return max(dates, default=None)

@@ -1,15 +1,15 @@
 """The outputs that show all collections at once: home, lists, search, feeds.
 
 Each carries an identity over its own inputs, so that a change of one
-collection makes only the lists again that show it.
+collection makes only the lists again that show it. What a search reads stands
+apart: it has words of every README, which no other list depends on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from builder.fingerprint import fingerprint
 from builder.output import Claim, Data, Output
 from builder.pages import api, feeds, listing, plan, search
 from builder.pages.model import SiteState
@@ -113,8 +113,6 @@ class Lists:
     def _data(self) -> Iterator[Output]:
         rows, options, data = self._rows, self._options, self._press.data
         yield data("collections.json", JSON, ORIGIN, search.collections_json, rows, options)
-        for path, body in search.search_index(rows):
-            yield Output(path, JSON, Data(body), ORIGIN, fingerprint(body))
         yield self._press.json("api/openapi.json", ORIGIN, api.openapi, options)
 
     def _feed(self) -> Iterator[Output]:
@@ -176,10 +174,9 @@ def list_claims(state: SiteState) -> tuple[Claim, ...]:
     urls = 1 + len(state.documents) + len(state.namespaces) + sum(1 + len(row.tags) for row in rows)
     parts = range(1, -(-urls // feeds.SITEMAP_SIZE) + 1)
     files = [
-        HOME, "search/index.html", "collections.json", "search.json", "feed.xml", "sitemap.xml",
+        HOME, "search/index.html", "collections.json", "feed.xml", "sitemap.xml",
         "robots.txt", "llms.txt", "api/index.html", "api/openapi.json", "404.html",
         *(f"sitemap-{number}.xml" for number in parts if len(parts) > 1),
-        *search.more_paths(rows),
     ]  # fmt: skip
     home = home_document(state)
     origin = home.source if home is not None else ORIGIN
@@ -188,4 +185,24 @@ def list_claims(state: SiteState) -> tuple[Claim, ...]:
     ]
     if home is not None:
         claims.extend(redirect_claims(tuple(home.redirect_from), home.source))
-    return (*claims, Claim("browse/", ORIGIN), Claim(search.WORDS, ORIGIN))
+    return (*claims, Claim("browse/", ORIGIN))
+
+
+def search_outputs(
+    state: SiteState, words: Sequence[tuple[str, ...]], index: search.Index
+) -> Iterator[Output]:
+    """Yield what a search reads; `words` are those of all rows, `index` is what is kept of it."""
+    taken = {document.output for document in state.documents}
+    found = {row.name: own for row, own in zip(state.rows, words, strict=True)}
+    rows = listing.visible(state.rows)
+    for path, body, mark in index.files(rows, [found[row.name] for row in rows]):
+        if path not in taken:
+            yield Output(path, JSON, Data(body), ORIGIN, mark)
+
+
+def search_claims(state: SiteState) -> tuple[Claim, ...]:
+    """Return the paths of what a search reads, without those that a document replaces."""
+    taken = {document.output for document in state.documents}
+    paths = search.index_paths(listing.visible(state.rows))
+    return (*(Claim(path, ORIGIN) for path in paths if path not in taken),
+            Claim(search.WORDS, ORIGIN))  # fmt: skip

@@ -235,11 +235,8 @@ def row(collection: Collection, texts: Mapping[str, Rendered], known: Facts | No
     keys = collection.keys
     shown = [tag for tag in without_tools(known.order) if tag.has_manifest]
     main = collection.tag(known.main)
-    labels = _labels(collection, main)
     previous = known.previous.get(known.main, "")
     chains = _chains(collection, shown)
-    title, description = _title(collection, texts), _description(collection, texts)
-    keywords = tuple(dict.fromkeys(words(keys.get("keywords"))))
     platforms = dict.fromkeys(
         platform.short
         for tag in shown
@@ -248,9 +245,9 @@ def row(collection: Collection, texts: Mapping[str, Rendered], known: Facts | No
     )
     return Row(
         name=collection.name,
-        title=title,
-        description=description,
-        keywords=keywords,
+        title=_title(collection, texts),
+        description=_description(collection, texts),
+        keywords=tuple(dict.fromkeys(words(keys.get("keywords")))),
         license=one_line(keys.get("license")),
         maintainers=tuple(person.name for person in people(keys.get("maintainers"))),
         kind=kind_of(collection, known.main),
@@ -269,18 +266,22 @@ def row(collection: Collection, texts: Mapping[str, Rendered], known: Facts | No
         origin=collection.origin,
         tag_digests=tuple(digest_of(tag).partition(":")[2][:_CUT_DIGEST] for tag in shown),
         yanked=tuple(tag.name for tag in shown if tag.yanked),
-        words=(
-            *whole_names(labels),
-            *search_words(
-                (description, *_last_names(labels), collection.readme),
-                " ".join((collection.name, title, *keywords)),
-            ),
-        ),
         previous=previous,
         previous_size=known.sizes.get(previous, 0),
         chain=chains.get(known.main, ()),
         tag_chains=tuple("".join(chains[tag.name][-1:]) for tag in shown),
     )
+
+
+def found_by(collection: Collection, row: Row, known: Facts) -> tuple[str, ...]:
+    """Return the words of a collection's README and labels, which its row does not show.
+
+    They are no part of the row: an edit of a README leaves all other lists as they are.
+    """
+    labels = _labels(collection, collection.tag(known.main))
+    texts = (row.description, *_last_names(labels), collection.readme)
+    shown = " ".join((row.name, row.title, *row.keywords))
+    return (*whole_names(labels), *search_words(texts, shown))
 
 
 def _chains(collection: Collection, tags: Iterable[Tag]) -> dict[str, tuple[str, ...]]:

@@ -9,10 +9,12 @@ somebody types it: every digest, every further tag, words of READMEs and labels.
 from __future__ import annotations
 
 import json
+from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from builder.fingerprint import fingerprint
 from builder.pages import words
 from builder.pages.feeds import absolute
 from builder.pages.model import PageOptions
@@ -26,7 +28,9 @@ _DEPTHS = (200, 2_000)  # up to how many collections words are one file, one a l
 _DIGEST = 10  # of its hexadecimal digits
 _PART = 20_000  # collections in a file
 
-Shards = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Words = tuple[str, ...]  # of one collection, to be found by
+_Shard = dict[str, dict[str, Any]]
+Shards = dict[str, _Shard]
 
 
 def as_json(value: Any) -> bytes:
@@ -37,20 +41,71 @@ def as_json(value: Any) -> bytes:
     return text.encode("utf-8", "replace") + b"\n"
 
 
-def more_paths(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the output paths of the parts of the index after the first."""
-    yield from (f"search/{number}.json" for number in range(2, -(-len(rows) // _PART) + 1))
+def index_paths(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the output paths of the parts of the index."""
+    parts = range(2, -(-len(rows) // _PART) + 1)
+    return ("search.json", *(f"search/{number}.json" for number in parts))
 
 
-def search_index(rows: Sequence[Row]) -> Iterator[tuple[str, bytes]]:
-    """Yield the output path and the body of each file of the search index."""
-    shards = word_shards(rows)
-    paths = ("search.json", *more_paths(rows))
-    about = {"version": 2, "parts": paths, "shards": tuple(shards)}
-    for start, path in zip(range(0, _PART * len(paths), _PART), paths, strict=True):
-        yield path, as_json({**about, **columns(rows[start : start + _PART])})
-    for name, shard in shards.items():
-        yield f"{WORDS}{name}.json", as_json(shard)
+class Index:
+    """The search index of one state of the site after another.
+
+    While the rows are what they were, only files of words that came or went are made again.
+    """
+
+    def __init__(self) -> None:
+        self._rows: Sequence[Row] = ()
+        self._words: Sequence[Words] = ()
+        self._shards: Shards = {}
+        self._files: dict[str, tuple[object, bytes, str]] = {}
+
+    def files(
+        self, rows: Sequence[Row], words: Sequence[Words]
+    ) -> Iterator[tuple[str, bytes, str]]:
+        """Yield output path, body and identity of each file; `words` are those of each row."""
+        if rows == self._rows:
+            for n, (old, new) in enumerate(zip(self._words, words, strict=True)):
+                if old != new:
+                    for word in {*old} ^ {*new}:
+                        self._turn(word, n)
+        else:
+            self._shards, self._files = word_shards(rows, words), {}
+        self._rows, self._words = rows, words
+        paths, shards = index_paths(rows), sorted(self._shards)
+        about = {"version": 2, "parts": paths, "shards": shards}
+        for start, path in zip(range(0, _PART * len(paths), _PART), paths, strict=True):
+            yield self._file(path, shards, _part, about, rows[start : start + _PART])
+        for name in shards:
+            yield self._file(f"{WORDS}{name}.json", None, _in_order, self._shards[name])
+
+    def _turn(self, word: str, n: int) -> None:
+        """Add a word to those of row `n`, or remove it."""
+        name = shard_of(word, _depth(self._rows))
+        self._files.pop(f"{WORDS}{name}.json", None)
+        shard = self._shards.setdefault(name, _empty())
+        rows = shard["words"].setdefault(word, [])
+        if n in rows:
+            rows.remove(n)
+        else:
+            insort(rows, n)
+        if not rows:
+            del shard["words"][word]
+        if not any(shard.values()):
+            del self._shards[name]
+
+    def _file(
+        self, path: str, made_from: object, make: Callable[..., Any], *arguments: Any
+    ) -> tuple[str, bytes, str]:
+        """Return a file as it was made last, if of the same, or as `make` makes it."""
+        kept = self._files.get(path)
+        if kept is None or kept[0] != made_from:
+            body = as_json(make(*arguments))
+            kept = self._files[path] = (made_from, body, fingerprint(body))
+        return path, *kept[1:]
+
+
+def _part(about: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    return {**about, **columns(rows)}
 
 
 def columns(rows: Sequence[Row]) -> dict[str, Any]:
@@ -76,17 +131,15 @@ def columns(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def word_shards(rows: Sequence[Row]) -> Shards:
+def word_shards(rows: Sequence[Row], words: Sequence[Words]) -> Shards:
     """Return what is below `search/words/`, by file: who has a word, a further tag, a digest.
 
     Collections are numbers of rows; a digest also names the first of its tags.
     """
-    depth = sum(len(rows) > most for most in _DEPTHS)
-    shards: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(
-        lambda: {"words": {}, "tags": {}, "digests": {}}
-    )
-    for n, row in enumerate(rows):
-        for word in row.words:
+    depth = _depth(rows)
+    shards: defaultdict[str, _Shard] = defaultdict(_empty)
+    for n, (row, own) in enumerate(zip(rows, words, strict=True)):
+        for word in {*own}:
             shards[shard_of(word, depth)]["words"].setdefault(word, []).append(n)
         for tag in row.tags[_MAX_TAGS:]:
             shards[shard_of(tag, depth)]["tags"].setdefault(tag, []).append(n)
@@ -94,7 +147,21 @@ def word_shards(rows: Sequence[Row]) -> Shards:
             if digest:
                 start = digest[:_DIGEST]
                 shards[shard_of(start, depth)]["digests"].setdefault(start, [n, tag])
-    return dict(sorted(shards.items()))
+    return dict(shards)
+
+
+def _empty() -> _Shard:
+    return {"words": {}, "tags": {}, "digests": {}}
+
+
+def _in_order(shard: _Shard) -> _Shard:
+    """Return a file with its words in an order that no earlier state of the site has a part in."""
+    return {**shard, "words": dict(sorted(shard["words"].items()))}
+
+
+def _depth(rows: Sequence[Row]) -> int:
+    """Return by how many first letters files are split."""
+    return sum(len(rows) > most for most in _DEPTHS)
 
 
 def shard_of(term: str, depth: int) -> str:

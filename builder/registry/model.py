@@ -344,7 +344,6 @@ class Row:
     origin: str = ""
     tag_digests: tuple[str, ...] = ()  # beside `tags`: hexadecimal, cut; empty where unknown
     yanked: tuple[str, ...] = ()  # names of tags
-    words: tuple[str, ...] = ()  # of its README and labels, to be found by
     previous: str = ""  # the version before the newest
     previous_size: int = 0
     chain: tuple[str, ...] = ()  # of the newest tag: chain IDs of its first layer ... of all, cut

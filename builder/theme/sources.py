@@ -75,7 +75,7 @@ def _read_root(root: Path, prefix: str, problems: list[Problem]) -> dict[str, Te
         for name, file in _walk(root / kind, f"{prefix}{kind}", "", problems):
             path = f"{prefix}{kind}/{name}"
             try:
-                template = _read_template(name, path, kind, file)
+                template = _template(name, path, kind, _read(file))
             except ContentError as error:
                 problems.extend(error.problems)
                 continue
@@ -87,8 +87,9 @@ def _read_root(root: Path, prefix: str, problems: list[Problem]) -> dict[str, Te
     return found
 
 
-def _read_template(name: str, path: str, kind: str, file: Path) -> TemplateSource:
-    matter = frontmatter.parse(_read(file), path)
+@lru_cache(maxsize=500)
+def _template(name: str, path: str, kind: str, data: bytes) -> TemplateSource:
+    matter = frontmatter.parse(data, path)
     # A comment of as many lines stands in for the front matter, so that Jinja
     # counts lines as the file does.
     stand_in = "{#" + "\n" * (matter.body_line - 1) + "#}" if matter.present else ""

@@ -221,9 +221,12 @@ class Transaction:
         self._stale.update(path for path, entry in before.items() if entry.has_file)
         self._fresh.update(entry.path for entry in made.entries if entry.has_file)
         self._written += made.written
-        self._compare(made.name, before.values(), made.entries)
-        self._identity = shifted(self._identity, minus=before.values(), plus=made.entries)
-        self.record.replace_outputs(made.name, before, made.entries)
+        new = [entry for entry in made.entries if before.get(entry.path) != entry]
+        same = {entry.path for entry in made.entries}.difference(entry.path for entry in new)
+        old = {path: entry for path, entry in before.items() if path not in same}
+        self._compare(made.name, old.values(), new)
+        self._identity = shifted(self._identity, minus=old.values(), plus=new)
+        self.record.replace_outputs(made.name, old, new)
         self.record.save_bundle(made.name, known)
         self.report.outputs += len(made.entries)
         self.report.written += len(made.written)
