@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,7 @@ class Inventory:
         self.folders: dict[str, Folder] = {}
         self.store_key = ""
         self._loaded: dict[str, Loaded] | None = None  # None until the record was asked
+        self._current: dict[str, Loaded] | None = None  # of these, what is as it was loaded
 
     def scan(self, touched: frozenset[str] | None) -> list[Problem]:
         """Walk the collections; of those that were touched alone when that is enough.
@@ -58,13 +59,16 @@ class Inventory:
 
     def _walk(self, names: set[str] | None) -> list[Problem]:
         problems = []
-        self.store_key = self.look_at_store()
+        store, self.store_key = self.store_key, self.look_at_store()
+        if names is None or store != self.store_key:
+            self._current = None
         for name in names or ():
             found = scan(self._options.source, self._options.collections, name)
             if found.folders.keys() != {item for item in self.folders if _within(item, name)}:
                 return self._walk(None)  # its files may be another's now
             self.folders.update(found.folders)
             problems += found.problems
+            self._judge(found.folders)
         if names is None:
             found = scan(self._options.source, self._options.collections)
             self.folders, problems = found.folders, found.problems
@@ -104,7 +108,7 @@ class Inventory:
         or with links that lead to another place than they did.
         """
         if self._loaded is None:
-            self._loaded = {}
+            self._loaded, self._current = {}, None
             for name, key, text in record.facts():
                 if self._key not in key:
                     continue  # other code may have kept other facts
@@ -112,13 +116,16 @@ class Inventory:
                     facts = Facts.from_text(text)
                     self._loaded[name.removeprefix(COLLECTION)] = Loaded(facts, key)
         names = self.names()
-        self._loaded = {
-            name: loaded
+        gone = [
+            name
             for name, loaded in self._loaded.items()
-            if name in names and addresses.hold(loaded.facts.answers)
-        }
-        current = self.loaded()
-        return [name for name in names if name not in current]
+            if name not in names
+            or (loaded.facts.answers and not addresses.hold(loaded.facts.answers))
+        ]
+        for name in gone:
+            del self._loaded[name]
+        self._judge(gone)
+        return list(names - self.loaded().keys())
 
     def claims(self) -> dict[str, tuple[Claim, ...]]:
         """Return by the names of their bundles what the collections that are known claim."""
@@ -130,15 +137,25 @@ class Inventory:
         self.folders[name] = replace(self.folders[name], signature=signature)
         if self._loaded is not None:
             self._loaded[name] = Loaded(facts, self._load_key(name, facts))
+            self._judge((name,))
 
-    def loaded(self) -> dict[str, Loaded]:
+    def loaded(self) -> Mapping[str, Loaded]:
         """Return every collection that was loaded as it is now."""
-        known = (self._loaded or {}).items()
-        return {
-            name: loaded
-            for name, loaded in known
-            if loaded.load_key == self._load_key(name, loaded.facts)
-        }
+        if self._current is None:
+            self._current = {}
+            self._judge(self._loaded or ())
+        return self._current
+
+    def _judge(self, names: Iterable[str]) -> None:
+        """Find out of some collections whether they are as they were loaded."""
+        if self._current is None or self._loaded is None:
+            return  # all will be asked for
+        for name in names:
+            loaded = self._loaded.get(name)
+            if loaded and loaded.load_key == self._load_key(name, loaded.facts):
+                self._current[name] = loaded
+            else:
+                self._current.pop(name, None)
 
     def _load_key(self, name: str, facts: Facts) -> str:
         """Return the identity of all that was read; the store is, for what is not in the folder."""

@@ -75,11 +75,13 @@ class Maker:
         self._compiled: tuple[str, Templates] | None = None
         self._index = Index()
         self._bundles: Made = {}
+        self._known: Mapping[str, str] = {}  # what the record has where its state is this
+        self._known_at = ("", "")
 
     def make(self, sources: Sources, change: Transaction) -> None:
         """Load what changed, plan the whole site, make what is new, and publish all of it."""
         record = change.record
-        known = record.bundles()
+        known = self._known if self._known_at == _state(record) else record.bundles()
         read = set(self._inventory.changed(record, sources.addresses))
         if self._checked is None:  # what the last build published has no clash
             self._checked = {**self._inventory.claims(), **record.claims()}
@@ -119,6 +121,8 @@ class Maker:
         answers = {answer for item in loaded.values() for answer in item.facts.answers}
         _remember(record, sources.key, answers.union(texts.answers), warnings)
         change.publish()
+        self._known = {item.name: item.fingerprint for item in bundles}
+        self._known_at = _state(record)
 
     def _pool(self, session: Session, *, much: bool) -> Pool:
         """Return who does the work: the engine, or if it is not much one process here."""
@@ -324,6 +328,11 @@ class Maker:
         names = [folder.name for folder in folders if folder.is_collection]
         found |= set(unmatched(self._config.apps, names))
         return sorted({*self._config.warnings, *found})
+
+
+def _state(record: Record) -> tuple[str, str]:
+    """Return what tells whether anybody has built since."""
+    return record.meta("identity"), record.meta("inputs")
 
 
 def _remember(

@@ -7,15 +7,20 @@ installed package carries the same folders.
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from builder.documents.discover import assets_of
 from builder.errors import Problem
 from builder.fingerprint import fingerprint
+from builder.latest import latest
 from builder.storage.cache import Cache
-from builder.theme.sources import TemplateSource, asset_names, read_sources
+from builder.storage.local import changed_at
+from builder.theme.sources import INCLUDES, LAYOUTS, TemplateSource, asset_names, read_sources
 
 if TYPE_CHECKING:
     from builder.theme.templates import Templates
@@ -28,6 +33,7 @@ def packaged_theme() -> Path:
     return carried if carried.is_dir() else package.parent
 
 
+_SETTLED = 10**9  # nanoseconds; a file that changed before has other times if it changes again
 SHEET, ACCENT = "style.css", "accent.css"
 # On a dark ground the colour is mixed with white, so that it can be read.
 _ACCENT_CSS = """\
@@ -85,6 +91,30 @@ def find_theme(source: Path, accent: str = "") -> Theme:
     that cannot be read are left to `Templates` to report.
     """
     folder = packaged_theme()
+    return _theme(source, folder, accent, _state(source, folder))
+
+
+def _state(*roots: Path) -> tuple[object, ...]:
+    """Return what tells whether any file of a theme changed since; the time, if one did just now.
+
+    A file that is written twice at one moment keeps the times that it had.
+    """
+    now, found, newest = time.time_ns(), [], 0
+    for root in dict.fromkeys(roots):
+        for part in (LAYOUTS, INCLUDES, "assets"):
+            for path, folders, files in os.walk(root / part):
+                for name in (".", *folders, *files):
+                    with suppress(FileNotFoundError):
+                        facts = os.lstat(f"{path}/{name}")
+                        times = (facts.st_mtime_ns, changed_at(facts))
+                        sizes = (facts.st_mode, facts.st_ino, facts.st_size)
+                        found.append((path, name, *sizes, *times))
+                        newest = max(newest, *times)
+    return (*found, now if newest > now - _SETTLED else 0)
+
+
+@latest
+def _theme(source: Path, folder: Path, accent: str, _: tuple[object, ...]) -> Theme:
     problems: list[Problem] = []
     templates = read_sources(source, folder, problems)
     files = assets_of(source, folder)
