@@ -114,10 +114,10 @@ def identities(
 def _collections(
     makers: _Bundles, loaded: Mapping[str, Loaded], below: Mapping[str, Sequence[Row]]
 ) -> Iterator[Bundle]:
-    known = _families(makers.session.state.rows)
+    known, keys = _families(makers.session.state.rows), makers.key(COLLECTION_LAYOUTS)
     for name, (facts, load_key) in sorted(loaded.items()):
         arguments = (name, below.get(name, ()), known.get(name))
-        given = (facts, load_key, arguments, makers.key(COLLECTION_LAYOUTS))
+        given = (facts, load_key, arguments, keys)
         last, made = makers.made.get(name, (None, None))
         if made is None or last != given:
             made = makers.bundle(

@@ -24,7 +24,7 @@ class Facts:
     collection's own folder; `complete` is false when content was missing and
     the run allowed that; `stored` are the bytes of its blobs and archives on
     the site's host; `answers` are what its texts asked of the rest of the site, and
-    `anchors` where links can lead in them; by `words` a search finds it.
+    `anchors` where links can lead in them; by `words`, each a line, a search finds it.
     """
 
     row: Row
@@ -35,7 +35,7 @@ class Facts:
     stored: int = 0
     answers: tuple[Answer, ...] = ()
     anchors: tuple[Anchors, ...] = ()
-    words: tuple[str, ...] = ()
+    words: str = ""
     _text: str = field(default="", init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Callable[[str], Facts], tuple[str]]:
@@ -73,7 +73,7 @@ class Facts:
             stored,
             tuple(Answer(*answer) for answer in answers),
             tuple(map(Anchors.of, anchors)),
-            tuple(words),
+            words,
         )
         object.__setattr__(facts, "_text", text)
         return facts

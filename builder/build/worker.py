@@ -114,7 +114,7 @@ class Session:
     cache: Cache
     templates: Templates
     state: SiteState = field(default_factory=SiteState)
-    words: tuple[tuple[str, ...], ...] = ()  # beside the rows of `state`
+    words: tuple[str, ...] = ()  # beside the rows of `state`
     index: Index = field(default_factory=Index)
     site: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by layout
     documents: Mapping[str, Document] = field(default_factory=dict)
@@ -340,9 +340,7 @@ class Session:
             to = Redirect(f"{self.pages.baseurl}/{new}/", 301)
             yield Output(f"{old}/index.html", "text/html", to, "_config.yml")
 
-    def search_outputs(
-        self, state: SiteState, words: Sequence[tuple[str, ...]]
-    ) -> Iterator[Output]:
+    def search_outputs(self, state: SiteState, words: Sequence[str]) -> Iterator[Output]:
         """Yield what a search reads."""
         return search_outputs(state, words, self.index)
 

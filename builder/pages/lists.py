@@ -188,9 +188,7 @@ def list_claims(state: SiteState) -> tuple[Claim, ...]:
     return (*claims, Claim("browse/", ORIGIN))
 
 
-def search_outputs(
-    state: SiteState, words: Sequence[tuple[str, ...]], index: search.Index
-) -> Iterator[Output]:
+def search_outputs(state: SiteState, words: Sequence[str], index: search.Index) -> Iterator[Output]:
     """Yield what a search reads; `words` are those of all rows, `index` is what is kept of it."""
     taken = {document.output for document in state.documents}
     found = {row.name: own for row, own in zip(state.rows, words, strict=True)}

@@ -273,15 +273,15 @@ def row(collection: Collection, texts: Mapping[str, Rendered], known: Facts | No
     )
 
 
-def found_by(collection: Collection, row: Row, known: Facts) -> tuple[str, ...]:
-    """Return the words of a collection's README and labels, which its row does not show.
+def found_by(collection: Collection, row: Row, known: Facts) -> str:
+    """Return the words of a collection's README and labels that its row does not show, a line each.
 
     They are no part of the row: an edit of a README leaves all other lists as they are.
     """
     labels = _labels(collection, collection.tag(known.main))
     texts = (row.description, *_last_names(labels), collection.readme)
     shown = " ".join((row.name, row.title, *row.keywords))
-    return (*whole_names(labels), *search_words(texts, shown))
+    return "\n".join((*whole_names(labels), *search_words(texts, shown)))
 
 
 def _chains(collection: Collection, tags: Iterable[Tag]) -> dict[str, tuple[str, ...]]:

@@ -28,7 +28,6 @@ _DEPTHS = (200, 2_000)  # up to how many collections words are one file, one a l
 _DIGEST = 10  # of its hexadecimal digits
 _PART = 20_000  # collections in a file
 
-Words = tuple[str, ...]  # of one collection, to be found by
 _Shard = dict[str, dict[str, Any]]
 Shards = dict[str, _Shard]
 
@@ -55,18 +54,16 @@ class Index:
 
     def __init__(self) -> None:
         self._rows: Sequence[Row] = ()
-        self._words: Sequence[Words] = ()
+        self._words: Sequence[str] = ()
         self._shards: Shards = {}
         self._files: dict[str, tuple[object, bytes, str]] = {}
 
-    def files(
-        self, rows: Sequence[Row], words: Sequence[Words]
-    ) -> Iterator[tuple[str, bytes, str]]:
-        """Yield output path, body and identity of each file; `words` are those of each row."""
+    def files(self, rows: Sequence[Row], words: Sequence[str]) -> Iterator[tuple[str, bytes, str]]:
+        """Yield output path, body and identity of each file; `words` are lines, for each row."""
         if rows == self._rows:
             for n, (old, new) in enumerate(zip(self._words, words, strict=True)):
                 if old != new:
-                    for word in {*old} ^ {*new}:
+                    for word in {*old.splitlines()} ^ {*new.splitlines()}:
                         self._turn(word, n)
         else:
             self._shards, self._files = word_shards(rows, words), {}
@@ -131,7 +128,7 @@ def columns(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def word_shards(rows: Sequence[Row], words: Sequence[Words]) -> Shards:
+def word_shards(rows: Sequence[Row], words: Sequence[str]) -> Shards:
     """Return what is below `search/words/`, by file: who has a word, a further tag, a digest.
 
     Collections are numbers of rows; a digest also names the first of its tags.
@@ -139,7 +136,7 @@ def word_shards(rows: Sequence[Row], words: Sequence[Words]) -> Shards:
     depth = _depth(rows)
     shards: defaultdict[str, _Shard] = defaultdict(_empty)
     for n, (row, own) in enumerate(zip(rows, words, strict=True)):
-        for word in {*own}:
+        for word in {*own.splitlines()}:
             shards[shard_of(word, depth)]["words"].setdefault(word, []).append(n)
         for tag in row.tags[_MAX_TAGS:]:
             shards[shard_of(tag, depth)]["tags"].setdefault(tag, []).append(n)
