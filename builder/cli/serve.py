@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 import time
 import webbrowser
 from collections.abc import Callable
@@ -41,6 +42,7 @@ from builder.write.lookup import PreviewSite
 if TYPE_CHECKING:
     from builder.preview.respond import Responder
     from builder.preview.users import Users
+    from builder.preview.watch import Watcher
 
 _SWEEP = 100  # builds between two looks for what no page leads to any more
 
@@ -252,14 +254,22 @@ class _Preview:
             hint = "fix the problems above"
             raise ContentError.at(str(self._config.source), "the first build failed", hint)
         self._server.responder = self._responder()
-        watcher.start()
-        if kept:
+        watching = threading.Thread(target=self._watch, args=(watcher,), kwargs={"look": kept})
+        watching.start()
+        if kept:  # and looked through once all is watched, however long that takes
             say("serving the last preview until the new build is done")
-            watcher.look()
+        else:
+            watching.join()
         try:
             run_until_stopped(self._server, lambda: self._ready(browse=browse))
         finally:
+            watching.join()
             watcher.stop()
+
+    def _watch(self, watcher: Watcher, *, look: bool) -> None:
+        watcher.start()
+        if look:
+            watcher.look()
 
     def _ready(self, *, browse: bool) -> None:
         shown = f"{self._address}{self._config.address.baseurl}/"
