@@ -133,19 +133,20 @@ class Entry:
     @property
     def ruled(self) -> tuple[object, ...]:
         """What a host's rules are made from: no bytes, and of an ordinary page its type alone."""
-        name = self.path.rpartition("/")[2]
-        if self.path.startswith("v2/"):
-            return (
-                self.path,
-                self.media_type,
-                self.headers,
-                self.location,
-                self.copy_of,
-                self.size,
-            )
-        if self.headers or not self.has_file or name in FALLBACKS:
-            return (self.path, self.media_type, self.headers, self.location, self.copy_of)
-        return (name.rpartition(".")[2], self.media_type)
+        if is_ordinary(self.path, self.headers, self.location, self.copy_of):
+            return (extension(self.path), self.media_type)
+        size = self.size if self.path.startswith("v2/") else 0
+        return (self.path, self.media_type, self.headers, self.location, self.copy_of, size)
+
+
+def is_ordinary(path: str, *special: object) -> bool:
+    """Tell whether `path`, of which nothing `special` is known, is a page like any other."""
+    return not (path.startswith("v2/") or any(special) or path.rpartition("/")[2] in FALLBACKS)
+
+
+def extension(path: str) -> str:
+    """Return what follows the last dot of a file's name, or a name without any."""
+    return path.rpartition("/")[2].rpartition(".")[2]
 
 
 _VALUES = attrgetter(*(item.name for item in fields(Entry)))

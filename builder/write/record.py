@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from builder.fingerprint import fingerprint
-from builder.output import Claim, Entry
+from builder.output import Claim, Entry, extension, is_ordinary
 from builder.storage.cache import AlteredError, connect
 
 SCHEMA = (
@@ -223,10 +223,17 @@ class Record:
         return map(_entry, self._content())
 
     def ruled(self) -> Iterator[Entry]:
-        """Yield the same with nothing in them but what `Entry.ruled` says."""
+        """Yield the same with nothing in them but what `Entry.ruled` says, and that once."""
+        seen = set()
         for row in self._content():
-            size = row[5] if row[0].startswith("v2/") else 0
-            yield _entry((*row[:4], "", size, row[6], "", *row[8:]))
+            path, _, media_type, headers, _, size, location, _, _, copy_of, _ = row
+            if is_ordinary(path, headers, location, copy_of):
+                like = (extension(path), media_type)
+                if like in seen:
+                    continue
+                seen.add(like)
+            size = size if path.startswith("v2/") else 0
+            yield Entry(path, media_type, _pairs(headers), "", size, location, copy_of=copy_of)
 
     def _content(self) -> Iterator[_Row]:
         self.prove()
@@ -277,10 +284,14 @@ def _row(entry: Entry, bundle: str) -> tuple[object, ...]:
 
 def _entry(row: _Row) -> Entry:
     path, _, media_type, headers, digest, size, location, mark, folder_answer, copy_of = row[:10]
-    pairs = tuple((key, value) for key, value in json.loads(headers)) if headers else ()
+    pairs = _pairs(headers)
     return Entry(
         path, media_type, pairs, digest, size, location, mark, bool(folder_answer), copy_of
     )
+
+
+def _pairs(headers: str) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in json.loads(headers)) if headers else ()
 
 
 def _sum(values: _Row) -> int:

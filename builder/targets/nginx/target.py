@@ -87,6 +87,8 @@ class _Plan:
         given = {name.lower(): (name, value) for name, value in entry.headers}
         if kind in _BY_DIGEST:
             given.setdefault(_FOLDED_DIGEST, (DIGEST_HEADER, ""))
+            if entry.path.endswith(f"/{given[_FOLDED_DIGEST][1]}"):
+                del given[_FOLDED_DIGEST]  # a pattern finds it in the path
         for folded, (name, value) in given.items():
             if folded not in _SET_BY_LOCATION:
                 self.names.setdefault(folded, name)
@@ -152,9 +154,7 @@ def _header_maps(plan: _Plan) -> Iterator[tuple[str, Map]]:
         if folded == _POLICY_HEADER:
             found.patterns.append((r"\.html$", POLICY))
         for entry, value in plan.headers[folded]:
-            by_digest = folded == _FOLDED_DIGEST and _kind(entry.path) in _BY_DIGEST
-            if not (by_digest and entry.path.endswith(f"/{value}")):
-                found.add(entry, f"/{entry.path}", value)
+            found.add(entry, f"/{entry.path}", value)
         yield name, found
 
 
