@@ -79,18 +79,28 @@ class Folder:
         sealed = os.lstat(self.root / MARKER).st_mtime_ns
         if sealed > began:  # the clock was set back: no time can be believed
             sealed = 0
-        suspects = [path for path in self._noted() if self._is_touched(path, sealed)]
+        suspects = self._touched(self._noted(), sealed)
         found = {path for path in suspects if not self._is_sound(path, record)}
         if not found and len(suspects) > _MANY:
             os.utime(self.root / MARKER, ns=(began, began), follow_symlinks=False)
         return found
 
-    def _is_touched(self, path: str, sealed: int) -> bool:
+    def _touched(self, paths: Iterable[str], sealed: int) -> list[str]:
+        """Return which paths have no file, or one that was changed at `sealed` or later."""
+        found = []
+        root = os.open(self._place, os.O_PATH | os.O_DIRECTORY)  # found faster from there
         try:
-            found = os.lstat(f"{self._place}/{path}")
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        return changed_at(found) >= sealed or not stat.S_ISREG(found.st_mode)
+            for path in paths:
+                try:
+                    state = os.lstat(path, dir_fd=root)
+                except (FileNotFoundError, NotADirectoryError):
+                    found.append(path)
+                    continue
+                if changed_at(state) >= sealed or not stat.S_ISREG(state.st_mode):
+                    found.append(path)
+        finally:
+            os.close(root)
+        return found
 
     def _is_sound(self, path: str, record: Record) -> bool:
         known = record.digest_of(path)
