@@ -14,6 +14,7 @@ from builder.oci.digest import Digest, DigestError, VerifiedReader
 from builder.oci.mediatype import OCTET_STREAM
 from builder.output import Entry
 from builder.publish.plan import Half, in_half
+from builder.registry.places import place_of
 from builder.targets.base import Address, SideFile, Target
 from builder.write.lookup import BuiltSite
 
@@ -40,8 +41,13 @@ class Candidate:
         return (item for item in self.built.sizes() if in_half(item[0], self.half))
 
     def site(self) -> Site:
-        """Return it with all that is known of each file."""
-        entries = tuple(entry for entry in self.built.content() if in_half(entry.path, self.half))
+        """Return it with all that is known of each file.
+
+        There each address has a file of its name: what lies elsewhere is not published twice.
+        """
+        found = [entry for entry in self.built.content() if in_half(entry.path, self.half)]
+        places = {entry.copy_of for entry in found if entry.copy_of == place_of(entry.path)}
+        entries = tuple(entry for entry in found if entry.path not in places)
         return Site(entries, self.target, self.address, self.built.open)
 
 

@@ -28,6 +28,7 @@ from builder.output import (
 from builder.registry.companion_files import archive_outputs, companion_outputs
 from builder.registry.legacy import md5_of
 from builder.registry.model import BlobPlace, Collection, LegacyLayer, Row, Tag
+from builder.registry.places import TAGS, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def collection_endpoints(collection: Collection, options: EndpointOptions) -> It
 def collection_claims(name: str, origin: str) -> tuple[Claim, ...]:
     """Return the paths that the API outputs of a collection own."""
     folders = (f"{name}/manifests/", f"{name}/blobs/", f"{name}/tags/")
-    mine = (f"v2/{name}/{part}/" for part in ("manifests", "blobs", "tags", "referrers"))
+    parts = ("manifests/", "blobs/", "tags/", "referrers/", TAGS)
+    mine = (f"v2/{name}/{part}" for part in parts)
     return tuple(Claim(path, origin) for path in (*folders, *mine))
 
 
@@ -141,7 +143,7 @@ class _Endpoints:
         absolute = url if "://" in url else f"{self._options.url}{url}"
         answer = as_json({"digest": digest, "size": size, "url": absolute})
         yield self._output(f"{folder}/index.html", "text/html", Redirect(url))
-        yield self._output(f"{folder}/index.json", mediatype.JSON, Data(answer))
+        yield from self._placed(self._output(f"{folder}/index.json", mediatype.JSON, Data(answer)))
 
     def manifest(self, manifest: Manifest) -> Iterator[Output]:
         """Yield a manifest under its digest, as a manifest and as a blob."""
@@ -170,6 +172,18 @@ class _Endpoints:
         path = f"{self._name}/manifests/{reference}/index.json"
         found = self._output(path, mediatype.JSON, Data(raw), folder_answer=True)
         return self._copy(found, copy_of)
+
+    def _placed(self, output: Output) -> Iterator[Output]:
+        """Yield an output's file where it lies, and its address where that is another."""
+        place = self._place(output.path)
+        if place != output.path:
+            yield output.at(place)
+            output = output._replace(copy_of=place)
+        yield output
+
+    def _place(self, path: str) -> str:
+        ruled = self._options.capabilities.copies and not self._options.apart
+        return place_of(path) if ruled else path
 
     def _copy(self, output: Output, copy_of: str) -> Output:
         """Return an output as a copy of what clients get, where one host has both faces."""
@@ -226,10 +240,10 @@ class _Endpoints:
         answer = self._output(
             f"{self._name}/tags/index.json", mediatype.JSON, body, folder_answer=True
         )
-        yield self._copy(answer, path if pullable == friendly else "")
+        yield self._copy(answer, self._place(path) if pullable == friendly else "")
         if path:
             body = Data(as_json({"name": self._name, "tags": pullable}))
-            yield self._output(path, mediatype.JSON, body)
+            yield from self._placed(self._output(path, mediatype.JSON, body))
 
     def _output(
         self,

@@ -65,16 +65,18 @@ ErrorDocument 400 /v2/400.json
 ErrorDocument 403 /v2/404.json
 ErrorDocument 404 /v2/404.json
 ErrorDocument 405 /v2/405.json
-<If "%{REQUEST_FILENAME} =~ m#^(.+/v2/.+)/manifests(?:/|$)# && -f '$1/tags/list'">
+<If "%{REQUEST_FILENAME} =~ m#^(.+/v2/.+)/manifests(?:/|$)# \
+        && (-f '$1/_tags' || -f '$1/tags/list')">
     ErrorDocument 404 /v2/404-manifest.json
 </If>
-<If "%{REQUEST_FILENAME} =~ m#^(.+/v2/.+)/blobs(?:/|$)# && -f '$1/tags/list'">
+<If "%{REQUEST_FILENAME} =~ m#^(.+/v2/.+)/blobs(?:/|$)# \
+        && (-f '$1/_tags' || -f '$1/tags/list')">
     ErrorDocument 404 /v2/404-blob.json
 </If>
 
 SetEnvIf Request_URI "^/v2/" no-gzip=1 no-brotli=1 REGISTRY_CACHE=brief
 %(types)s
-SetEnvIf Request_URI "^/v2/_catalog$" REGISTRY_TYPE=application/json
+SetEnvIf Request_URI "^/v2/(?:_catalog|.+/_tags)$" REGISTRY_TYPE=application/json
 SetEnvIf Request_URI "^/v2/.+/(?:manifests|blobs)/(%(digest)s)$" REGISTRY_DIGEST=$1
 
 RewriteEngine On
@@ -88,7 +90,12 @@ RewriteRule ^ - [R=400,L]
 RewriteCond %{REQUEST_METHOD} !^(?:GET|HEAD)$
 RewriteRule ^ - [R=405,L]
 %(moved)sRewriteCond %{REQUEST_FILENAME} !-f
+RewriteCond %{REQUEST_FILENAME} ^(.+/v2/.+)/tags(?:/|$)
+RewriteCond %1/_tags -f
+RewriteRule ^(.+)/tags/list$ /v2/$1/_tags [END]
+RewriteCond %{REQUEST_FILENAME} !-f
 RewriteCond %{REQUEST_FILENAME} ^(.+/v2/.+)/referrers(?:/|$)
+RewriteCond %1/_tags -f [OR]
 RewriteCond %1/tags/list -f
 RewriteRule ^ /v2/no-referrers.json [END]
 RewriteCond %{REQUEST_FILENAME} !-f
@@ -146,6 +153,12 @@ Header always set X-Content-Type-Options nosniff
 _COPIED = r"""RewriteCond %%{REQUEST_FILENAME} !-f
 RewriteCond %%{REQUEST_FILENAME}/index.json !-f
 RewriteRule ^(.+)/%s(?:/(?:index\.json)?)?$ /v2/$1/%s [E=REGISTRY_PAGE:1,L]
+"""
+# What is known of a blob has no folder of its own.
+_BLOBS = r"""RewriteCond %%{REQUEST_FILENAME} !-f
+RewriteCond %%{REQUEST_FILENAME} ^(.+/blobs/[^/]+)(?:/|$)
+RewriteCond %%1.json -f
+RewriteRule ^(.+/blobs/[^/]+)/index\.json$ %s/$1.json [END]
 """
 
 
@@ -220,7 +233,8 @@ def _pages(found: Plan, base: str) -> str:
             f'RewriteRule "^{re.escape(app)}/" - [L]\n' for app in sorted(found.fallbacks)
         )
         + _COPIED % (rf"manifests/({DIGEST}|[\w.-]+?)", "manifests/$2")
-        + _COPIED % ("tags", "tags/list"),
+        + _COPIED % ("tags", "_tags")
+        + _BLOBS % base,
         "policies": "".join(_policies(found)),
     }
     return _filled(_PAGES, values)

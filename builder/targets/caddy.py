@@ -88,10 +88,15 @@ handle /v2/* {
 		handle @referrers {
 			@none {
 				not file
-				file /v2/{re.name.1}/tags/list
+				file /v2/{re.name.1}/_tags /v2/{re.name.1}/tags/list
 			}
 			header @none Content-Type %(index)s
 			rewrite @none /v2/no-referrers.json
+		}
+		@list path_regexp list ^/v2/(.+)/tags/list$
+		handle @list {
+			@elsewhere not file
+			rewrite @elsewhere /v2/{re.list.1}/_tags
 		}
 		@twin path_regexp twin ^/v2/(.+)/blobs/([^/]+)$
 		handle @twin {
@@ -139,7 +144,12 @@ handle %(pages)s {
 		@tags path_regexp copied ^/(.+)/tags(?:/(?:index\.json)?)?$
 		handle @tags {
 			@elsewhere not file {path} {path}/index.json
-			rewrite @elsewhere /v2/{re.copied.1}/tags/list
+			rewrite @elsewhere /v2/{re.copied.1}/_tags
+		}
+		@known path_regexp known ^/(.+/blobs/[^/]+)/index\.json$
+		handle @known {
+			@elsewhere not file
+			rewrite @elsewhere /{re.known.1}.json
 		}
 		@copy {
 			path /v2/*
@@ -167,12 +177,12 @@ handle_errors {
 			rewrite @malformed /v2/400.json
 			@manifest path_regexp name ^/v2/(.+)/manifests/[^/]+$
 			handle @manifest {
-				@known file /v2/{re.name.1}/tags/list
+				@known file /v2/{re.name.1}/_tags /v2/{re.name.1}/tags/list
 				rewrite @known /v2/404-manifest.json
 			}
 			@blob path_regexp name ^/v2/(.+)/blobs/[^/]+$
 			handle @blob {
-				@known file /v2/{re.name.1}/tags/list
+				@known file /v2/{re.name.1}/_tags /v2/{re.name.1}/tags/list
 				rewrite @known /v2/404-blob.json
 			}
 			@name not path /v2/40*.json

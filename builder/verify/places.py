@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 from builder.errors import ContentError, LocalError, UsageError, redacted
 from builder.oci import strictjson
 from builder.oci.digest import looks_like_digest
+from builder.registry.places import place_of
 from builder.remote.fetch import BUFFER, open_stream
 from builder.remote.http import Http
 from builder.remote.registry import NotFoundError
@@ -64,13 +65,15 @@ class FolderPlace:
     def open(self, path: str, size: int | None = None) -> BinaryIO:
         """Open a file; no link is followed.
 
-        A site for a server that answers for tags by rules has no files of them,
-        on neither face: what a tag points to, the JSON of its page says.
+        In a site for a server that answers by rules some lie elsewhere, and tags
+        have none, on neither face: what a tag points to, the JSON of its page says.
         """
         del size
         try:
             return open_inside(self._root, path, path)
         except FileNotFoundError:
+            if (place := place_of(path)) != path:
+                return open_inside(self._root, place, path)
             tag = _TAG.fullmatch(path)
             if tag is None or (self._root / path.removeprefix("v2/") / "index.json").exists():
                 raise

@@ -301,7 +301,7 @@ def _order_of(path: str) -> tuple[int, str]:
     if path != "v2" and not path.startswith("v2/"):
         return 4, path
     name = path.rpartition("/")[2]
-    if name in ("_catalog", "list"):
+    if name in ("_catalog", "_tags", "list"):
         return 3, path
     if "/blobs/" in f"{path}/":
         return 0, path

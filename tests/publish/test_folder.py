@@ -12,6 +12,7 @@ import pytest
 from builder.cli import run
 from builder.publish.release import read_release
 from builder.publish.signing import PublicKey
+from builder.registry.places import place_of
 from tests.conftest import read_tree
 from tests.images import Image, sha256
 from tests.publish.conftest import Publish, complete
@@ -35,7 +36,10 @@ def test_the_current_release_is_the_built_site(
     assert (done["generation"], done["changed"]) == (1, True)
     built = read_tree(greeting / "_site")
     served = read_tree(dest / "current")
-    assert {path: data for path, data in served.items() if path in built} == built
+    answers = {place_of(path): data for path, data in served.items()}
+    assert {path: data for path, data in answers.items() if path in built} == built
+    assert {"v2/vanessa/greeting/tags/list"} == {path for path in served if "tags/list" in path}
+    assert not [path for path in served if path.endswith("_tags")]
     more = served.keys() - built.keys()
     assert "release.json" in more
     made = ("release.json", "api/release/", "moves.json", "api/moves/")

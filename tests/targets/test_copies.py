@@ -9,13 +9,16 @@ import pytest
 import requests
 
 from builder.output import Capabilities, Data, Output
+from builder.registry.places import place_of
 from builder.targets import target_names
 from builder.targets.base import adapt
-from tests.conftest import read_tree
+from builder.verify.places import FolderPlace, read_small
+from tests.conftest import read_tree, write_tree
 from tests.hosts import HOSTS, ROOT
 from tests.images import Image
 
 NAME = "vanessa/greeting"
+PENDING = "vanessa/pending"
 Build = Callable[..., int]
 SERVERS = ("nginx", "caddy", "apache")
 
@@ -49,6 +52,23 @@ def test_the_tree_for_a_server_has_one_file_for_a_manifest(
     tree = read_tree(registry / "_site")
     held = [path for path, data in tree.items() if data == two_tags.manifest]
     assert {f"v2/{NAME}/manifests/1.0", f"v2/{NAME}/blobs/{two_tags.digest}"} <= set(held)
+
+
+@pytest.mark.parametrize("target", SERVERS)
+def test_no_file_of_a_server_has_a_folder_of_its_own(
+    registry: Path, two_tags: Image, build: Build, target: str
+) -> None:
+    addresses = {f"v2/{NAME}/tags/list"}
+    addresses |= {f"{NAME}/blobs/{digest}/index.json" for digest in two_tags.blobs}
+    assert build("-t", "plain", "--baseurl", "") == 0
+    plain = {path: (registry / "_site" / path).read_bytes() for path in addresses}
+    assert build("-t", target, "--baseurl", "") == 0
+    tree = read_tree(registry / "_site")
+    assert {path: tree[place_of(path)] for path in addresses} == plain
+    folders = {path.rpartition("/")[0] for path in tree}
+    assert folders.isdisjoint(path.rpartition("/")[0] for path in addresses)
+    place = FolderPlace(str(registry / "_site"))  # as `verify` reads it, without any rules
+    assert {path: read_small(place, path) for path in addresses} == plain
 
 
 @pytest.mark.parametrize("target", target_names())
@@ -87,6 +107,7 @@ def test_a_server_answers_from_the_one_file(
         f"{NAME}/manifests/latest/": ("application/json", None, None),
         f"{NAME}/manifests/{digest}/index.json": ("application/json", None, None),
     }
+    write_tree(registry / "collections", {f"{PENDING}/manifests/1/Dockerfile": "FROM scratch\n"})
     with HOSTS[target](registry, tmp_path_factory.mktemp("site")) as host:
         for path, (media_type, cache, held) in answers.items():
             found = requests.get(f"http://{host}/{path}", timeout=30)
@@ -95,10 +116,25 @@ def test_a_server_answers_from_the_one_file(
             assert (path, shown["Content-Type"]) == (path, media_type)
             assert shown.get("Cache-Control") in ((cache,) if cache else (None, "no-cache"))
             assert shown.get("Docker-Content-Digest") == held
-        for path in (f"{NAME}/tags", f"{NAME}/tags/", f"{NAME}/tags/index.json"):
+        lists = ("tags", "tags/", "tags/index.json")
+        for path in (f"v2/{NAME}/tags/list", *(f"{NAME}/{path}" for path in lists)):
             tags = requests.get(f"http://{host}/{path}", timeout=30)
             assert tags.json() == {"name": NAME, "tags": ["1.0", "latest"]}
             assert tags.headers["Content-Type"] == "application/json"
+            assert ("Docker-Distribution-Api-Version" in tags.headers) == path.startswith("v2/")
+        for blob, data in two_tags.blobs.items():
+            known = requests.get(f"http://{host}/{NAME}/blobs/{blob}/index.json", timeout=30)
+            assert (known.status_code, known.json()["size"]) == (200, len(data))
+            assert known.headers["Content-Type"] == "application/json"
+            assert known.headers["Access-Control-Allow-Origin"] == "*"
+            moved = requests.get(
+                f"http://{host}/{NAME}/blobs/{blob}/", timeout=30, allow_redirects=False
+            )
+            assert moved.status_code == 302
+        # A collection without an image has a list for people, and no repository.
+        assert requests.get(f"http://{host}/{PENDING}/tags/", timeout=30).json()["tags"] == []
+        unknown = requests.get(f"http://{host}/v2/{PENDING}/tags/list", timeout=30)
+        assert (unknown.status_code, unknown.json()["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
         missing = (f"v2/{NAME}/manifests/LATEST", f"{NAME}/manifests/LATEST", "none/manifests/1.0")
         for path in missing:
             missed = requests.get(f"http://{host}/{path}", timeout=30)

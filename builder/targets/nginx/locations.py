@@ -52,9 +52,12 @@ location ^~ /v2/ {
 
     location ~ "^/v2/(?<registry_name>.+)/tags/list$" {
         if ($registry_write) { return 405; }
-        if (!-f $request_filename) { return 404; }
+        set $registry_list $uri;
+        if (!-f $request_filename) { set $registry_list /v2/$registry_name/_tags; }
+        if (!-f $document_root$registry_list) { return 404; }
         if ($registry_n = invalid) { return 400; }
         if ($registry_paged) { return 200 '{"name":"$registry_name","tags":[$registry_items]}'; }
+        rewrite ^ $registry_list break;
     }
 
     location = /v2/_catalog {
@@ -106,10 +109,9 @@ location @registry_no_referrers {
 location @registry_unknown {
     default_type application/json;
 %(common)s
-    if (!-f $document_root/v2/$registry_name/tags/list) {
-        return 404 '{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}';
-    }
-    return 404 $registry_error;
+    if (-f $document_root/v2/$registry_name/_tags) { return 404 $registry_error; }
+    if (-f $document_root/v2/$registry_name/tags/list) { return 404 $registry_error; }
+    return 404 '{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}';
 }
 
 location @registry_missing {
@@ -155,7 +157,7 @@ location %(match)s {
 location @registry_folder {
 %(settings)s
     if (-f $document_root$uri/index.html) { return 301 %(base)s$uri/$is_args$args; }
-    try_files $uri/index.json @registry_friendly;
+    try_files $uri/index.json $registry_facts @registry_friendly;
 }
 
 # The JSON for people that is a copy of what clients get.

@@ -137,7 +137,13 @@ map $uri $registry_copied {
     "~^/(?<registry_whose>[a-z0-9._/-]+)/manifests/(?<registry_which>[^/]+?)(?:/(?:index\.json)?)?$"
         "/v2/$registry_whose/manifests/$registry_which";
     "~^/(?<registry_whose>[a-z0-9._/-]+)/tags(?:/(?:index\.json)?)?$"
-        "/v2/$registry_whose/tags/list";
+        "/v2/$registry_whose/_tags";
+}
+
+# What is known of a blob has no folder of its own.
+map $uri $registry_facts {
+    default /;
+    "~^(?<registry_of_blob>/.+/blobs/[^/]+)/index\.json$" "$registry_of_blob.json";
 }
 
 # The manifest that the tag in a path is on. nginx folds the case of what it looks up in a map: a

@@ -19,6 +19,7 @@ from builder.oci import mediatype
 from builder.oci.digest import DIGEST_HEADER
 from builder.oci.reference import is_referrers_tag
 from builder.output import FALLBACKS, Entry, Output
+from builder.registry.places import TAGS
 from builder.targets.base import SERVER, Address, FileHost, SideFile, adapt
 from builder.targets.nginx.lists import list_maps
 from builder.targets.nginx.locations import server_config
@@ -40,6 +41,7 @@ _SET_BY_LOCATION = frozenset(
 
 _CLASSES = {kind: f"^/v2/.+/{pattern}$" for kind, pattern in KINDS.items()} | {
     "referrers": f"^/v2/.+/referrers/(?:by-type/.+/)?(?:{DIGEST})$",
+    "tags": f"^/v2/.+/(?:{KINDS['tags']}|{TAGS})$",
 }
 _BY_DIGEST = {"manifest", "blob"}
 _FOLDED_DIGEST = DIGEST_HEADER.lower()
@@ -97,7 +99,7 @@ class _Plan:
     def _read_queries(self, kind: str, entry: Entry) -> None:
         """Keep what can be asked for by a query: pages of lists, referrers of one type."""
         folder, _, name = entry.path.rpartition("/")
-        if kind == "tags" or entry.path == "v2/_catalog":
+        if (kind, name) == ("tags", "list") or entry.path == "v2/_catalog":
             self.lists.append(entry)
         elif kind == "tag" and not is_referrers_tag(name):
             if entry.copy_of:
@@ -110,6 +112,8 @@ class _Plan:
 def _kind(path: str) -> str:
     if not path.startswith("v2/"):
         return ""
+    if path.endswith(f"/{TAGS}"):
+        return "tags"
     return "referrers" if "/by-type/" in path and type_of(path) else kind_of(path)
 
 
