@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from builder.build.facts import COLLECTION, Loaded
-from builder.build.worker import Item, Session, Shared, make
+from builder.build.worker import Below, Item, Session, Shared, make, values_of
 from builder.documents.content import Content
 from builder.fingerprint import fingerprint
 from builder.latest import latest
@@ -61,7 +61,7 @@ class _Bundles:
         rank: int = 1,
     ) -> Bundle:
         """Return a bundle; `seen` identifies what its method reads beside its arguments."""
-        values = [getattr(self.session, a.name) if isinstance(a, Shared) else a for a in arguments]
+        values = values_of(arguments, self.session)
         layouts = tuple(layouts)
         mark = fingerprint(self.options, method, values, self.key(layouts), seen)
         return Bundle(name, mark, partial(make, method, arguments, layouts), tuple(claims), rank)
@@ -90,10 +90,9 @@ def bundles_of(
     configuration; `made` is what this kept of the last time.
     """
     makers = _Bundles(session, options, texts, made)
-    below = _rows_below(session.state.rows)
     return [
-        *_collections(makers, loaded, below),
-        *_namespaces(makers, session.state.namespaces, below),
+        *_collections(makers, loaded, _rows_below(session.state.rows)),
+        *_namespaces(makers, session.state.namespaces),
         *_site(makers, content),
     ]
 
@@ -128,17 +127,15 @@ def _collections(
         yield made
 
 
-def _namespaces(
-    makers: _Bundles, namespaces: Sequence[Namespace], below: Mapping[str, Sequence[Row]]
-) -> Iterator[Bundle]:
+def _namespaces(makers: _Bundles, namespaces: Sequence[Namespace]) -> Iterator[Bundle]:
     children: dict[str, list[Namespace]] = {}
     for namespace in namespaces:
         children.setdefault(namespace.name.rpartition("/")[0], []).append(namespace)
     for namespace in namespaces:
-        rows, inner = below.get(namespace.name, ()), children.get(namespace.name, ())
+        rows, inner = Below(namespace.name), tuple(children.get(namespace.name, ()))
         yield makers.bundle(
             f"namespace {namespace.name}", "namespace_outputs",
-            (namespace, rows, tuple(inner)), namespace_claims(namespace),
+            (namespace, rows, inner), namespace_claims(namespace),
             layouts=NAMESPACE_LAYOUTS, seen=makers.texts.get(("namespace", namespace.name)),
         )  # fmt: skip
 

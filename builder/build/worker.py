@@ -9,6 +9,7 @@ packed, a tenth of its size, for there may be very many.
 from __future__ import annotations
 
 import pickle
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -90,6 +91,23 @@ class Shared(NamedTuple):
     """An argument of a bundle that every worker has: the session's attribute of this name."""
 
     name: str
+
+    def of(self, session: Session) -> Any:
+        """Return the value."""
+        return getattr(session, self.name)
+
+
+class Below(NamedTuple):
+    """The same: the rows of all collections below the folder of this name."""
+
+    name: str
+
+    def of(self, session: Session) -> Sequence[Row]:
+        """Return the rows, which stand together: all are in order of their names."""
+        rows = session.state.rows
+        ends = (f"{self.name}/", f"{self.name}0")  # which is the character after "/"
+        first, last = (bisect_left(rows, end, key=lambda row: row.name) for end in ends)
+        return rows[first:last]
 
 
 class _Loaded(NamedTuple):
@@ -370,8 +388,10 @@ def make(
 ) -> Iterable[Output]:
     """Return what a method of `Session` makes of a bundle's arguments, with its layouts alone."""
     session.press.allow(layouts)
-    given = [
-        getattr(session, item.name) if isinstance(item, Shared) else item for item in arguments
-    ]
-    outputs: Iterable[Output] = getattr(session, method)(*given)
+    outputs: Iterable[Output] = getattr(session, method)(*values_of(arguments, session))
     return outputs
+
+
+def values_of(arguments: Iterable[Any], session: Session) -> list[Any]:
+    """Return the arguments of a bundle as its method takes them."""
+    return [item.of(session) if isinstance(item, Shared | Below) else item for item in arguments]
