@@ -162,6 +162,8 @@ class Pipeline:
             change.begin(look=touched is None)
             asked = [Answer(*item) for item in json.loads(record.meta("asked") or "[]")]
             same = record.meta("inputs") == sources.key and sources.addresses.hold(asked)
+            # Who stays reads all that an edit will need before there is one.
+            same = same and not (self._how.resident and self._maker is None)
             with change:  # which also clears away what a killed run had begun
                 if same and change.trusted and not change.damaged and not sources.problems:
                     kept = [Problem(*item) for item in json.loads(record.meta("warnings"))]
